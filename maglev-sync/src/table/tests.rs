@@ -1,0 +1,320 @@
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+use proptest::prelude::*;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+/// One row of the reference: length, servers, buckets per server, first 16 buckets, SHA-256 of the table with a byte a bucket.
+struct Golden {
+    size: u32,
+    ases: Vec<(IpAddr, u8)>,
+    counts: &'static [u32],
+    first: [usize; 16],
+    sha256: &'static str,
+}
+
+fn golden() -> Vec<Golden> {
+    let numbered = |weights: &[u8]| -> Vec<(IpAddr, u8)> {
+        (1..)
+            .zip(weights)
+            .map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight))
+            .collect()
+    };
+    vec![
+        Golden {
+            size: 16,
+            ases: numbered(&[100, 100, 50]),
+            counts: &[6, 5, 5],
+            first: [1, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 0, 0, 2, 2],
+            sha256: "809cd8f3e9ad74640e7bd4734173f8d27c5617bd6fe83f0d29d1988dc49e700d",
+        },
+        Golden {
+            size: 1024,
+            ases: numbered(&[100, 100, 100]),
+            counts: &[342, 341, 341],
+            first: [0, 0, 2, 0, 2, 2, 1, 2, 0, 2, 2, 0, 1, 0, 1, 2],
+            sha256: "11fd3224fcbaee762a965eb648cb25bce1560effbf1795783520b133fe81f976",
+        },
+        Golden {
+            size: 1024,
+            ases: numbered(&[100, 100, 50]),
+            counts: &[408, 408, 208],
+            first: [0, 0, 2, 0, 0, 2, 1, 1, 0, 1, 2, 0, 1, 0, 1, 2],
+            sha256: "1bdde1e3d18deb535bee698f436ab4121af69263158ccae58f40e40b57b5db85",
+        },
+        Golden {
+            size: 1024,
+            ases: numbered(&[1, 1, 1]),
+            counts: &[342, 341, 341],
+            first: [1, 1, 2, 2, 2, 0, 2, 1, 0, 2, 2, 1, 0, 2, 0, 0],
+            sha256: "4148b9d649f3a53022b87b92846a2b26703092559291b0abc96c0e9d6368fdd2",
+        },
+        Golden {
+            size: 1024,
+            ases: vec![
+                ("2001:db8::1".parse().unwrap(), 100),
+                ("2001:db8::2".parse().unwrap(), 10),
+            ],
+            counts: &[924, 100],
+            first: [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            sha256: "65aab2512b0dc6dc5347d8ec0d9b4006e10257b5cc6783039428b2d370fffc98",
+        },
+        Golden {
+            size: 65_536,
+            ases: numbered(&[100; 10]),
+            counts: &[],
+            first: [3, 0, 9, 4, 0, 6, 7, 5, 5, 9, 3, 6, 6, 1, 1, 4],
+            sha256: "f6cb1018760af3bccc1623c805580fa933c917c51be306a9e2191953dc5b40ba",
+        },
+        Golden {
+            size: 1024,
+            ases: numbered(&[[100; 10], [50; 10]].concat()),
+            counts: &[],
+            first: [0, 4, 15, 6, 11, 15, 10, 17, 14, 3, 13, 19, 17, 11, 9, 3],
+            sha256: "74c11642d7cc928a976f32df094a91018d0a29e1c03a4d501cb3df3cd25618aa",
+        },
+        // VPP's own test/test_lb.py.
+        Golden {
+            size: 1024,
+            ases: numbered(&[50, 100, 100, 100]),
+            counts: &[150, 292, 291, 291],
+            first: [0; 16],
+            sha256: "",
+        },
+        Golden {
+            size: 1024,
+            ases: numbered(&[50, 0, 100, 100]),
+            counts: &[208, 0, 408, 408],
+            first: [0; 16],
+            sha256: "",
+        },
+    ]
+}
+
+fn counted(table: &Table, servers: usize) -> Vec<u32> {
+    let mut counts = vec![0; servers];
+    table.iter().flatten().for_each(|owner| counts[owner] += 1);
+    counts
+}
+
+#[test]
+fn tables_are_those_of_vpp_bucket_by_bucket() {
+    for Golden {
+        size,
+        ases,
+        counts,
+        first,
+        sha256,
+    } in golden()
+    {
+        let table = Table::build(TableSize::new(size).unwrap(), &ases);
+        if !counts.is_empty() {
+            assert_eq!(counted(&table, ases.len()), counts, "{size} {ases:?}");
+        }
+        assert_eq!(
+            bucket_counts(TableSize::new(size).unwrap(), &ases),
+            counted(&table, ases.len()),
+            "{size} {ases:?}"
+        );
+        if sha256.is_empty() {
+            continue;
+        }
+        let owners: Vec<usize> = table
+            .iter()
+            .map(|owner| owner.expect("a server has a weight"))
+            .collect();
+        assert_eq!(owners[..16], first, "{size} {ases:?}");
+        let bytes: Vec<u8> = owners.iter().map(|&owner| owner as u8).collect();
+        let digest: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(digest, sha256, "{size} {ases:?}");
+    }
+}
+
+#[test]
+fn long_lists_share_as_the_reference_says() {
+    let of = |size: u32, ases: &[(IpAddr, u8)]| bucket_counts(TableSize::new(size).unwrap(), ases);
+    let golden = golden();
+    let mut counts = of(65_536, &golden[5].ases);
+    counts.sort_unstable();
+    assert_eq!(counts, [[6553; 4].as_slice(), &[6554; 6]].concat());
+    let counts = of(1024, &golden[6].ases);
+    assert!(
+        counts[..10].iter().all(|count| (52..=53).contains(count)),
+        "{counts:?}"
+    );
+    assert_eq!(counts[10..], [50; 10]);
+}
+
+#[test]
+fn the_hash_is_vpps_and_not_the_published_one() {
+    assert_eq!(xxhash(0), 0x6f06_f901_bfa2_7892);
+    assert_eq!(xxhash(1), 0x4a67_7953_7063_9ba2);
+    assert_eq!(
+        xxhash(address_seed("10.0.0.1".parse().unwrap())),
+        0xbc30_f861_da48_3441
+    );
+}
+
+#[test]
+fn without_weights_no_bucket_has_an_owner() {
+    let none: [(IpAddr, u8); 0] = [];
+    let idle = [("10.0.0.1".parse().unwrap(), 0_u8)];
+    for ases in [none.as_slice(), &idle] {
+        let table = Table::build(TableLength::MIN, ases);
+        assert_eq!(table.len(), 1024);
+        assert!(table.iter().all(|owner| owner.is_none()));
+        assert_eq!(table.owner_of(12_345), None);
+        assert_eq!(bucket_counts(TableLength::MIN, ases), vec![0; ases.len()]);
+    }
+}
+
+#[test]
+fn a_flow_goes_to_the_owner_of_the_low_bits_of_its_hash() {
+    let table = Table::build(TableLength::MIN, &golden()[1].ases);
+    assert_eq!(table.owner_of(0xffff_fc00 | 6), table.owner(6));
+    assert_eq!(table.owner(6), Some(1));
+    assert_eq!(table.owner(1024), None);
+}
+
+/// The recording of 59 VIPs of a live VPP: after each step the buckets of each server in use.
+#[test]
+fn counts_agree_with_every_recorded_step_of_a_live_vpp() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/vectors/vpp-26.10/new-flow-tables.json.gz");
+    let Ok(file) = File::open(&path) else {
+        eprintln!("SKIPPED: no recordings at {}", path.display());
+        return;
+    };
+    let mut text = String::new();
+    GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .expect("the recording is gzip of UTF-8");
+    let vips: Vec<Value> = serde_json::from_str(&text).expect("the recording is JSON");
+
+    let mut steps = 0;
+    for vip in &vips {
+        let size = vip["new_flows_table_length"]
+            .as_u64()
+            .and_then(|size| TableSize::new(size as u32));
+        let size = size.expect("a recorded length is a power of two");
+        for step in vip["steps"].as_array().expect("a VIP has steps") {
+            let rows: Vec<(IpAddr, u8, u32)> = step
+                .as_object()
+                .and_then(|step| {
+                    step.values()
+                        .find(|value| value[0][0].is_string() && value[0][3].is_u64())
+                })
+                .and_then(Value::as_array)
+                .expect("a step has rows")
+                .iter()
+                .filter(|row| row[3] == 1)
+                .map(|row| {
+                    let number = |at: usize| row[at].as_u64().expect("a row holds numbers");
+                    (
+                        row[0].as_str().unwrap().parse().unwrap(),
+                        number(1) as u8,
+                        number(2) as u32,
+                    )
+                })
+                .collect();
+            let ases: Vec<(IpAddr, u8)> = rows
+                .iter()
+                .map(|&(address, weight, _)| (address, weight))
+                .collect();
+            let recorded: Vec<u32> = rows.iter().map(|&(_, _, buckets)| buckets).collect();
+            assert_eq!(bucket_counts(size, &ases), recorded, "{vip}");
+            assert_eq!(
+                counted(&Table::build(size, &ases), ases.len()),
+                recorded,
+                "{vip}"
+            );
+            steps += 1;
+        }
+    }
+    assert_eq!((vips.len(), steps), (59, 132));
+}
+
+#[test]
+fn auto_takes_the_shortest_length_that_is_fair() {
+    let of = |weights: &[u8]| -> Vec<(IpAddr, u8)> {
+        (1..)
+            .zip(weights)
+            .map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight))
+            .collect()
+    };
+    // Three of 100: 341 or 342 of 341.33.
+    let three = auto_length(&of(&[100; 3]));
+    assert_eq!(three.length, TableLength::MIN);
+    assert!(
+        three.is_fair() && three.worst_share_error < 0.002,
+        "{three:?}"
+    );
+
+    // Ten of 100 beside ten of 50 get 52 or 53 and 50 of 1,024, where 68 and 34 would be right.
+    let uneven = of(&[[100; 10], [50; 10]].concat());
+    let short = fixed_length(TableLength::MIN, &uneven);
+    assert!(
+        !short.is_fair() && short.worst_share_error > 0.4,
+        "{short:?}"
+    );
+    assert_eq!(short.worst_address, Some("10.0.0.11".parse().unwrap()));
+    let auto = auto_length(&uneven);
+    assert!(auto.is_fair(), "{auto:?}");
+    assert!(
+        !fixed_length(TableLength::new(auto.length.get() / 2).unwrap(), &uneven).is_fair(),
+        "{auto:?}"
+    );
+
+    // Where nothing helps it is the longest, and says so.
+    let crowd: Vec<(IpAddr, u8)> = (0..15_000_u32)
+        .map(|host| (IpAddr::from((0x0a00_0000 + host).to_be_bytes()), 100))
+        .collect();
+    let auto = auto_length(&crowd);
+    assert_eq!(auto.length.get(), 65_536);
+    assert!(!auto.is_fair(), "{auto:?}");
+
+    let none: [(IpAddr, u8); 0] = [];
+    assert_eq!(
+        auto_length(&none),
+        AutoLength {
+            length: TableLength::MIN,
+            worst_share_error: 0.0,
+            worst_address: None
+        }
+    );
+}
+
+proptest! {
+    #[test]
+    fn the_closed_form_counts_what_the_table_holds(
+        shift in 0_u32..13,
+        ases in prop::collection::btree_map(any::<IpAddr>(), any::<u8>(), 0..20),
+    ) {
+        let size = TableSize::new(1 << shift).unwrap();
+        let ases: Vec<(IpAddr, u8)> = ases.into_iter().collect();
+        let table = Table::build(size, &ases);
+        prop_assert_eq!(bucket_counts(size, &ases), counted(&table, ases.len()));
+    }
+
+    #[test]
+    fn the_order_of_the_list_does_not_matter(
+        ases in prop::collection::btree_map(any::<IpAddr>(), 0_u8..=100, 1..12),
+        turn in 0_usize..12,
+    ) {
+        let ases: Vec<(IpAddr, u8)> = ases.into_iter().collect();
+        let mut turned = ases.clone();
+        turned.rotate_left(turn % ases.len());
+        let named = |ases: &[(IpAddr, u8)]| -> Vec<Option<IpAddr>> {
+            Table::build(TableLength::MIN, ases).iter().map(|owner| owner.map(|at| ases[at].0)).collect()
+        };
+        prop_assert_eq!(named(&ases), named(&turned));
+    }
+}

@@ -1,0 +1,173 @@
+//! Route look-ups, VPP `src/vnet/ip/ip.api` and `src/vnet/fib/fib_types.api`.
+
+use crate::codec::{HostOrder, Reader, Wire, Writer, wire_struct};
+use crate::error::DecodeError;
+use crate::message::messages;
+use crate::types::{
+    AddressUnion, Counted, FibPathFlags, FibPathType, InterfaceIndex, NextHopProto, Prefix,
+};
+
+messages! {
+    /// Looks a prefix up in a FIB table. 33 bytes. VPP stops its workers for it.
+    request ip_route_lookup "710d6471" as IpRouteLookup => IpRouteLookupReply {
+        /// FIB table, 0 for the default one.
+        table_id: u32,
+        /// 0 for the longest match, which always finds something, if only the default route; else exact.
+        exact: u8,
+        /// What to look up. VPP does not check the length.
+        prefix: Prefix,
+    }
+
+    /// Answer to [`IpRouteLookup`]: -6 no such entry (exact only), -3 no such table. At least 37 bytes.
+    reply ip_route_lookup_reply "5d8febcb" as IpRouteLookupReply {
+        /// The route found, zeros on failure.
+        route: IpRoute,
+    }
+
+    /// As [`IpRouteLookup`], telling who put the route in. 33 bytes.
+    request ip_route_lookup_v2 "710d6471" as IpRouteLookupV2 => IpRouteLookupV2Reply {
+        /// FIB table, 0 for the default one.
+        table_id: u32,
+        /// 0 for the longest match, else exact.
+        exact: u8,
+        /// What to look up. VPP does not check the length.
+        prefix: Prefix,
+    }
+
+    /// Answer to [`IpRouteLookupV2`]. At least 38 bytes.
+    reply ip_route_lookup_v2_reply "84cc9e03" as IpRouteLookupV2Reply {
+        /// The route found, zeros on failure.
+        route: IpRouteV2,
+    }
+}
+
+wire_struct! {
+    /// `fib_path`, 167 bytes.
+    FibPath {
+        /// Interface, all ones if none.
+        sw_if_index: InterfaceIndex,
+        /// Table in which a next hop without interface is looked up.
+        table_id: u32,
+        /// Reverse path forwarding id, in host order.
+        rpf_id: u32 as HostOrder,
+        /// Share of the traffic.
+        weight: u8,
+        /// The lowest wins.
+        preference: u8,
+        /// What happens to packets.
+        r#type: FibPathType,
+        /// Flags.
+        flags: FibPathFlags,
+        /// What `nh.address` is.
+        proto: NextHopProto,
+        /// Next hop.
+        nh: FibPathNh,
+        /// How many of `label_stack` count.
+        n_labels: u8,
+        /// MPLS labels.
+        label_stack: [FibMplsLabel; 16],
+    }
+
+    /// `fib_path_nh`, 28 bytes.
+    FibPathNh {
+        /// Address of the next hop.
+        address: AddressUnion,
+        /// Label to resolve through.
+        via_label: u32,
+        /// Object to resolve through.
+        obj_id: u32,
+        /// Classifier table.
+        classify_table_index: u32,
+    }
+
+    /// `fib_mpls_label`, 7 bytes.
+    FibMplsLabel {
+        /// Uniform or pipe mode.
+        is_uniform: u8,
+        /// Label.
+        label: u32,
+        /// Time to live.
+        ttl: u8,
+        /// Traffic class.
+        exp: u8,
+    }
+}
+
+/// `ip_route`: 27 bytes and 167 per path. The count `n_paths` is the length of `paths`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct IpRoute {
+    /// As asked.
+    pub table_id: u32,
+    /// Row of the route in `/net/route/to` and `/net/route/via`.
+    pub stats_index: u32,
+    /// The prefix found.
+    pub prefix: Prefix,
+    /// Its paths.
+    pub paths: Counted<FibPath, u8>,
+}
+
+impl Wire for IpRoute {
+    const MIN: usize = 27;
+
+    fn decode(reader: &mut Reader<'_>, _wanted: &'static str) -> Result<Self, DecodeError> {
+        Ok(Self {
+            table_id: u32::decode(reader, "route.table_id")?,
+            stats_index: u32::decode(reader, "route.stats_index")?,
+            prefix: Prefix::decode(reader, "route.prefix")?,
+            paths: Counted::decode(reader, "route.paths")?,
+        })
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.table_id.encode(writer);
+        self.stats_index.encode(writer);
+        self.prefix.encode(writer);
+        self.paths.encode(writer);
+    }
+}
+
+/// `ip_route_v2`: 28 bytes and 167 per path; `src` stands between the count and the paths.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct IpRouteV2 {
+    /// As asked.
+    pub table_id: u32,
+    /// Row of the route in `/net/route/to` and `/net/route/via`.
+    pub stats_index: u32,
+    /// The prefix found.
+    pub prefix: Prefix,
+    /// The best source of the route; the numbers depend on the process.
+    pub src: u8,
+    /// Its paths.
+    pub paths: Counted<FibPath, u8>,
+}
+
+impl Wire for IpRouteV2 {
+    const MIN: usize = 28;
+
+    fn decode(reader: &mut Reader<'_>, _wanted: &'static str) -> Result<Self, DecodeError> {
+        let table_id = u32::decode(reader, "route.table_id")?;
+        let stats_index = u32::decode(reader, "route.stats_index")?;
+        let prefix = Prefix::decode(reader, "route.prefix")?;
+        let n_paths = u8::decode(reader, "route.n_paths")?;
+        let src = u8::decode(reader, "route.src")?;
+        let paths = Counted::read(n_paths, reader, "route.paths")?;
+        Ok(Self {
+            table_id,
+            stats_index,
+            prefix,
+            src,
+            paths,
+        })
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.table_id.encode(writer);
+        self.stats_index.encode(writer);
+        self.prefix.encode(writer);
+        self.paths.count().encode(writer);
+        self.src.encode(writer);
+        self.paths.iter().for_each(|path| path.encode(writer));
+    }
+}

@@ -1,0 +1,367 @@
+//! The load balancer, VPP `src/plugins/lb/lb.api` and `lb_types.api`.
+//!
+//! Field meanings are those of 26.10-rc0. Releases up to 26.06 have the same CRCs for the messages they share and
+//! read `pfx.len`, `encap` and `port` differently: presence of [`LbConfGet`] tells the two apart. VPP stops its
+//! workers while it handles any of these, dumps included.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::codec::{HostOrder, wire_struct};
+use crate::message::messages;
+use crate::types::{
+    Address, AddressFamily, Dscp, Encap, InterfaceIndex, IpProto, Prefix, PrefixMatcher, SrvType,
+};
+
+messages! {
+    /// Sets source addresses, sticky table size and flow time-out; -70 for a size that is no power of two. 38 bytes.
+    request lb_conf "56cd3261" as LbConf => LbConfReply {
+        /// GRE source for IPv4; always set.
+        ip4_src_address: Ipv4Addr,
+        /// GRE source for IPv6; always set.
+        ip6_src_address: Ipv6Addr,
+        /// Buckets of 4 entries per thread, a power of two; all ones keeps. **0 is accepted and corrupts memory.**
+        sticky_buckets_per_core: u32,
+        /// Seconds; all ones keeps.
+        flow_timeout: u32,
+    }
+
+    /// Answer to [`LbConf`]. 10 bytes.
+    reply lb_conf_reply "e8d4e804" as LbConfReply {}
+
+    /// Asks for what [`LbConf`] sets; 26.10-rc0 and later. 10 bytes.
+    request lb_conf_get "51077d14" as LbConfGet => LbConfGetReply {}
+
+    /// Answer to [`LbConfGet`]. 38 bytes.
+    reply lb_conf_get_reply "923427ac" as LbConfGetReply {
+        /// 255.255.255.255 until configured.
+        ip4_src_address: Ipv4Addr,
+        /// All ones until configured.
+        ip6_src_address: Ipv6Addr,
+        /// 1024 at first.
+        sticky_buckets_per_core: u32,
+        /// Seconds, 40 at first.
+        flow_timeout: u32,
+    }
+
+    /// Adds or deletes a VIP, without source stickiness. 49 bytes.
+    request lb_add_del_vip "6fa569c7" as LbAddDelVip => LbAddDelVipReply {
+        /// Prefix of the VIP; VPP does not check the length.
+        pfx: Prefix,
+        /// IP protocol, forced to 255 when `port` is 0.
+        protocol: IpProto,
+        /// 0 for all protocols and ports.
+        port: u16,
+        /// How packets reach the servers.
+        encap: Encap,
+        /// For L3DSR, 6 bits.
+        dscp: u8,
+        /// For NAT; little-endian, see [`SrvType`].
+        r#type: SrvType,
+        /// For NAT.
+        target_port: u16,
+        /// Ignored by VPP.
+        node_port: u16,
+        /// Buckets, a power of two. **0 is accepted and makes VPP abort.**
+        new_flows_table_length: u32,
+        /// Delete; then only `pfx`, `protocol` and `port` count.
+        is_del: bool,
+    }
+
+    /// Answer to [`LbAddDelVip`]. 10 bytes.
+    reply lb_add_del_vip_reply "e8d4e804" as LbAddDelVipReply {}
+
+    /// Adds or deletes a VIP; 23.02 and later. 50 bytes.
+    request lb_add_del_vip_v2 "7c520e0f" as LbAddDelVipV2 => LbAddDelVipV2Reply {
+        /// Prefix of the VIP; VPP does not check the length.
+        pfx: Prefix,
+        /// IP protocol, forced to 255 when `port` is 0.
+        protocol: IpProto,
+        /// 0 for all protocols and ports.
+        port: u16,
+        /// How packets reach the servers.
+        encap: Encap,
+        /// For L3DSR, 6 bits.
+        dscp: u8,
+        /// For NAT; little-endian, see [`SrvType`].
+        r#type: SrvType,
+        /// For NAT.
+        target_port: u16,
+        /// Ignored by VPP.
+        node_port: u16,
+        /// Buckets, a power of two. **0 is accepted and makes VPP abort.**
+        new_flows_table_length: u32,
+        /// Hash over addresses alone.
+        src_ip_sticky: bool,
+        /// Delete; then only `pfx`, `protocol` and `port` count.
+        is_del: bool,
+    }
+
+    /// Answer to [`LbAddDelVipV2`]. 10 bytes.
+    reply lb_add_del_vip_v2_reply "e8d4e804" as LbAddDelVipV2Reply {}
+
+    /// Adds, with weight 100, or deletes an application server. 50 bytes.
+    request lb_add_del_as "35d72500" as LbAddDelAs => LbAddDelAsReply {
+        /// The VIP's prefix.
+        pfx: Prefix,
+        /// The VIP's protocol.
+        protocol: IpProto,
+        /// The VIP's port.
+        port: u16,
+        /// The server, of the family that the VIP's encap asks for.
+        as_address: Address,
+        /// Delete.
+        is_del: bool,
+        /// With `is_del`: forget its sessions.
+        is_flush: bool,
+    }
+
+    /// Answer to [`LbAddDelAs`]. 10 bytes.
+    reply lb_add_del_as_reply "e8d4e804" as LbAddDelAsReply {}
+
+    /// Adds or deletes an application server; 26.10-rc0 and later. 51 bytes.
+    request lb_add_del_as_v2 "2f1d3b0e" as LbAddDelAsV2 => LbAddDelAsV2Reply {
+        /// The VIP's prefix.
+        pfx: Prefix,
+        /// The VIP's protocol.
+        protocol: IpProto,
+        /// The VIP's port.
+        port: u16,
+        /// The server, of the family that the VIP's encap asks for.
+        as_address: Address,
+        /// 0 to 100 when adding; VPP does not check it.
+        weight: u8,
+        /// Delete.
+        is_del: bool,
+        /// With `is_del`, or when adding a removed server again: forget its sessions.
+        is_flush: bool,
+    }
+
+    /// Answer to [`LbAddDelAsV2`]. 10 bytes.
+    reply lb_add_del_as_v2_reply "e8d4e804" as LbAddDelAsV2Reply {}
+
+    /// Changes the weight of an application server in use; 26.10-rc0 and later. 50 bytes.
+    request lb_as_set_weight "2d89bdbd" as LbAsSetWeight => LbAsSetWeightReply {
+        /// The VIP's prefix.
+        pfx: Prefix,
+        /// The VIP's protocol.
+        protocol: IpProto,
+        /// The VIP's port.
+        port: u16,
+        /// The server.
+        as_address: Address,
+        /// 0 to 100; VPP does not check it.
+        weight: u8,
+        /// Forget its sessions.
+        is_flush: bool,
+    }
+
+    /// Answer to [`LbAsSetWeight`]. 10 bytes.
+    reply lb_as_set_weight_reply "e8d4e804" as LbAsSetWeightReply {}
+
+    /// Forgets all sessions of a VIP. 31 bytes.
+    ///
+    /// **For a VIP that does not exist VPP returns 0 and works on an uninitialised index.**
+    request lb_flush_vip "1063f819" as LbFlushVip => LbFlushVipReply {
+        /// The VIP's prefix.
+        pfx: Prefix,
+        /// The VIP's protocol.
+        protocol: IpProto,
+        /// The VIP's port.
+        port: u16,
+    }
+
+    /// Answer to [`LbFlushVip`], always 0. 10 bytes.
+    reply lb_flush_vip_reply "e8d4e804" as LbFlushVipReply {}
+
+    /// Asks for all VIPs in use; VPP ignores every field. 33 bytes.
+    dump lb_vip_dump "56110cb7" as LbVipDump => LbVipDetails {
+        /// Ignored.
+        pfx: Prefix,
+        /// Ignored.
+        pfx_matcher: PrefixMatcher,
+        /// Ignored.
+        protocol: IpProto,
+        /// Ignored.
+        port: u16,
+    }
+
+    /// One VIP. 40 bytes.
+    details lb_vip_details "1329ec9b" as LbVipDetails {
+        /// Its key.
+        vip: LbVip,
+        /// How packets reach the servers.
+        encap: Encap,
+        /// For L3DSR only; left-over memory for GRE, `srv_type` for NAT.
+        dscp: Dscp,
+        /// For NAT only, little-endian; left-over memory else.
+        srv_type: SrvType,
+        /// For NAT only, swapped twice by VPP and so little-endian; left-over memory else.
+        target_port: u16 as HostOrder,
+        /// Buckets modulo 65536: the request carries a u32, this a u16.
+        flow_table_length: u16,
+    }
+
+    /// Asks for application servers. 31 bytes. See [`LbAsV2Dump`] for the filter.
+    dump lb_as_dump "1063f819" as LbAsDump => LbAsDetails {
+        /// All 16 address bytes zero: everything.
+        pfx: Prefix,
+        /// The VIP's protocol.
+        protocol: IpProto,
+        /// The VIP's port.
+        port: u16,
+    }
+
+    /// One application server. 49 bytes.
+    details lb_as_details "8d24c29e" as LbAsDetails {
+        /// The VIP.
+        vip: LbVip,
+        /// The server.
+        app_srv: Address,
+        /// Bit 0: in use; 0: removed and lingering.
+        flags: u8,
+        /// Seconds since VPP started at the last removal; 0 or stale if it never was.
+        in_use_since: u32,
+    }
+
+    /// Asks for application servers with weights; 26.10-rc0 and later. 31 bytes.
+    ///
+    /// The filter compares the 16 address bytes with VPP's own form of a prefix, in which IPv4 stands at the end;
+    /// an IPv4 prefix in its normal place matches nothing. [`LbAsV2Dump::vip`] places it right.
+    dump lb_as_v2_dump "1063f819" as LbAsV2Dump => LbAsV2Details {
+        /// All 16 address bytes zero: everything; `af` and `len` are ignored.
+        pfx: Prefix,
+        /// The VIP's protocol, 255 for an all-port VIP.
+        protocol: IpProto,
+        /// The VIP's port.
+        port: u16,
+    }
+
+    /// One application server with its weight. 54 bytes.
+    details lb_as_v2_details "90064aae" as LbAsV2Details {
+        /// The VIP; a removed one appears under the same key as its successor.
+        vip: LbVip,
+        /// The server.
+        app_srv: Address,
+        /// Bit 0: in use; 0: removed and lingering.
+        flags: u8,
+        /// Seconds since VPP started at the last removal; 0 or stale if it never was.
+        in_use_since: u32,
+        /// Weight, kept after removal.
+        weight: u8,
+        /// Entries of the new-flow table that point here; 0 for a removed one.
+        num_buckets: u32,
+    }
+
+    /// Switches NAT4 on an interface; -2 for a bad index. 15 bytes.
+    request lb_add_del_intf_nat4 "47d6e753" as LbAddDelIntfNat4 => LbAddDelIntfNat4Reply {
+        /// On or off.
+        is_add: bool,
+        /// Interface.
+        sw_if_index: InterfaceIndex,
+    }
+
+    /// Answer to [`LbAddDelIntfNat4`]. 10 bytes.
+    reply lb_add_del_intf_nat4_reply "e8d4e804" as LbAddDelIntfNat4Reply {}
+
+    /// Switches NAT6 on an interface; -2 for a bad index. 15 bytes.
+    request lb_add_del_intf_nat6 "47d6e753" as LbAddDelIntfNat6 => LbAddDelIntfNat6Reply {
+        /// On or off.
+        is_add: bool,
+        /// Interface.
+        sw_if_index: InterfaceIndex,
+    }
+
+    /// Answer to [`LbAddDelIntfNat6`]. 10 bytes.
+    reply lb_add_del_intf_nat6_reply "e8d4e804" as LbAddDelIntfNat6Reply {}
+}
+
+wire_struct! {
+    /// `lb_vip`, 21 bytes: what identifies a VIP.
+    LbVip {
+        /// Masked prefix.
+        pfx: Prefix,
+        /// IP protocol, 255 for an all-port VIP.
+        protocol: IpProto,
+        /// Port, 0 for an all-port VIP.
+        port: u16,
+    }
+}
+
+impl LbVipDump {
+    /// Every VIP in use.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            pfx: Prefix::default(),
+            pfx_matcher: PrefixMatcher { le: 255, ge: 255 },
+            protocol: IpProto::ANY,
+            port: 0,
+        }
+    }
+}
+
+impl LbAsDump {
+    /// Every application server of every VIP, removed ones included.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            pfx: Prefix::default(),
+            protocol: IpProto(0),
+            port: 0,
+        }
+    }
+
+    /// Those of one VIP; see [`LbAsV2Dump::vip`].
+    #[must_use]
+    pub fn vip(prefix: IpNet, protocol: IpProto, port: u16) -> Self {
+        Self {
+            pfx: filter(prefix),
+            protocol,
+            port,
+        }
+    }
+}
+
+impl LbAsV2Dump {
+    /// Every application server of every VIP, removed ones included.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            pfx: Prefix::default(),
+            protocol: IpProto(0),
+            port: 0,
+        }
+    }
+
+    /// Those of one VIP, also of a removed one with the same key.
+    ///
+    /// `protocol` and `port` must be what VPP shows for it: 255 and 0 for an all-port VIP. Host bits of `prefix` are
+    /// cleared here. 0.0.0.0/n and ::/n cannot be asked for: VPP takes them for "everything".
+    #[must_use]
+    pub fn vip(prefix: IpNet, protocol: IpProto, port: u16) -> Self {
+        Self {
+            pfx: filter(prefix),
+            protocol,
+            port,
+        }
+    }
+}
+
+/// The prefix as VPP stores it: 16 bytes, IPv4 in the last 4 and its length counted from there.
+///
+/// VPP ignores family and length here. IPv6 is said so that all 16 bytes show when the request is printed.
+fn filter(prefix: IpNet) -> Prefix {
+    let (address, len) = match prefix.trunc() {
+        IpNet::V4(net) => (net.network().to_ipv6_compatible(), 96 + net.prefix_len()),
+        IpNet::V6(net) => (net.network(), net.prefix_len()),
+    };
+    Prefix {
+        address: Address {
+            af: AddressFamily::Ip6,
+            bytes: address.octets(),
+        },
+        len,
+    }
+}

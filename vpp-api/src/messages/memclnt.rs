@@ -1,0 +1,121 @@
+//! Connection handling, VPP `src/vlibmemory/memclnt.api`. These have the same ids, 1 to 28, in every VPP.
+
+use crate::codec::wire_struct;
+use crate::message::{Reply, messages};
+use crate::types::{Counted, FixedString, Retval, Text};
+
+messages! {
+    /// Asks for the first id of a module's range by `<module>_<file crc>`. 74 bytes.
+    request get_first_msg_id "ebf79a66" as GetFirstMsgId => GetFirstMsgIdReply {
+        /// Range name, such as `lb_487dee0a`.
+        name: FixedString<64>,
+    }
+
+    /// Answer to [`GetFirstMsgId`]; -7 for an unknown range. 12 bytes.
+    reply get_first_msg_id_reply "7d337472" as GetFirstMsgIdReply {
+        /// First id of the range, 65535 if there is none.
+        first_msg_id: u16,
+    }
+
+    /// Asks for the API versions of all modules. 10 bytes.
+    request api_versions "51077d14" as ApiVersions => ApiVersionsReply {}
+
+    /// Answer to [`ApiVersions`]. At least 14 bytes.
+    reply api_versions_reply "5f0d99d6" as ApiVersionsReply {
+        /// One row per module; no VPP of this time fills it.
+        api_versions: Counted<ModuleVersion, u32>,
+    }
+
+    /// Registers the client; the first message on a connection, always id 15. 70 bytes.
+    ///
+    /// Has no client index: the context follows the message id.
+    hello sockclnt_create "455fb9c4" as SockclntCreate => SockclntCreateReply {
+        /// Client name for VPP's `show api clients`. Must hold a NUL: VPP reads it as a C string.
+        name: FixedString<64>,
+    }
+
+    /// Answer to [`SockclntCreate`], always id 16, with the ids of all messages. 20 bytes and 66 per message.
+    hello_reply sockclnt_create_reply "35166268" as SockclntCreateReply {
+        /// Result code, 0.
+        response: i32,
+        /// The `client_index` of all further requests.
+        index: u32,
+        /// Id and name of every message, in no order.
+        message_table: Counted<MessageTableEntry, u16>,
+    }
+
+    /// Ends the registration; VPP answers and closes the connection. 14 bytes.
+    request sockclnt_delete "8ac76db6" as SockclntDelete => SockclntDeleteReply {
+        /// The client's own index. VPP frees whatever client is named here.
+        index: u32,
+    }
+
+    /// Answer to [`SockclntDelete`]. 10 bytes.
+    answer sockclnt_delete_reply "8f38b1ee" as SockclntDeleteReply {
+        /// 1 for success, unlike all other replies; -1 for an unknown index.
+        response: i32,
+    }
+
+    /// VPP's question to shared-memory clients whether they live. 10 bytes.
+    ///
+    /// A socket client never gets one and must never send one: VPP would answer itself through shared memory.
+    request memclnt_keepalive "51077d14" as MemclntKeepalive => MemclntKeepaliveReply {}
+
+    /// Answer to [`MemclntKeepalive`]; not to be sent either. 10 bytes.
+    reply memclnt_keepalive_reply "e8d4e804" as MemclntKeepaliveReply {}
+
+    /// Does nothing; its reply proves that everything sent before it was handled. 10 bytes.
+    request control_ping "51077d14" as ControlPing => ControlPingReply {}
+
+    /// Answer to [`ControlPing`]. 18 bytes.
+    reply control_ping_reply "f6b0b8ca" as ControlPingReply {
+        /// Echo; not initialised before 26.10.
+        client_index: u32,
+        /// Process id of VPP.
+        vpe_pid: u32,
+    }
+
+    /// Asks for the definitions of all messages; VPP 24.06 and later. 10 bytes.
+    request get_api_json "51077d14" as GetApiJson => GetApiJsonReply {}
+
+    /// Answer to [`GetApiJson`]. At least 14 bytes; VPP may send one more than it says.
+    reply get_api_json_reply "ea715b59" as GetApiJsonReply [spare 1] {
+        /// A JSON array of all `.api.json` texts.
+        json: Text,
+    }
+}
+
+wire_struct! {
+    /// `module_version`, 76 bytes.
+    ModuleVersion {
+        /// Major version.
+        major: u32,
+        /// Minor version.
+        minor: u32,
+        /// Patch level.
+        patch: u32,
+        /// Module.
+        name: FixedString<64>,
+    }
+
+    /// `message_table_entry`, 66 bytes.
+    MessageTableEntry {
+        /// Message id.
+        index: u16,
+        /// `<name>_<crc>`, cut after 63 bytes.
+        name: FixedString<64>,
+    }
+}
+
+impl Reply for SockclntCreateReply {
+    fn retval(&self) -> Retval {
+        Retval(self.response)
+    }
+}
+
+impl Reply for SockclntDeleteReply {
+    // 1 is success here (VPP src/vlibmemory/socket_api.c).
+    fn retval(&self) -> Retval {
+        Retval(self.response)
+    }
+}

@@ -1,0 +1,35 @@
+//! The debug CLI, VPP `src/vlibmemory/vlib.api`.
+
+use crate::message::{Reply, messages};
+use crate::types::{Retval, Text};
+
+messages! {
+    /// Runs a debug CLI command. At least 14 bytes.
+    ///
+    /// VPP aborts when what the command prints does not fit its API segment (16 MB by default): do not ask for
+    /// enormous output.
+    request cli_inband "f8377302" as CliInband => CliInbandReply {
+        /// The command, without a newline.
+        cmd: Text,
+    }
+
+    /// Answer to [`CliInband`]. At least 14 bytes.
+    answer cli_inband_reply "05879051" as CliInbandReply {
+        /// The command's own code, or -1 when it failed without one. Not serialised: in a log it stands beside the
+        /// fields.
+        #[cfg_attr(feature = "serde", serde(skip))]
+        retval: Retval,
+        /// Everything the command printed; on failure it ends with the error.
+        reply: Text,
+    }
+}
+
+impl Reply for CliInbandReply {
+    fn retval(&self) -> Retval {
+        self.retval
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.reply.to_str_lossy().into_owned())
+    }
+}

@@ -1,0 +1,92 @@
+//! The message table of one connection: which id stands for which message.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::error::Absent;
+use crate::message::Message;
+use crate::messages::memclnt::MessageTableEntry;
+
+/// Name and id of every message of one VPP process, as its handshake told.
+///
+/// Ids differ from process to process and must not outlive the connection.
+#[derive(Clone, Debug, Default)]
+pub struct MessageTable {
+    ids: HashMap<Arc<str>, u16>,
+    names: HashMap<u16, Arc<str>>,
+}
+
+impl MessageTable {
+    /// The table in a handshake's rows.
+    #[must_use]
+    pub fn new(rows: &[MessageTableEntry]) -> Self {
+        rows.iter()
+            .map(|row| (row.index, row.name.to_str_lossy()))
+            .collect()
+    }
+
+    /// The id of `name_crc`, such as `lb_conf_56cd3261`.
+    #[must_use]
+    pub fn id(&self, name_crc: &str) -> Option<u16> {
+        self.ids.get(name_crc).copied()
+    }
+
+    /// Name and CRC of the message with this id.
+    #[must_use]
+    pub fn name(&self, id: u16) -> Option<&str> {
+        self.names.get(&id).map(AsRef::as_ref)
+    }
+
+    /// The id of `M`.
+    ///
+    /// # Errors
+    /// [`Absent`] if VPP has no such message, or one of the same name with another layout.
+    pub fn id_of<M: Message>(&self) -> Result<u16, Absent> {
+        self.id(M::NAME_CRC).ok_or_else(|| Absent {
+            name_crc: M::NAME_CRC,
+            other: self.other_crc(M::NAME).map(str::to_owned),
+        })
+    }
+
+    /// Name and CRC of the message called `name`, whatever its CRC.
+    #[must_use]
+    pub fn other_crc(&self, name: &str) -> Option<&str> {
+        self.iter().map(|(name_crc, _)| name_crc).find(|name_crc| {
+            name_crc
+                .rsplit_once('_')
+                .is_some_and(|(known, _)| known == name)
+        })
+    }
+
+    /// Every message with its id, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.names.iter().map(|(id, name)| (name.as_ref(), *id))
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+impl<N: AsRef<str>> FromIterator<(u16, N)> for MessageTable {
+    fn from_iter<I: IntoIterator<Item = (u16, N)>>(rows: I) -> Self {
+        let mut table = Self::default();
+        for (id, name) in rows {
+            let name: Arc<str> = name.as_ref().into();
+            table.ids.insert(name.clone(), id);
+            table.names.insert(id, name);
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,323 @@
+//! Addresses and prefixes, VPP `src/vnet/ip/ip_types.api` and `src/vnet/ethernet/ethernet_types.api`.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::codec::{Reader, Wire, Writer, wire_struct};
+use crate::error::DecodeError;
+use crate::types::number::wire_enum;
+
+wire_enum! {
+    /// `address_family`, one byte.
+    ///
+    /// VPP's decoder leaves the destination uninitialised for any other value, so that only these two may be sent.
+    AddressFamily: u8 {
+        /// IPv4: the first 4 of the 16 address bytes count.
+        Ip4 = 0,
+        /// IPv6.
+        Ip6 = 1,
+    }
+}
+
+/// `address`, 17 bytes: family and a 16-byte union, IPv4 in its first 4 bytes.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct Address {
+    /// Family.
+    pub af: AddressFamily,
+    /// The union as it is on the wire. For IPv4 VPP sends zeros in the last 12.
+    pub bytes: [u8; 16],
+}
+
+impl Address {
+    /// The address it stands for. A family that VPP does not define is read as IPv6, so that no byte is hidden.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        let [a, b, c, d, ..] = self.bytes;
+        match self.af {
+            AddressFamily::Ip4 => Ipv4Addr::new(a, b, c, d).into(),
+            AddressFamily::Ip6 | AddressFamily::Unknown(_) => Ipv6Addr::from(self.bytes).into(),
+        }
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self {
+                af: AddressFamily::Ip4,
+                bytes: widened(ip),
+            },
+            IpAddr::V6(ip) => Self {
+                af: AddressFamily::Ip6,
+                bytes: ip.octets(),
+            },
+        }
+    }
+}
+
+impl From<Ipv4Addr> for Address {
+    fn from(ip: Ipv4Addr) -> Self {
+        IpAddr::from(ip).into()
+    }
+}
+
+impl From<Ipv6Addr> for Address {
+    fn from(ip: Ipv6Addr) -> Self {
+        IpAddr::from(ip).into()
+    }
+}
+
+impl Default for Address {
+    /// 0.0.0.0, all bytes zero.
+    fn default() -> Self {
+        Self {
+            af: AddressFamily::Ip4,
+            bytes: [0; 16],
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(f)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(f)
+    }
+}
+
+impl Wire for Address {
+    const MIN: usize = 17;
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        Ok(Self {
+            af: AddressFamily::decode(reader, wanted)?,
+            bytes: reader.array(wanted)?,
+        })
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.af.encode(writer);
+        writer.put(&self.bytes);
+    }
+}
+
+/// `prefix` and `address_with_prefix`, 18 bytes: an address and a length in bits.
+///
+/// The length is kept as the peer sent it. Releases up to 26.06 count 96 more for IPv4 in the lb messages, so that
+/// 128 with an IPv4 address does occur; [`Prefix::net`] refuses it.
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+pub struct Prefix {
+    /// Address; host bits may be set.
+    pub address: Address,
+    /// Length in bits, unchecked.
+    pub len: u8,
+}
+
+impl Prefix {
+    /// As a network, host bits kept.
+    ///
+    /// # Errors
+    /// [`PrefixError`] if the length exceeds what the family has.
+    pub fn net(&self) -> Result<IpNet, PrefixError> {
+        IpNet::new(self.address.ip(), self.len).map_err(|_| PrefixError {
+            ip: self.address.ip(),
+            len: self.len,
+        })
+    }
+}
+
+impl From<IpNet> for Prefix {
+    fn from(net: IpNet) -> Self {
+        Self {
+            address: net.addr().into(),
+            len: net.prefix_len(),
+        }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.len)
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Wire for Prefix {
+    const MIN: usize = 18;
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        Ok(Self {
+            address: Address::decode(reader, wanted)?,
+            len: u8::decode(reader, wanted)?,
+        })
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.address.encode(writer);
+        self.len.encode(writer);
+    }
+}
+
+/// A prefix longer than its family allows.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{ip}/{len} is longer than an address")]
+pub struct PrefixError {
+    /// The address.
+    pub ip: IpAddr,
+    /// The length the peer sent.
+    pub len: u8,
+}
+
+wire_struct! {
+    /// `prefix_matcher`, 2 bytes. No message here gives it a meaning.
+    PrefixMatcher {
+        /// At most this long; 255 is unset.
+        le: u8,
+        /// At least this long; 255 is unset.
+        ge: u8,
+    }
+}
+
+/// `address_union`, 16 bytes whose family another field tells.
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+pub struct AddressUnion(pub [u8; 16]);
+
+impl AddressUnion {
+    /// Read as IPv4: the first 4 bytes.
+    #[must_use]
+    pub fn ip4(&self) -> Ipv4Addr {
+        let [a, b, c, d, ..] = self.0;
+        Ipv4Addr::new(a, b, c, d)
+    }
+
+    /// Read as IPv6.
+    #[must_use]
+    pub fn ip6(&self) -> Ipv6Addr {
+        self.0.into()
+    }
+}
+
+impl From<IpAddr> for AddressUnion {
+    fn from(ip: IpAddr) -> Self {
+        Self(Address::from(ip).bytes)
+    }
+}
+
+impl fmt::Display for AddressUnion {
+    /// As IPv4 when only the first 4 bytes are set, else as IPv6.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [_, _, _, _, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] => self.ip4().fmt(f),
+            _ => self.ip6().fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for AddressUnion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Wire for AddressUnion {
+    const MIN: usize = 16;
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        reader.array(wanted).map(Self)
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.0);
+    }
+}
+
+/// `ip4_address`, 4 bytes.
+impl Wire for Ipv4Addr {
+    const MIN: usize = 4;
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        reader.array::<4>(wanted).map(Self::from)
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.octets());
+    }
+}
+
+/// `ip6_address`, 16 bytes.
+impl Wire for Ipv6Addr {
+    const MIN: usize = 16;
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        reader.array::<16>(wanted).map(Self::from)
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.octets());
+    }
+}
+
+/// `mac_address`, 6 bytes.
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Wire for MacAddress {
+    const MIN: usize = 6;
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        reader.array(wanted).map(Self)
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.0);
+    }
+}
+
+#[cfg(feature = "serde")]
+mod text_in_json {
+    use super::{Address, AddressUnion, MacAddress, Prefix};
+
+    macro_rules! as_text {
+        ($($ty:ty),*) => {$(
+            impl serde::Serialize for $ty {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.collect_str(self)
+                }
+            }
+        )*};
+    }
+
+    as_text!(Address, AddressUnion, MacAddress, Prefix);
+}
+
+/// IPv4 at the front of the union, zeros behind.
+fn widened(ip: Ipv4Addr) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&ip.octets());
+    bytes
+}

@@ -1,0 +1,113 @@
+//! VPP's protocol for readers, apart from memory so that tests can run every interleaving of it.
+
+use std::hint::spin_loop;
+use std::sync::atomic::{Ordering, fence};
+use std::thread::yield_now;
+
+use crate::error::StatsError;
+use crate::header::Control;
+
+/// How long a read goes on while VPP keeps changing the directory. Counted, not timed.
+///
+/// VPP holds a change for some microseconds, and for milliseconds while it moves a table of a million counters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Retries {
+    /// Reads that may turn out to be overtaken by a change, at least 1. Default 16.
+    pub attempts: u32,
+    /// Times that one attempt looks whether a change under way has ended. The first 64 looks spin, the others give
+    /// the processor away. Default 4,096, some milliseconds.
+    pub looks: u32,
+}
+
+impl Retries {
+    /// At most `attempts` reads, each waiting for at most `looks` looks.
+    pub fn new(attempts: u32, looks: u32) -> Self {
+        Self { attempts, looks }
+    }
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self::new(16, 4_096)
+    }
+}
+
+/// What a read relies on: the directory as of one epoch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Moment {
+    pub(crate) epoch: u64,
+    pub(crate) directory: u64,
+}
+
+/// Where the words of the header come from.
+pub(crate) trait Controls {
+    /// A relaxed load of one word of the header.
+    fn load(&self, control: Control) -> u64;
+}
+
+/// Calls `read` until VPP left the directory alone during a whole call, and returns what that call returned.
+///
+/// Results of overtaken calls are dropped, errors too: an overtaken read may have followed a stale pointer.
+///
+/// # Errors
+/// [`StatsError::Busy`] when `retries` are used up, and what `read` returned in a quiet moment.
+pub(crate) fn consistently<C: Controls, T>(
+    controls: &C,
+    retries: Retries,
+    mut read: impl FnMut(Moment) -> Result<T, StatsError>,
+) -> Result<T, StatsError> {
+    for attempt in 0..retries.attempts.max(1) {
+        let Some(moment) = begin(controls, retries.looks) else {
+            // A change that outlasts one wait will not be over after the next: VPP hangs or died in it.
+            return Err(StatsError::Busy {
+                attempts: attempt + 1,
+            });
+        };
+        let result = read(moment);
+        if undisturbed(controls, moment) {
+            return result;
+        }
+    }
+    Err(StatsError::Busy {
+        attempts: retries.attempts.max(1),
+    })
+}
+
+/// Waits for the end of a change under way, then notes what the read relies on. `None` if the wait was in vain.
+fn begin<C: Controls>(controls: &C, looks: u32) -> Option<Moment> {
+    let mut look = 0;
+    while acquire(controls, Control::InProgress) != 0 {
+        look += 1;
+        match look {
+            _ if look >= looks => return None,
+            1..=64 => spin_loop(),
+            _ => yield_now(),
+        }
+    }
+    let epoch = acquire(controls, Control::Epoch);
+    Some(Moment {
+        epoch,
+        directory: acquire(controls, Control::Directory),
+    })
+}
+
+/// Whether no change began since `moment`.
+fn undisturbed<C: Controls>(controls: &C, moment: Moment) -> bool {
+    // The loads of the data come before the loads below.
+    fence(Ordering::Acquire);
+    // in_progress first. VPP raises the epoch and then clears in_progress: with the other order a reader could load the
+    // old epoch, VPP do both, and the reader find in_progress clear, and so accept a torn read.
+    acquire(controls, Control::InProgress) == 0
+        && acquire(controls, Control::Epoch) == moment.epoch
+        // `vlib_stats_add_symlink` may move the directory with neither of them moving.
+        && acquire(controls, Control::Directory) == moment.directory
+}
+
+/// A load with acquire order. The mapping is read-only, and for such memory Rust allows relaxed loads alone; a fence
+/// behind them gives the order.
+fn acquire<C: Controls>(controls: &C, control: Control) -> u64 {
+    let word = controls.load(control);
+    fence(Ordering::Acquire);
+    word
+}

@@ -1,0 +1,178 @@
+//! The mapped memory, and all the `unsafe` of this crate.
+//!
+//! # Races
+//! VPP writes to this memory while it is read, so no reference to its bytes ever exists. Every access, here and in the
+//! writer, is an atomic load or store of one aligned 8-byte word: accesses of different sizes to the same memory would
+//! be a data race in Rust's memory model. What a word means, and whether it still means it, is for the callers: they
+//! drop everything they read if the epoch moved.
+//!
+//! # Truncation
+//! Reading a mapped page beyond the end of its file raises SIGBUS. [`Map::live`] therefore maps only memory files
+//! (memfd): VPP sets the size of its segment once and seals it against shrinking. Files on a disk, which anybody may
+//! truncate, are copied instead ([`Map::copied`]).
+
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::epoch::Controls;
+use crate::header::Control;
+
+/// Bytes of a word, the unit of every access.
+pub(crate) const WORD: u64 = 8;
+
+/// A segment's memory, for reading.
+#[derive(Debug)]
+pub(crate) struct Map {
+    raw: MmapRaw,
+}
+
+impl Map {
+    /// Maps `size` bytes of a memory file that VPP goes on writing. `size` is not 0.
+    pub(crate) fn live(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
+        let raw = MmapOptions::new()
+            .len(size)
+            .map_raw_read_only(fd.as_raw_fd())?;
+        Ok(Self { raw })
+    }
+
+    /// A private copy of `bytes`, which are not empty.
+    pub(crate) fn copied(bytes: &[u8]) -> io::Result<Self> {
+        let mut memory = MmapOptions::new().len(bytes.len()).map_anon()?;
+        memory.copy_from_slice(bytes);
+        Ok(Self { raw: memory.into() })
+    }
+
+    /// Bytes in the mapping.
+    pub(crate) fn len(&self) -> u64 {
+        self.raw.len() as u64
+    }
+
+    /// `count` words at `offset`; `None` unless they are aligned and all inside the mapping.
+    pub(crate) fn words(&self, offset: u64, count: u64) -> Option<Words<'_>> {
+        let end = count.checked_mul(WORD)?.checked_add(offset)?;
+        if !offset.is_multiple_of(WORD) || end > self.len() {
+            return None;
+        }
+        let (offset, len) = (usize::try_from(offset).ok()?, usize::try_from(count).ok()?);
+        // SAFETY: `offset <= end <= self.len()`, so the result stays inside the mapping or one past its end, and the
+        // mapping is one allocation that lives at least as long as the result, which borrows `self`.
+        let first = unsafe { self.raw.as_mut_ptr().add(offset) };
+        Some(Words {
+            first: NonNull::new(first.cast())?,
+            len,
+            map: PhantomData,
+        })
+    }
+
+    /// One word of the header; `None` if the mapping is shorter.
+    pub(crate) fn control(&self, control: Control) -> Option<u64> {
+        self.words(0, 6)?.get(control as usize)
+    }
+}
+
+impl Controls for Map {
+    fn load(&self, control: Control) -> u64 {
+        // A segment too short for a header was refused when it was mapped.
+        self.control(control).unwrap_or(0)
+    }
+}
+
+/// A run of words inside a [`Map`], checked against its length once.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a> {
+    /// Aligned to 8 bytes, with `len` words from here on inside the mapping.
+    first: NonNull<u64>,
+    len: usize,
+    map: PhantomData<&'a Map>,
+}
+
+impl<'a> Words<'a> {
+    /// No words.
+    pub(crate) const EMPTY: Words<'static> = Words {
+        first: NonNull::dangling(),
+        len: 0,
+        map: PhantomData,
+    };
+
+    /// Number of words.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The word at `index` as it is now.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<u64> {
+        if index >= self.len {
+            return None;
+        }
+        // SAFETY: `index < len`, so the word is inside the mapping (the field's invariant); it is aligned because the
+        // start is and words are 8 bytes; the mapping outlives `'a`. The page is readable and present: a memory file
+        // does not shrink ("Truncation" above). All accesses of this process to it are atomic and of this size
+        // ("Races" above), and other processes' stores are to us as atomic ones. The mapping may be read-only: a
+        // relaxed load of 8 bytes is allowed on such memory on the 64-bit targets this crate builds for.
+        let word = unsafe { AtomicU64::from_ptr(self.first.as_ptr().add(index)) };
+        Some(word.load(Ordering::Relaxed))
+    }
+
+    /// The words from `start`, `len` of them; `None` unless all are in this run.
+    pub(crate) fn sub(&self, start: usize, len: usize) -> Option<Words<'a>> {
+        if start.checked_add(len)? > self.len {
+            return None;
+        }
+        // SAFETY: `start <= self.len`, so the result stays inside the mapping or one past its end.
+        let first = unsafe { self.first.add(start) };
+        Some(Words {
+            first,
+            len,
+            map: PhantomData,
+        })
+    }
+}
+
+/// A segment's memory, for its one writer.
+#[cfg(feature = "writer")]
+#[derive(Debug)]
+pub(crate) struct MapMut {
+    raw: MmapRaw,
+}
+
+#[cfg(feature = "writer")]
+impl MapMut {
+    /// Maps `size` bytes of a memory file for writing. `size` is not 0.
+    pub(crate) fn new(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
+        let raw = MmapOptions::new().len(size).map_raw(fd.as_raw_fd())?;
+        Ok(Self { raw })
+    }
+
+    /// Bytes in the mapping.
+    pub(crate) fn len(&self) -> u64 {
+        self.raw.len() as u64
+    }
+
+    /// The word at `offset`; `None` unless it is aligned and inside the mapping.
+    pub(crate) fn load(&self, offset: u64) -> Option<u64> {
+        Some(self.word(offset)?.load(Ordering::Relaxed))
+    }
+
+    /// Stores a word at `offset`; `None` unless it is aligned and inside the mapping.
+    pub(crate) fn store(&self, offset: u64, value: u64, order: Ordering) -> Option<()> {
+        self.word(offset)?.store(value, order);
+        Some(())
+    }
+
+    fn word(&self, offset: u64) -> Option<&AtomicU64> {
+        if !offset.is_multiple_of(WORD) || offset.checked_add(WORD)? > self.len() {
+            return None;
+        }
+        let offset = usize::try_from(offset).ok()?;
+        // SAFETY: the word is aligned (mappings start at a page) and inside the mapping, as just checked, and the
+        // mapping is readable, writable and lives as long as `self`, which the result borrows. The memory file is
+        // sealed against shrinking. All accesses of this process to it are atomic and of this size.
+        Some(unsafe { AtomicU64::from_ptr(self.raw.as_mut_ptr().add(offset).cast()) })
+    }
+}

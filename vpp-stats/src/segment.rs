@@ -1,0 +1,230 @@
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::connect;
+use crate::counter::{CombinedHandle, ScalarHandle, SimpleHandle};
+use crate::directory::{self, Entry, Frame, Name, NameCache};
+use crate::epoch::{self, Retries};
+use crate::error::{ConnectError, StatsError};
+use crate::header::{self, Header};
+use crate::map::Map;
+use crate::value::{self, Value};
+
+/// VPP's stats segment, mapped into this process. Cheap to clone; clones share the mapping.
+///
+/// *Guarantees.* Every read is checked against the length of the mapping and repeated if VPP changed the directory
+/// meanwhile, for as long as [`Retries`] allow. Nothing in the memory makes a read panic or follow a wild pointer.
+///
+/// *Assumptions.* The memory file does not shrink while it is mapped. VPP seals its segment against that; see
+/// [`from_fd`](Self::from_fd).
+///
+/// *Caveats.* The memory outlives VPP: after VPP ended its contents stay as they were. A new VPP has a new segment, so
+/// connect again when `/sys/boottime` moved, when `/sys/heartbeat` stands still, or when the API connection is lost.
+/// VPP holds its main thread for nobody: counters read together belong to slightly different moments.
+#[derive(Clone)]
+pub struct Segment {
+    shared: Arc<Shared>,
+    retries: Retries,
+}
+
+struct Shared {
+    map: Map,
+    names: Mutex<NameCache>,
+}
+
+impl Segment {
+    /// Asks the VPP behind the stats socket at `path`, usually `/run/vpp/stats.sock`, for its segment and maps it.
+    /// Blocks for at most [twice](Self::connect_timeout) [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT).
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
+        Self::connect_timeout(path, connect::DEFAULT_TIMEOUT)
+    }
+
+    /// As [`connect`](Self::connect), waiting for at most `timeout` until VPP takes the connection, and as long again
+    /// until it answers.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect_timeout(
+        path: impl AsRef<Path>,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        Self::from_fd(connect::receive_fd(path.as_ref(), timeout)?)
+    }
+
+    /// As [`from_fd`](Self::from_fd), for a file that stays open.
+    ///
+    /// # Errors
+    /// [`ConnectError::Map`] and [`ConnectError::Segment`].
+    pub fn from_file(file: &File) -> Result<Self, ConnectError> {
+        Self::of(connect::map(file.as_fd())?)
+    }
+
+    /// The segment behind a descriptor. The descriptor is not needed any longer after the call.
+    ///
+    /// A memory file (memfd) is mapped, whether it is sealed against shrinking or not: VPP cannot seal one of huge
+    /// pages. Whoever gave it could then truncate it, and reading beyond its end raises SIGBUS. A file on a disk, such
+    /// as a recording, is copied, since anybody could truncate it.
+    ///
+    /// # Errors
+    /// [`ConnectError::Map`] and [`ConnectError::Segment`].
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, ConnectError> {
+        Self::of(connect::map(fd.as_fd())?)
+    }
+
+    /// The segment in a recording of its memory, which is copied.
+    ///
+    /// # Errors
+    /// [`ConnectError::Map`] and [`ConnectError::Segment`].
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, ConnectError> {
+        Self::of(connect::copy(bytes)?)
+    }
+
+    fn of(map: Map) -> Result<Self, ConnectError> {
+        header::check(&map)?;
+        let shared = Shared {
+            map,
+            names: Mutex::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            retries: Retries::default(),
+        })
+    }
+
+    /// The same segment with another limit on attempts. Clones and handles made before keep theirs.
+    #[must_use]
+    pub fn with_retries(&self, retries: Retries) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            retries,
+        }
+    }
+
+    /// Bytes in the segment; VPP never changes it.
+    pub fn size(&self) -> u64 {
+        self.shared.map.len()
+    }
+
+    /// The header, word by word as it is now, also in the middle of a change.
+    ///
+    /// # Errors
+    /// [`StatsError::UnknownVersion`] and the like if the header no longer is what it was.
+    pub fn header(&self) -> Result<Header, StatsError> {
+        header::check(&self.shared.map)?;
+        Header::read(&self.shared.map)
+    }
+
+    /// Changes of the directory so far. While it stands still, so do names, types and the places of tables.
+    ///
+    /// # Errors
+    /// [`StatsError::Busy`] while VPP is in the middle of a change for too long.
+    pub fn epoch(&self) -> Result<u64, StatsError> {
+        epoch::consistently(&self.shared.map, self.retries, |moment| Ok(moment.epoch))
+    }
+
+    /// All entries, in the order of the directory, without free slots. Copies every name: not for each scrape.
+    ///
+    /// # Errors
+    /// [`StatsError::Busy`] if VPP changed the directory during every attempt; safe to call again. The others say that
+    /// the segment is corrupt.
+    pub fn entries(&self) -> Result<Vec<Entry>, StatsError> {
+        self.attempt(|frame| Ok(directory::entries(frame)))
+    }
+
+    /// The names of all entries, in the order of the directory.
+    ///
+    /// # Errors
+    /// As [`entries`](Self::entries).
+    pub fn names(&self) -> Result<Vec<String>, StatsError> {
+        Ok(self
+            .entries()?
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect())
+    }
+
+    /// A copy of what the entry `name` holds; `None` if there is no such entry.
+    ///
+    /// Copies the whole table. For a few columns, or again and again, use a handle such as [`simple`](Self::simple).
+    ///
+    /// # Errors
+    /// [`StatsError::Busy`] if VPP changed the directory during every attempt; safe to call again.
+    /// [`StatsError::Dangling`] for a symlink whose target is gone. The others say that the segment is corrupt.
+    pub fn value(&self, name: &str) -> Result<Option<Value>, StatsError> {
+        let Some(name) = Name::new(name) else {
+            return Ok(None);
+        };
+        self.attempt(|frame| {
+            let entry = self.find(frame, &name).and_then(|index| frame.entry(index));
+            entry.map(|entry| value::read(frame, &entry)).transpose()
+        })
+    }
+
+    /// A copy of what the entry at `index` of the directory holds, whatever its name is by now; `None` beyond its end.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn value_at(&self, index: u32) -> Result<Option<Value>, StatsError> {
+        self.attempt(|frame| {
+            frame
+                .entry(index)
+                .map(|entry| value::read(frame, &entry))
+                .transpose()
+        })
+    }
+
+    /// A handle to the simple counter `name`, which need not exist yet.
+    pub fn simple(&self, name: &str) -> SimpleHandle {
+        SimpleHandle::new(self.clone(), name)
+    }
+
+    /// A handle to the combined counter `name`, which need not exist yet.
+    pub fn combined(&self, name: &str) -> CombinedHandle {
+        CombinedHandle::new(self.clone(), name)
+    }
+
+    /// A handle to the scalar or gauge `name`, which need not exist yet.
+    pub fn scalar(&self, name: &str) -> ScalarHandle {
+        ScalarHandle::new(self.clone(), name)
+    }
+
+    /// The same as [`scalar`](Self::scalar): the two types are read alike.
+    pub fn gauge(&self, name: &str) -> ScalarHandle {
+        self.scalar(name)
+    }
+
+    /// Calls `read` until the directory stood still during a whole call.
+    pub(crate) fn attempt<T>(
+        &self,
+        mut read: impl FnMut(&Frame<'_>) -> Result<T, StatsError>,
+    ) -> Result<T, StatsError> {
+        let map = &self.shared.map;
+        epoch::consistently(map, self.retries, |moment| read(&Frame::new(map, moment)?))
+    }
+
+    /// Index of the entry named `name`. Looks at the whole directory only if that changed since it last did.
+    pub(crate) fn find(&self, frame: &Frame<'_>, name: &Name) -> Option<u32> {
+        // A cache torn by a panic holds hints like any other.
+        let mut names = self
+            .shared
+            .names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        names.find(frame, name)
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+use std::fs;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
+};
+
+/// Connections that may wait to be accepted, as in VPP.
+const BACKLOG: i32 = 5;
+
+/// A listening stats socket: `AF_UNIX`, `SOCK_SEQPACKET`, which std does not have.
+///
+/// Its owner accepts, sends the segment with [`send_fd`], and drops the connection. The socket file stays when the
+/// listener is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+}
+
+impl Listener {
+    /// Listens at `path`. A socket file that nobody answers, left behind by a killed process, is replaced.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`] if somebody answers there, or it is not a socket.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        let address = SocketAddrUnix::new(path)?;
+        let socket = seqpacket()?;
+        match rustix::net::bind(&socket, &address) {
+            Err(Errno::ADDRINUSE) if is_stale(&address)? => {
+                fs::remove_file(path)?;
+                rustix::net::bind(&socket, &address)?;
+            }
+            result => result?,
+        }
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(Self { socket })
+    }
+
+    /// Takes one connection, waiting for it unless the listener was told not to block.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if there is none and the listener does not block.
+    pub fn accept(&self) -> io::Result<OwnedFd> {
+        Ok(retry_on_intr(|| {
+            rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC)
+        })?)
+    }
+
+    /// Whether [`accept`](Self::accept) returns at once, as an event loop needs it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        Ok(rustix::io::ioctl_fionbio(&self.socket, nonblocking)?)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// Sends `fd` over `socket` as VPP does: in a message of length zero.
+///
+/// # Errors
+/// What the kernel says, such as [`io::ErrorKind::BrokenPipe`] for a peer that is gone.
+pub fn send_fd(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
+    let fds = [fd];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    let nothing = [IoSlice::new(&[])];
+    retry_on_intr(|| rustix::net::sendmsg(socket, &nothing, &mut control, SendFlags::NOSIGNAL))?;
+    Ok(())
+}
+
+/// Whether the file at `address` is a socket that refuses connections.
+fn is_stale(address: &SocketAddrUnix) -> io::Result<bool> {
+    let probe = seqpacket()?;
+    rustix::io::ioctl_fionbio(&probe, true)?;
+    Ok(rustix::net::connect(&probe, address) == Err(Errno::CONNREFUSED))
+}
+
+fn seqpacket() -> io::Result<OwnedFd> {
+    Ok(rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}

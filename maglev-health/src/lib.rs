@@ -1,1 +1,30 @@
-//! Skeleton.
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod check;
+mod control;
+mod event;
+mod fleet;
+mod frontend;
+mod overrides;
+mod pools;
+mod probe;
+mod program;
+mod schedule;
+mod spec;
+mod view;
+mod weight;
+
+pub use backend::{Hold, State, Transition};
+pub use check::{Check, CheckSpec};
+pub use control::{Actual, Control, ControlOptions, Dataplane, FrontendIdx};
+pub use event::Event;
+pub use fleet::{Admission, BackendId, Fleet, FleetOptions, Occasion, Restored};
+pub use overrides::{ActionError, BackendOverride, Done, MemberKey, Overrides};
+pub use pools::{Decision, FrontendState, Member, Standing, decide};
+pub use probe::{Code, Jitter, Outcome, ProbeId, ProbeResult};
+pub use program::{Cut, FlushOrder, Program, Target};
+pub use schedule::Place;
+pub use spec::{BackendSpec, FrontendSpec, MemberSpec, PoolSpec, Spec, SpecError};
+pub use view::{BackendView, FrontendView, MemberView, PoolView};
+pub use weight::Weight;

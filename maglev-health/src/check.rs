@@ -1,0 +1,54 @@
+use std::num::NonZeroU8;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When to probe a backend, and how many results in a row change its state.
+///
+/// Plain data; what a probe sends and expects is the caller's business (see [`CheckSpec::identity`]).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Check {
+    /// Wait between probes of a backend that is up with a full counter.
+    pub interval: Duration,
+    /// Wait while the state is unknown or the counter is between its ends.
+    pub fast_interval: Duration,
+    /// Wait between probes of a backend that is down with the counter at 0.
+    pub down_interval: Duration,
+    /// Passes that bring a backend up from 0.
+    pub rise: NonZeroU8,
+    /// Fails that bring a backend down from a full counter.
+    pub fall: NonZeroU8,
+}
+
+impl Check {
+    /// The full counter, `rise + fall - 1`.
+    #[must_use]
+    pub const fn top(&self) -> u16 {
+        self.rise.get() as u16 + self.fall.get() as u16 - 1
+    }
+}
+
+impl Default for Check {
+    /// Every 2 s in each state, up after 2 passes, down after 3 fails: the defaults of the configuration file.
+    fn default() -> Self {
+        const TWO: NonZeroU8 = NonZeroU8::new(2).unwrap();
+        const THREE: NonZeroU8 = NonZeroU8::new(3).unwrap();
+        let interval = Duration::from_secs(2);
+        Self {
+            interval,
+            fast_interval: interval,
+            down_interval: interval,
+            rise: TWO,
+            fall: THREE,
+        }
+    }
+}
+
+/// A check as far as health logic needs to know it. Two equal values mean the same check.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct CheckSpec {
+    /// Intervals, rise and fall.
+    pub timing: Check,
+    /// Everything else that gives the check its meaning (type, port, time-out, sources, parameters), written by the
+    /// caller in one canonical way. It is compared on reload and never read.
+    pub identity: Arc<str>,
+}

@@ -1,0 +1,444 @@
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::frontend::Frontend;
+use crate::{
+    ActionError, BackendId, BackendOverride, BackendView, Done, Event, Fleet, FleetOptions,
+    FrontendView, Hold, Jitter, MemberKey, Occasion, Overrides, ProbeId, ProbeResult, Program,
+    Spec, Weight,
+};
+
+mod reload;
+
+/// What VPP has for an address in the VIP of a frontend (named as in the newest [`Spec`]): its weight, or `None` if
+/// there is no such AS or VIP.
+pub type Actual<'a> = dyn Fn(&str, IpAddr) -> Option<Weight> + 'a;
+
+/// A frontend of the running configuration: its position there. Good until the next reload.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FrontendIdx(pub(crate) usize);
+
+impl FrontendIdx {
+    /// The position, from 0.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
+
+/// Whether there is a VPP whose weights are to be kept until a verdict.
+#[expect(clippy::exhaustive_enums, reason = "there is one or there is none")]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Dataplane {
+    /// Probe only: nothing is ever held.
+    Absent,
+    /// Held until [`Control::handle_actual`] tells what VPP has, and then until a verdict.
+    #[default]
+    Present,
+}
+
+/// How to start.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ControlOptions {
+    /// For probes.
+    pub fleet: FleetOptions,
+    /// Whether there is a VPP.
+    pub dataplane: Dataplane,
+    /// What operators had decided before the restart.
+    pub overrides: Overrides,
+}
+
+/// The health of a load balancer: backends, frontends and operators' decisions, from probe results to what each VIP
+/// should look like.
+///
+/// # Running it
+/// As [`Fleet`]: after every call, [`Control::poll_event`] until `None` and [`Control::take_dirty`]; and
+/// [`Control::handle_timeout`] when [`Control::poll_timeout`] is reached. Instants must not go backwards. `wall` is
+/// only written down.
+///
+/// # Guarantees
+/// - Programs depend on configuration, states and holds, not on the order of frontends or of events before.
+/// - A result touches only the frontends in which its backend is; most results touch none.
+/// - What is held is kept until a verdict, an operator's pause or disable, or until it leaves the configuration.
+///   Neither a later reading of VPP nor an override of its weight changes it.
+///
+/// # Caveats
+/// Until VPP has been read the frontends of held backends say [`Program::pending`]: they must not be applied.
+#[derive(Debug)]
+pub struct Control {
+    fleet: Fleet,
+    dataplane: Dataplane,
+    /// VPP has been read once.
+    read: bool,
+    /// Backends in configuration order.
+    order: Vec<BackendId>,
+    names: HashMap<Arc<str>, BackendId>,
+    frontends: Vec<Frontend>,
+    /// The frontends in which a backend is.
+    users: HashMap<BackendId, Vec<usize>>,
+    overrides: Overrides,
+    dirty: BTreeSet<usize>,
+    events: VecDeque<Event>,
+}
+
+impl Control {
+    /// Starts probing what `spec` says. Every frontend is dirty.
+    #[must_use]
+    pub fn new(options: ControlOptions, spec: &Spec, now: Instant, wall: SystemTime) -> Self {
+        let mut control = Self {
+            fleet: Fleet::new(options.fleet, now),
+            dataplane: options.dataplane,
+            read: false,
+            order: Vec::new(),
+            names: HashMap::new(),
+            frontends: Vec::new(),
+            users: HashMap::new(),
+            overrides: options.overrides,
+            dirty: BTreeSet::new(),
+            events: VecDeque::new(),
+        };
+        control.configure(now, wall, spec, Occasion::Start, &|_, _| None);
+        control
+    }
+
+    /// Goes over to another configuration. Every frontend is dirty, and indices are of `spec` from now on.
+    ///
+    /// A backend whose address and check are equal goes on as if nothing had happened. One that is new, or has another
+    /// check or address, is unknown and held at what `actual` says for its address; an address that it leaves stays
+    /// with the weight that `actual` says until the first verdict about the new one. While VPP has not been read once
+    /// `actual` is not called. Overrides stay; see the four `Override` events of [`Event`].
+    pub fn reload(&mut self, now: Instant, wall: SystemTime, spec: &Spec, actual: &Actual<'_>) {
+        self.configure(now, wall, spec, Occasion::Reload, actual);
+    }
+
+    /// VPP has been read, or read again after a reconnect.
+    ///
+    /// The first time it settles what backends hold that became unknown before. One that turns out to hold nothing
+    /// above 0 and has failed meanwhile goes down at once.
+    pub fn handle_actual(&mut self, wall: SystemTime, actual: &Actual<'_>) {
+        if self.dataplane == Dataplane::Absent || self.read {
+            return;
+        }
+        self.read = true;
+        self.settle_holds(wall, actual);
+        self.absorb();
+        self.refresh_all();
+    }
+
+    /// Feeds the result of a probe; false, and no effect, if that probe is not under way.
+    pub fn handle_result(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        probe: ProbeId,
+        result: ProbeResult,
+        jitter: Jitter,
+    ) -> bool {
+        let counted = self.fleet.handle_result(now, wall, probe, result, jitter);
+        self.absorb();
+        counted
+    }
+
+    /// Starts every probe that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.fleet.handle_timeout(now);
+        self.absorb();
+    }
+
+    /// When [`Control::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.fleet.poll_timeout()
+    }
+
+    /// The next thing to do or to report.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The frontends whose program changed since the last call, by position.
+    #[must_use]
+    pub fn take_dirty(&mut self) -> Vec<FrontendIdx> {
+        std::mem::take(&mut self.dirty)
+            .into_iter()
+            .map(FrontendIdx)
+            .collect()
+    }
+
+    /// What the VIP of a frontend should look like; `None` for an index from before a reload that shortened the list.
+    #[must_use]
+    pub fn program(&self, frontend: FrontendIdx) -> Option<&Arc<Program>> {
+        Some(&self.frontends.get(frontend.0)?.program)
+    }
+
+    /// Pauses a backend. `reason` becomes the transition's detail.
+    ///
+    /// # Errors
+    /// [`ActionError::Disabled`], [`ActionError::NoSuchBackend`].
+    pub fn pause(
+        &mut self,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.fleet.pause(wall, id, reason)?;
+        Ok(self.note(id, done, |_| Some(BackendOverride::Paused)))
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// [`ActionError::Disabled`], [`ActionError::NoSuchBackend`].
+    pub fn resume(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.fleet.resume(now, wall, id, reason)?;
+        Ok(self.note(id, done, enabled))
+    }
+
+    /// Disables a backend.
+    ///
+    /// # Errors
+    /// [`ActionError::NoSuchBackend`].
+    pub fn disable(
+        &mut self,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.fleet.disable(wall, id, reason)?;
+        Ok(self.note(id, done, disabled))
+    }
+
+    /// Enables a backend. One that is paused is enabled already: resume it.
+    ///
+    /// # Errors
+    /// [`ActionError::NoSuchBackend`].
+    pub fn enable(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.fleet.enable(now, wall, id, reason)?;
+        Ok(self.note(id, done, enabled))
+    }
+
+    /// Ends a backend's override: it is as the configuration says.
+    ///
+    /// # Errors
+    /// [`ActionError::NoSuchBackend`].
+    pub fn clear(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let backend = self.backend(id).ok_or(ActionError::NoSuchBackend)?;
+        let (Some(overridden), by_config) = (backend.overridden(), backend.spec().enabled) else {
+            return Ok(Done::Already);
+        };
+        let _ = match (overridden, by_config) {
+            (_, false) => self.fleet.disable(wall, id, reason)?,
+            (BackendOverride::Paused, true) => self.fleet.resume(now, wall, id, reason)?,
+            (_, true) => self.fleet.enable(now, wall, id, reason)?,
+        };
+        Ok(self.note(id, Done::Changed, |_| None))
+    }
+
+    /// Sets a weight over the configuration's head; `None` goes back to the configured one.
+    ///
+    /// A held backend keeps what it holds until its verdict; the weight counts from then on.
+    ///
+    /// # Errors
+    /// [`ActionError::NoSuchMember`].
+    pub fn set_weight(
+        &mut self,
+        member: &MemberKey,
+        weight: Option<Weight>,
+    ) -> Result<Done, ActionError> {
+        let found = self
+            .frontends
+            .iter()
+            .position(|frontend| frontend.spec.name == member.frontend)
+            .and_then(|index| {
+                let frontend = &self.frontends[index];
+                let (pool, row) = frontend.spec.find(&member.pool, &member.backend)?;
+                Some((index, pool, row))
+            });
+        let (index, pool, row) = found.ok_or(ActionError::NoSuchMember)?;
+        let row = &mut self.frontends[index].rows[pool][row];
+        if row.overridden == weight {
+            return Ok(Done::Already);
+        }
+        row.overridden = weight;
+        match weight {
+            Some(weight) => self.overrides.weights.insert(member.clone(), weight),
+            None => self.overrides.weights.remove(member),
+        };
+        self.refresh(index);
+        Ok(Done::Changed)
+    }
+
+    /// Everything that operators have decided, to be saved.
+    #[must_use]
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// The id of a backend of the running configuration.
+    #[must_use]
+    pub fn backend_id(&self, name: &str) -> Option<BackendId> {
+        self.names.get(name).copied()
+    }
+
+    /// A look at one backend.
+    #[must_use]
+    pub fn backend(&self, id: BackendId) -> Option<BackendView<'_>> {
+        let mut view = self.fleet.backend(id)?;
+        view.overridden = self.overrides.backends.get(view.name()).copied();
+        Some(view)
+    }
+
+    /// Every backend, in configuration order.
+    pub fn backends(&self) -> impl Iterator<Item = BackendView<'_>> {
+        self.order.iter().filter_map(|&id| self.backend(id))
+    }
+
+    /// The index of a frontend of the running configuration.
+    #[must_use]
+    pub fn frontend_idx(&self, name: &str) -> Option<FrontendIdx> {
+        self.frontends
+            .iter()
+            .position(|frontend| &*frontend.spec.name == name)
+            .map(FrontendIdx)
+    }
+
+    /// A look at one frontend.
+    #[must_use]
+    pub fn frontend(&self, index: FrontendIdx) -> Option<FrontendView<'_>> {
+        let frontend = self.frontends.get(index.0)?;
+        Some(FrontendView { index, frontend })
+    }
+
+    /// Every frontend, in configuration order.
+    pub fn frontends(&self) -> impl Iterator<Item = FrontendView<'_>> {
+        self.frontends
+            .iter()
+            .enumerate()
+            .map(|(index, frontend)| FrontendView {
+                index: FrontendIdx(index),
+                frontend,
+            })
+    }
+
+    /// The frontends in which a backend is.
+    pub fn users(&self, id: BackendId) -> impl Iterator<Item = FrontendIdx> {
+        let users = self.users.get(&id).into_iter().flatten();
+        users.copied().map(FrontendIdx)
+    }
+
+    /// Writes down the override that an action leaves behind, given what the configuration says.
+    fn note(
+        &mut self,
+        id: BackendId,
+        done: Done,
+        left: impl FnOnce(bool) -> Option<BackendOverride>,
+    ) -> Done {
+        if done == Done::Changed
+            && let Some(backend) = self.fleet.backend(id)
+        {
+            let name = backend.name().clone();
+            match left(backend.spec().enabled) {
+                Some(overridden) => self.overrides.backends.insert(name, overridden),
+                None => self.overrides.backends.remove(&name),
+            };
+        }
+        self.absorb();
+        done
+    }
+
+    /// Takes over the fleet's events and decides anew where a backend changed.
+    fn absorb(&mut self) {
+        let mut touched = BTreeSet::new();
+        while let Some(event) = self.fleet.poll_event() {
+            if let Event::Transition { backend, .. } = &event {
+                touched.extend(self.users.get(backend).into_iter().flatten());
+            }
+            self.events.push_back(event);
+        }
+        for index in touched {
+            self.refresh(index);
+        }
+    }
+
+    fn refresh_all(&mut self) {
+        for index in 0..self.frontends.len() {
+            self.refresh(index);
+        }
+    }
+
+    fn refresh(&mut self, index: usize) {
+        let Some(frontend) = self.frontends.get_mut(index) else {
+            return;
+        };
+        let from = frontend.state();
+        if frontend.refresh(&self.fleet) {
+            self.dirty.insert(index);
+        }
+        let to = frontend.state();
+        if from != to {
+            self.events.push_back(Event::FrontendTransition {
+                frontend: frontend.spec.name.clone(),
+                from,
+                to,
+            });
+        }
+    }
+
+    /// Reads what is held and not yet known, and tells the backends.
+    fn settle_holds(&mut self, wall: SystemTime, actual: &Actual<'_>) {
+        if self.read {
+            for frontend in &mut self.frontends {
+                frontend.read(&self.fleet, actual);
+            }
+        }
+        for &id in &self.order {
+            let users = self.users.get(&id).into_iter().flatten();
+            let holds = users.filter_map(|&user| Some(self.frontends[user].slots.get(&id)?.hold()));
+            self.fleet.resolve_hold(wall, id, strongest(holds));
+        }
+    }
+}
+
+/// What a backend holds that holds `holds` in its VIPs: above 0 if it is in one of them.
+fn strongest(holds: impl Iterator<Item = Hold>) -> Hold {
+    let none = Hold::Held { above_zero: false };
+    holds.fold(none, |strongest, hold| match (strongest, hold) {
+        (Hold::Held { above_zero: true }, _) => strongest,
+        (_, Hold::Held { above_zero: true } | Hold::Pending) => hold,
+        _ => strongest,
+    })
+}
+
+/// What enabling or resuming leaves behind.
+fn enabled(by_config: bool) -> Option<BackendOverride> {
+    (!by_config).then_some(BackendOverride::Enabled)
+}
+
+/// What disabling leaves behind.
+fn disabled(by_config: bool) -> Option<BackendOverride> {
+    by_config.then_some(BackendOverride::Disabled)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,589 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::backend::{Backend, Cause, Incident, Input, Step, Wait};
+use crate::schedule::{self, Place};
+use crate::{
+    ActionError, BackendSpec, BackendView, Code, Done, Event, Hold, Jitter, Outcome, ProbeId,
+    ProbeResult, State,
+};
+
+/// Names one backend of a [`Fleet`]. Never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct BackendId(u64);
+
+impl BackendId {
+    /// The number, for logs.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// What holds for every backend of a [`Fleet`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FleetOptions {
+    /// Transitions kept per backend.
+    pub history: NonZeroUsize,
+    /// The end of warm-up: first probes are spread over at most a third of it, so 0 starts all of them at once.
+    pub startup_max_delay: Duration,
+}
+
+impl Default for FleetOptions {
+    /// 5 transitions and 30 s: the defaults of the configuration file.
+    fn default() -> Self {
+        const FIVE: NonZeroUsize = NonZeroUsize::new(5).unwrap();
+        Self {
+            history: FIVE,
+            startup_max_delay: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a backend joins.
+#[expect(clippy::exhaustive_enums, reason = "a daemon starts or runs")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Occasion {
+    /// The daemon starts: VPP may already know what a first verdict will say.
+    Start,
+    /// The configuration changed while the daemon ran.
+    Reload,
+}
+
+/// How a backend joins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Admission {
+    /// Start or reload.
+    pub occasion: Occasion,
+    /// The state to begin with, if it is one that an operator had asked for before the restart.
+    pub restored: Option<Restored>,
+    /// Whether it keeps what VPP has, should it begin in `unknown`.
+    pub hold: Hold,
+    /// Its share of the spread, and its phase.
+    pub place: Place,
+}
+
+/// A state that an operator had asked for before the restart.
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the two states that only an action leaves"
+)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Restored {
+    /// It was paused.
+    Paused,
+    /// It was disabled.
+    Disabled,
+    /// It was enabled against the configuration.
+    Enabled,
+}
+
+/// The probes and states of many backends: state machines on one wheel of timers.
+///
+/// # Running it
+/// After every call that takes `now`, call [`Fleet::poll_event`] until it gives `None`, and call
+/// [`Fleet::handle_timeout`] when the instant of [`Fleet::poll_timeout`] is reached. `now` must not go backwards from
+/// call to call. Early, late and repeated calls are harmless.
+///
+/// # Guarantees
+/// - At most one probe of a backend is under way: the next [`Event::Probe`] comes after its result or its cancel.
+/// - A result that is not of a probe under way changes nothing.
+/// - A wait is measured from the planned start of the last probe; a planned start already past becomes `now`, so
+///   probes missed while nobody called are not made up for.
+/// - Work per result or action is logarithmic in the number of backends; [`Fleet::handle_timeout`] also takes one step
+///   for each probe that is due.
+///
+/// # Assumptions
+/// Every [`Event::Probe`] is answered or cancelled at some time: the fleet has no time-out of its own.
+#[derive(Debug)]
+pub struct Fleet {
+    options: FleetOptions,
+    /// What phases are counted from.
+    origin: Instant,
+    backends: BTreeMap<BackendId, Member>,
+    /// Planned starts of backends without a probe under way.
+    timers: BTreeSet<(Instant, BackendId)>,
+    under_way: HashMap<ProbeId, BackendId>,
+    events: VecDeque<Event>,
+    last_backend: u64,
+    last_probe: u64,
+    last_incident: u64,
+}
+
+impl Fleet {
+    /// No backends yet; phases are counted from `now`.
+    #[must_use]
+    pub fn new(options: FleetOptions, now: Instant) -> Self {
+        Self {
+            options,
+            origin: now,
+            backends: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            under_way: HashMap::new(),
+            events: VecDeque::new(),
+            last_backend: 0,
+            last_probe: 0,
+            last_incident: 0,
+        }
+    }
+
+    /// A backend joins; its first probe is due after its share of the spread.
+    pub fn insert(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        spec: BackendSpec,
+        admission: Admission,
+    ) -> BackendId {
+        self.last_backend += 1;
+        let id = BackendId(self.last_backend);
+        let timing = spec.check.as_ref().map(|check| check.timing);
+        let fresh = admission.occasion == Occasion::Start;
+        let backend = Backend::new(timing, fresh, self.options.history, wall);
+        let beginning = backend.beginning();
+        let (state, code) = match (admission.restored, spec.enabled) {
+            (Some(Restored::Paused), _) => (State::Paused, Code::Restored),
+            (Some(Restored::Disabled), _) => (State::Disabled, Code::Restored),
+            (None, false) => (State::Disabled, Code::Disabled),
+            (Some(Restored::Enabled), _) | (None, true) if beginning == State::Up => {
+                (State::Up, Code::Static)
+            }
+            (Some(Restored::Enabled), false) => (State::Unknown, Code::Restored),
+            (Some(Restored::Enabled) | None, _) => (State::Unknown, Code::Started),
+        };
+        self.events.push_back(Event::Started {
+            backend: id,
+            name: spec.name.clone(),
+        });
+        let member = Member {
+            spec,
+            backend,
+            planned: now,
+            timer: None,
+            under_way: None,
+            place: admission.place,
+            off_phase: true,
+            last: None,
+        };
+        self.backends.insert(id, member);
+        let cause = Cause {
+            code,
+            detail: Arc::default(),
+            at: wall,
+        };
+        let delay = match admission.occasion {
+            Occasion::Start => self.spread(id, self.options.startup_max_delay / 3),
+            Occasion::Reload => self.spread(id, schedule::LONGEST_SPREAD),
+        };
+        self.enter(id, state, cause);
+        self.set_hold(id, admission.hold);
+        self.begin(id, now, delay);
+        id
+    }
+
+    /// The backend leaves: transition to `removed`, and every trace of it goes.
+    pub fn remove(&mut self, wall: SystemTime, id: BackendId) {
+        let cause = Cause {
+            code: Code::Removed,
+            detail: Arc::default(),
+            at: wall,
+        };
+        self.input(id, Input::Remove, cause);
+        self.halt(id);
+        if let Some(member) = self.backends.remove(&id) {
+            self.events.push_back(Event::Stopped {
+                backend: id,
+                name: member.spec.name,
+            });
+        }
+    }
+
+    /// A reload gave the backend another check or address. Unless it is paused or disabled it begins anew, holding
+    /// `hold`; a static one is up at once.
+    pub fn restart(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        id: BackendId,
+        spec: BackendSpec,
+        hold: Hold,
+        place: Place,
+    ) {
+        let Some(member) = self.backends.get_mut(&id) else {
+            return;
+        };
+        let name = spec.name.clone();
+        let was_static = member.backend.check().is_none();
+        let timing = spec.check.as_ref().map(|check| check.timing);
+        member.backend.set_check(timing);
+        member.spec = spec;
+        member.place = place;
+        member.last = None;
+        let code = match member.backend.beginning() {
+            State::Up => Code::Static,
+            _ => Code::Started,
+        };
+        self.events
+            .push_back(Event::Restarted { backend: id, name });
+        if was_static && timing.is_none() {
+            return; // another address, and still nothing to find out
+        }
+        let cause = Cause {
+            code,
+            detail: Arc::default(),
+            at: wall,
+        };
+        if let Step::Enter(_) = self.input(id, Input::Restart, cause) {
+            self.halt(id);
+            self.set_hold(id, hold);
+            self.begin(id, now, self.spread(id, schedule::LONGEST_SPREAD));
+        }
+    }
+
+    /// Replaces what does not touch health: of a static backend also its address.
+    ///
+    /// An `enabled` that differs does nothing by itself; see [`Fleet::enable`] and [`Fleet::disable`].
+    pub fn update(&mut self, id: BackendId, spec: BackendSpec) {
+        if let Some(member) = self.backends.get_mut(&id) {
+            member.spec = spec;
+        }
+    }
+
+    /// Stops probing; the backend's sessions go on.
+    ///
+    /// # Errors
+    /// [`ActionError::Disabled`] if it is disabled.
+    pub fn pause(
+        &mut self,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.act(id, Input::Pause, Code::Paused, reason, wall)?;
+        self.settle(id, done, None);
+        Ok(done)
+    }
+
+    /// Ends a pause: the backend is unknown and holds nothing, or up if it is static.
+    ///
+    /// # Errors
+    /// [`ActionError::Disabled`] if it is disabled.
+    pub fn resume(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.act(id, Input::Resume, Code::Resumed, reason, wall)?;
+        self.settle(id, done, Some(now));
+        Ok(done)
+    }
+
+    /// Takes the backend out; its sessions are flushed.
+    ///
+    /// # Errors
+    /// [`ActionError::NoSuchBackend`].
+    pub fn disable(
+        &mut self,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.act(id, Input::Disable, Code::Disabled, reason, wall)?;
+        self.settle(id, done, None);
+        Ok(done)
+    }
+
+    /// Takes the backend in again: it is unknown and holds nothing, or up if it is static.
+    ///
+    /// # Errors
+    /// [`ActionError::NoSuchBackend`].
+    pub fn enable(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        id: BackendId,
+        reason: &str,
+    ) -> Result<Done, ActionError> {
+        let done = self.act(id, Input::Enable, Code::Enabled, reason, wall)?;
+        self.settle(id, done, Some(now));
+        Ok(done)
+    }
+
+    /// Says what a held backend holds; nothing happens to one that is not held.
+    ///
+    /// If it turns out to hold nothing above 0 and has failed already, it goes down at once, as its first fail would
+    /// have done. A probe already planned stays where it is.
+    pub fn resolve_hold(&mut self, wall: SystemTime, id: BackendId, hold: Hold) {
+        let Some(member) = self.backends.get_mut(&id) else {
+            return;
+        };
+        if !member.backend.hold().is_held() {
+            return;
+        }
+        member.backend.set_hold(hold);
+        if hold.is_patient() {
+            return;
+        }
+        if let Some(fail) = member.backend.last_fail() {
+            let cause = Cause {
+                code: fail.code,
+                detail: fail.detail.clone(),
+                at: wall,
+            };
+            self.input(id, Input::Unheld, cause);
+        }
+    }
+
+    /// Feeds the result of a probe and plans the next one. False, and no effect, if the probe is not under way.
+    pub fn handle_result(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        probe: ProbeId,
+        result: ProbeResult,
+        jitter: Jitter,
+    ) -> bool {
+        let Some(id) = self.under_way.remove(&probe) else {
+            return false;
+        };
+        let Some(member) = self.backends.get_mut(&id) else {
+            return false;
+        };
+        member.under_way = None;
+        if result.outcome == Outcome::Fail {
+            member.backend.note_fail(&result);
+        }
+        let cause = Cause {
+            code: result.code,
+            detail: result.detail.clone(),
+            at: wall,
+        };
+        let outcome = result.outcome;
+        member.last = Some(result);
+        self.input(id, outcome.into(), cause);
+        self.plan(id, outcome, jitter, now);
+        true
+    }
+
+    /// Starts every probe that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(due, id)) = self.timers.first()
+            && due <= now
+        {
+            self.timers.pop_first();
+            let Some(member) = self.backends.get_mut(&id) else {
+                continue;
+            };
+            self.last_probe += 1;
+            let probe = ProbeId(self.last_probe);
+            member.timer = None;
+            member.planned = due;
+            member.under_way = Some(probe);
+            self.under_way.insert(probe, id);
+            self.events.push_back(Event::Probe { backend: id, probe });
+        }
+    }
+
+    /// When the next probe is due; `None` while all are under way or there is nobody to probe.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|&(due, _)| due)
+    }
+
+    /// The next thing to do or to report.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A look at one backend; `None` once it was removed.
+    #[must_use]
+    pub fn backend(&self, id: BackendId) -> Option<BackendView<'_>> {
+        self.backends.get(&id).map(|member| BackendView {
+            id,
+            member,
+            overridden: None,
+        })
+    }
+
+    /// Every backend, in the order of joining.
+    pub fn backends(&self) -> impl Iterator<Item = BackendView<'_>> {
+        self.backends.iter().map(|(&id, member)| BackendView {
+            id,
+            member,
+            overridden: None,
+        })
+    }
+
+    pub(crate) fn incident(&self, id: BackendId) -> Option<Incident> {
+        self.backends.get(&id)?.backend.incident()
+    }
+
+    /// The number of the newest entering of `down` or `disabled`.
+    pub(crate) fn last_incident(&self) -> u64 {
+        self.last_incident
+    }
+
+    fn act(
+        &mut self,
+        id: BackendId,
+        input: Input,
+        code: Code,
+        reason: &str,
+        at: SystemTime,
+    ) -> Result<Done, ActionError> {
+        let member = self
+            .backends
+            .get_mut(&id)
+            .ok_or(ActionError::NoSuchBackend)?;
+        let code = match (input, member.backend.beginning()) {
+            (Input::Resume | Input::Enable, State::Up) => Code::Static,
+            _ => code,
+        };
+        match member.backend.step(input) {
+            Step::Enter(state) => {
+                member.backend.set_touched();
+                let detail = reason.into();
+                self.enter(id, state, Cause { code, detail, at });
+                Ok(Done::Changed)
+            }
+            Step::Stay => Ok(Done::Already),
+            Step::Refuse => Err(ActionError::Disabled),
+        }
+    }
+
+    /// Ends probing after an action that did something, and begins it anew where `from` says when.
+    fn settle(&mut self, id: BackendId, done: Done, from: Option<Instant>) {
+        if done == Done::Changed {
+            self.halt(id);
+            if let Some(now) = from {
+                self.begin(id, now, Duration::ZERO);
+            }
+        }
+    }
+
+    fn input(&mut self, id: BackendId, input: Input, cause: Cause) -> Step {
+        let Some(member) = self.backends.get_mut(&id) else {
+            return Step::Stay;
+        };
+        let step = member.backend.step(input);
+        if let Step::Enter(state) = step {
+            self.enter(id, state, cause);
+        }
+        step
+    }
+
+    fn enter(&mut self, id: BackendId, state: State, cause: Cause) {
+        let Some(member) = self.backends.get_mut(&id) else {
+            return;
+        };
+        let last_incident = &mut self.last_incident;
+        let transition = member.backend.enter(state, cause, || {
+            *last_incident += 1;
+            *last_incident
+        });
+        if transition.from != transition.to {
+            self.events.push_back(Event::Transition {
+                backend: id,
+                name: member.spec.name.clone(),
+                transition,
+            });
+        }
+    }
+
+    fn set_hold(&mut self, id: BackendId, hold: Hold) {
+        if let Some(member) = self.backends.get_mut(&id) {
+            member.backend.set_hold(hold);
+        }
+    }
+
+    /// Plans the first probe of a backend that is to be probed.
+    fn begin(&mut self, id: BackendId, now: Instant, delay: Duration) {
+        let Some(member) = self.backends.get_mut(&id) else {
+            return;
+        };
+        if member.backend.wait().is_some() {
+            member.off_phase = true;
+            self.set_timer(id, schedule::next_start(now, delay, Jitter::NONE, now));
+        }
+    }
+
+    /// Cancels the probe under way and forgets the planned one.
+    fn halt(&mut self, id: BackendId) {
+        let Some(member) = self.backends.get_mut(&id) else {
+            return;
+        };
+        if let Some(due) = member.timer.take() {
+            self.timers.remove(&(due, id));
+        }
+        if let Some(probe) = member.under_way.take() {
+            self.under_way.remove(&probe);
+            self.events.push_back(Event::Cancel { backend: id, probe });
+        }
+    }
+
+    fn plan(&mut self, id: BackendId, outcome: Outcome, jitter: Jitter, now: Instant) {
+        let Some(member) = self.backends.get_mut(&id) else {
+            return;
+        };
+        let (Some(wait), Some(check)) = (member.backend.wait(), member.backend.check()) else {
+            return;
+        };
+        let wait = match wait {
+            // It says nothing about the backend, so nothing is steady.
+            _ if outcome == Outcome::NoVerdict => check.fast_interval,
+            Wait::Fast(wait) => wait,
+            Wait::Full(wait) if member.off_phase => {
+                member.off_phase = false;
+                schedule::phased(member.planned, wait, self.origin, member.place)
+            }
+            Wait::Full(wait) => wait,
+        };
+        let due = schedule::next_start(member.planned, wait, jitter, now);
+        self.set_timer(id, due);
+    }
+
+    fn set_timer(&mut self, id: BackendId, due: Instant) {
+        if let Some(member) = self.backends.get_mut(&id) {
+            if let Some(before) = member.timer.replace(due) {
+                self.timers.remove(&(before, id));
+            }
+            self.timers.insert((due, id));
+        }
+    }
+
+    /// A backend's share of the spread of first probes.
+    fn spread(&self, id: BackendId, limit: Duration) -> Duration {
+        let Some(member) = self.backends.get(&id) else {
+            return Duration::ZERO;
+        };
+        let fast = member
+            .backend
+            .check()
+            .map_or(Duration::ZERO, |check| check.fast_interval);
+        member.place.share(schedule::spread(fast, limit))
+    }
+}
+
+/// A backend and its probes.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) spec: BackendSpec,
+    pub(crate) backend: Backend,
+    /// Planned start of the newest probe.
+    planned: Instant,
+    /// Planned start of the next one, as it stands in `timers`.
+    timer: Option<Instant>,
+    pub(crate) under_way: Option<ProbeId>,
+    place: Place,
+    /// The next wait of full length is the first since probing began.
+    off_phase: bool,
+    pub(crate) last: Option<ProbeResult>,
+}
+
+#[cfg(test)]
+mod tests;

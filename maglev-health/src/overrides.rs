@@ -1,0 +1,77 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::Weight;
+
+/// What operators have decided over the configuration's head: to be saved, and given back at the next start.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Overrides {
+    /// By backend name.
+    pub backends: BTreeMap<Arc<str>, BackendOverride>,
+    /// By place.
+    pub weights: BTreeMap<MemberKey, Weight>,
+}
+
+/// An operator's decision about a backend.
+#[expect(clippy::exhaustive_enums, reason = "one for each action that lasts")]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum BackendOverride {
+    /// Paused.
+    Paused,
+    /// Disabled, though the configuration enables it (or did).
+    Disabled,
+    /// Enabled, though the configuration disables it (or did).
+    Enabled,
+}
+
+impl BackendOverride {
+    /// The word that operators use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paused => "pause",
+            Self::Disabled => "disable",
+            Self::Enabled => "enable",
+        }
+    }
+}
+
+/// A backend's place in a pool of a frontend, by names.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MemberKey {
+    /// The frontend's name.
+    pub frontend: Arc<str>,
+    /// The pool's name.
+    pub pool: Arc<str>,
+    /// The backend's name.
+    pub backend: Arc<str>,
+}
+
+/// What an operator's action did.
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "an action changes something or was in force"
+)]
+#[must_use]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Done {
+    /// It is in force now.
+    Changed,
+    /// It already was: no event.
+    Already,
+}
+
+/// Why an operator's action is refused. Nothing has changed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ActionError {
+    /// A disabled backend can be neither paused nor resumed: enable it first.
+    #[error("the backend is disabled")]
+    Disabled,
+    /// No such backend (any more).
+    #[error("there is no such backend")]
+    NoSuchBackend,
+    /// No such backend in this pool and frontend.
+    #[error("there is no such backend in this pool")]
+    NoSuchMember,
+}

@@ -1,0 +1,58 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::{FrontendState, Weight};
+
+/// What one VIP should look like in VPP, as far as health decides it.
+///
+/// Equal programs are written the same way, so comparing two of them tells whether there is anything to do.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Program {
+    /// Every AS that the VIP should have. An AS that is not here has left the configuration: it is deleted without
+    /// flush.
+    pub targets: BTreeMap<IpAddr, Target>,
+    /// True once no backend is unknown, or overrides make what is still unknown irrelevant: the frontend may be
+    /// released from warm-up.
+    pub decided: bool,
+    /// True while a weight is not known because VPP has not been read. Such a program must not be applied.
+    pub pending: bool,
+    /// What the weights come to.
+    pub state: FrontendState,
+    /// Index of the active pool.
+    pub active_pool: usize,
+}
+
+/// What one AS should look like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Target {
+    /// Its weight.
+    pub weight: Weight,
+    /// When a weight that VPP has above this one may be lowered.
+    pub cut: Cut,
+    /// The flush that is owed while the backend stays in its state, unless it was already acknowledged.
+    pub flush: Option<FlushOrder>,
+}
+
+/// When a weight may be lowered.
+#[expect(clippy::exhaustive_enums, reason = "it waits or it does not")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Cut {
+    /// At once: the backend is down, paused or disabled.
+    Urgent,
+    /// The backend may be serving: only after the VIP's additions and raises succeeded.
+    Serving,
+}
+
+/// A flush debt of one AS in one VIP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FlushOrder {
+    /// Unique per entering of `down` or `disabled` and rising; one flush acknowledged settles one incident of a VIP
+    /// and AS.
+    pub incident: u64,
+    /// The incident is the first verdict, or a state restored or configured, after a start of the daemon. Then nothing
+    /// is owed if VPP already had weight 0 when it was read.
+    pub first_verdict: bool,
+    /// Wait while no AS of the VIP has a weight above 0: the sessions would have nowhere to go. So for `down`, not for
+    /// `disabled`.
+    pub needs_server: bool,
+}

@@ -1,0 +1,208 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{CheckSpec, Weight};
+
+/// A backend as configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BackendSpec {
+    /// Unique name.
+    pub name: Arc<str>,
+    /// Where it is probed, and its AS address in VPP.
+    pub address: IpAddr,
+    /// How it is probed; `None` makes it static: always up.
+    pub check: Option<CheckSpec>,
+    /// False keeps it disabled until an operator enables it.
+    pub enabled: bool,
+}
+
+/// A frontend as configured: one VIP and its pools.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FrontendSpec {
+    /// Unique name.
+    pub name: Arc<str>,
+    /// The VIP (prefix, protocol, port) in any canonical spelling: what holds and flush debts belong to across a reload
+    /// that renames the frontend. Compared, never read.
+    pub vip: Arc<str>,
+    /// Whether sessions of a backend that goes down are flushed.
+    pub flush_on_down: bool,
+    /// By priority, at least one.
+    pub pools: Vec<PoolSpec>,
+}
+
+impl FrontendSpec {
+    /// The configured weight of a backend in a pool, by names.
+    #[must_use]
+    pub fn weight(&self, pool: &str, backend: &str) -> Option<Weight> {
+        let (pool, member) = self.find(pool, backend)?;
+        Some(self.pools[pool].members[member].weight)
+    }
+
+    /// The positions of a pool and of a backend in it, by names.
+    pub(crate) fn find(&self, pool: &str, backend: &str) -> Option<(usize, usize)> {
+        let index = self.pools.iter().position(|known| &*known.name == pool)?;
+        let mut members = self.pools[index].members.iter();
+        let member = members.position(|member| &*member.backend == backend)?;
+        Some((index, member))
+    }
+}
+
+/// A pool as configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PoolSpec {
+    /// Unique within the frontend.
+    pub name: Arc<str>,
+    /// At least one; a backend is there once.
+    pub members: Vec<MemberSpec>,
+}
+
+/// A backend's place in a pool.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MemberSpec {
+    /// Name of a backend.
+    pub backend: Arc<str>,
+    /// Its weight while this pool is active.
+    pub weight: Weight,
+}
+
+/// A whole configuration whose names are known to fit together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Spec {
+    backends: Vec<BackendSpec>,
+    frontends: Vec<FrontendSpec>,
+}
+
+impl Spec {
+    /// Checks that names are unique, references lead somewhere, no pool is empty and no VIP has one address twice.
+    ///
+    /// A backend that no frontend uses is fine: it is probed like the others.
+    ///
+    /// # Errors
+    /// The first thing that is wrong. The caller's own validation has better words for the user; this one keeps every
+    /// later step free of "cannot happen".
+    pub fn new(
+        backends: Vec<BackendSpec>,
+        frontends: Vec<FrontendSpec>,
+    ) -> Result<Self, SpecError> {
+        let mut addresses = BTreeMap::new();
+        for backend in &backends {
+            if addresses.insert(&*backend.name, backend.address).is_some() {
+                return Err(SpecError::DuplicateBackend(backend.name.clone()));
+            }
+        }
+        let (mut names, mut vips) = (BTreeSet::new(), BTreeSet::new());
+        for frontend in &frontends {
+            if !names.insert(&*frontend.name) {
+                return Err(SpecError::DuplicateFrontend(frontend.name.clone()));
+            }
+            if !vips.insert(&*frontend.vip) {
+                return Err(SpecError::DuplicateVip(frontend.vip.clone()));
+            }
+            check_pools(frontend, &addresses)?;
+        }
+        Ok(Self {
+            backends,
+            frontends,
+        })
+    }
+
+    /// The backends, in the order given.
+    #[must_use]
+    pub fn backends(&self) -> &[BackendSpec] {
+        &self.backends
+    }
+
+    /// The frontends, in the order given.
+    #[must_use]
+    pub fn frontends(&self) -> &[FrontendSpec] {
+        &self.frontends
+    }
+}
+
+fn check_pools(
+    frontend: &FrontendSpec,
+    addresses: &BTreeMap<&str, IpAddr>,
+) -> Result<(), SpecError> {
+    let empty = || SpecError::EmptyPool {
+        frontend: frontend.name.clone(),
+    };
+    if frontend.pools.is_empty() {
+        return Err(empty());
+    }
+    let mut pools = BTreeSet::new();
+    let mut owners: BTreeMap<IpAddr, &str> = BTreeMap::new();
+    for pool in &frontend.pools {
+        if pool.members.is_empty() {
+            return Err(empty());
+        }
+        if !pools.insert(&*pool.name) {
+            return Err(SpecError::DuplicatePool {
+                frontend: frontend.name.clone(),
+                pool: pool.name.clone(),
+            });
+        }
+        let mut members = BTreeSet::new();
+        for member in &pool.members {
+            let Some(&address) = addresses.get(&*member.backend) else {
+                return Err(SpecError::NoSuchBackend {
+                    frontend: frontend.name.clone(),
+                    backend: member.backend.clone(),
+                });
+            };
+            let owner = *owners.entry(address).or_insert(&member.backend);
+            if owner != &*member.backend || !members.insert(&*member.backend) {
+                return Err(SpecError::DuplicateAddress {
+                    frontend: frontend.name.clone(),
+                    address,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Why a configuration makes no sense. All of them are the caller's to fix.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SpecError {
+    /// Two backends of one name.
+    #[error("backend {0} is there twice")]
+    DuplicateBackend(Arc<str>),
+    /// Two frontends of one name.
+    #[error("frontend {0} is there twice")]
+    DuplicateFrontend(Arc<str>),
+    /// Two frontends for one VIP.
+    #[error("two frontends have the VIP {0}")]
+    DuplicateVip(Arc<str>),
+    /// Two pools of one name.
+    #[error("frontend {frontend} has the pool {pool} twice")]
+    DuplicatePool {
+        /// The frontend.
+        frontend: Arc<str>,
+        /// The pool's name.
+        pool: Arc<str>,
+    },
+    /// No pool, or a pool without members.
+    #[error("frontend {frontend} has no pool, or one without backends")]
+    EmptyPool {
+        /// The frontend.
+        frontend: Arc<str>,
+    },
+    /// A member that is no backend.
+    #[error("frontend {frontend} names the backend {backend}, which is not there")]
+    NoSuchBackend {
+        /// The frontend.
+        frontend: Arc<str>,
+        /// The name that leads nowhere.
+        backend: Arc<str>,
+    },
+    /// One address twice in a pool, or under two names in a frontend: VPP knows an AS by its address alone.
+    #[error("frontend {frontend} has the address {address} twice")]
+    DuplicateAddress {
+        /// The frontend.
+        frontend: Arc<str>,
+        /// The address.
+        address: IpAddr,
+    },
+}

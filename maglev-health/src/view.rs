@@ -1,0 +1,216 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::fleet::Member;
+use crate::frontend::Frontend;
+use crate::{
+    BackendId, BackendOverride, BackendSpec, FrontendIdx, FrontendSpec, FrontendState, Hold,
+    ProbeId, ProbeResult, Program, State, Transition, Weight,
+};
+
+/// A look at one backend. Costs nothing; copy out what must last.
+#[derive(Clone, Copy, Debug)]
+pub struct BackendView<'a> {
+    pub(crate) id: BackendId,
+    pub(crate) member: &'a Member,
+    pub(crate) overridden: Option<BackendOverride>,
+}
+
+impl<'a> BackendView<'a> {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> BackendId {
+        self.id
+    }
+
+    /// As configured.
+    #[must_use]
+    pub fn spec(&self) -> &'a BackendSpec {
+        &self.member.spec
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'a Arc<str> {
+        &self.member.spec.name
+    }
+
+    /// Where it is probed, and its AS address in VPP.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.member.spec.address
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.member.backend.state()
+    }
+
+    /// The counter, 0..=`rise + fall - 1`. A static backend counts as one with rise and fall of 1.
+    #[must_use]
+    pub fn counter(&self) -> u16 {
+        self.member.backend.counter()
+    }
+
+    /// Passes that bring it up from 0; 1 for a static backend.
+    #[must_use]
+    pub fn rise(&self) -> u16 {
+        self.member.backend.rise()
+    }
+
+    /// Fails that bring it down from a full counter; 1 for a static backend.
+    #[must_use]
+    pub fn fall(&self) -> u16 {
+        self.member.backend.fall().into()
+    }
+
+    /// What it holds while it is unknown.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        self.member.backend.hold()
+    }
+
+    /// When the state was entered, as the caller's wall clock had it.
+    #[must_use]
+    pub fn since(&self) -> SystemTime {
+        self.member.backend.since()
+    }
+
+    /// Transitions, newest first, as many as `transition-history` allows.
+    pub fn history(&self) -> impl ExactSizeIterator<Item = &'a Transition> + use<'a> {
+        self.member.backend.history().iter()
+    }
+
+    /// The newest result since its check began, also one that was no verdict.
+    #[must_use]
+    pub fn last_result(&self) -> Option<&'a ProbeResult> {
+        self.member.last.as_ref()
+    }
+
+    /// The probe under way.
+    #[must_use]
+    pub fn in_flight(&self) -> Option<ProbeId> {
+        self.member.under_way
+    }
+
+    /// True unless an operator or the configuration has disabled it.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        !matches!(self.state(), State::Disabled | State::Removed)
+    }
+
+    /// The operator's decision in force; always `None` from a [`Fleet`](crate::Fleet) alone.
+    #[must_use]
+    pub fn overridden(&self) -> Option<BackendOverride> {
+        self.overridden
+    }
+}
+
+/// A look at one frontend. Costs nothing; copy out what must last.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontendView<'a> {
+    pub(crate) index: FrontendIdx,
+    pub(crate) frontend: &'a Frontend,
+}
+
+impl<'a> FrontendView<'a> {
+    /// Its position in the running configuration.
+    #[must_use]
+    pub fn index(&self) -> FrontendIdx {
+        self.index
+    }
+
+    /// As configured.
+    #[must_use]
+    pub fn spec(&self) -> &'a FrontendSpec {
+        &self.frontend.spec
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'a Arc<str> {
+        &self.frontend.spec.name
+    }
+
+    /// Whether it serves.
+    #[must_use]
+    pub fn state(&self) -> FrontendState {
+        self.frontend.state()
+    }
+
+    /// Index of the pool that carries the weight.
+    #[must_use]
+    pub fn active_pool(&self) -> usize {
+        self.frontend.decision.active_pool
+    }
+
+    /// What its VIP should look like.
+    #[must_use]
+    pub fn program(&self) -> &'a Arc<Program> {
+        &self.frontend.program
+    }
+
+    /// Its pools, by priority.
+    pub fn pools(&self) -> impl ExactSizeIterator<Item = PoolView<'a>> + use<'a> {
+        let frontend = self.frontend;
+        (0..frontend.rows.len()).map(move |index| PoolView { frontend, index })
+    }
+}
+
+/// A look at one pool of a frontend.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolView<'a> {
+    frontend: &'a Frontend,
+    index: usize,
+}
+
+impl<'a> PoolView<'a> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'a Arc<str> {
+        &self.frontend.spec.pools[self.index].name
+    }
+
+    /// True if it is the one that carries the weight.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.index == self.frontend.decision.active_pool
+    }
+
+    /// Its members, as configured.
+    pub fn members(&self) -> impl Iterator<Item = MemberView<'a>> + use<'a> {
+        let names = self.frontend.spec.pools[self.index].members.iter();
+        let rows = self.frontend.rows[self.index].iter();
+        let weights = self.frontend.decision.weights.get(self.index);
+        let weights = weights.into_iter().flatten();
+        names
+            .zip(rows)
+            .zip(weights)
+            .map(|((member, row), &effective)| MemberView {
+                backend: row.backend,
+                name: &member.backend,
+                configured: row.configured,
+                overridden: row.overridden,
+                effective,
+            })
+    }
+}
+
+/// A look at one member of a pool.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub struct MemberView<'a> {
+    /// Its backend.
+    pub backend: BackendId,
+    /// The backend's name.
+    pub name: &'a Arc<str>,
+    /// Weight in the configuration.
+    pub configured: Weight,
+    /// Weight that an operator has set instead.
+    pub overridden: Option<Weight>,
+    /// The weight that VPP should have for it on account of this row; 0 in a pool that is not active, unless it is
+    /// held.
+    pub effective: Weight,
+}

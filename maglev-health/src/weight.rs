@@ -1,0 +1,58 @@
+use std::fmt;
+
+/// Claim on a VIP's hash buckets, 0..=100, relative to the sum of the VIP's weights.
+///
+/// 0 takes no new flows. The range is VPP's: its API takes any byte, but only 0..=100 means something there.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Weight(u8);
+
+impl Weight {
+    /// No claim: no new flows.
+    pub const ZERO: Self = Self(0);
+
+    /// The whole claim, and what a backend gets when its configuration says nothing.
+    pub const MAX: Self = Self(100);
+
+    /// The weight `value`, or `None` above 100.
+    #[must_use]
+    pub const fn new(value: u8) -> Option<Self> {
+        if value <= Self::MAX.0 {
+            Some(Self(value))
+        } else {
+            None
+        }
+    }
+
+    /// The number, 0..=100.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// True for a weight that takes new flows.
+    #[must_use]
+    pub const fn is_positive(self) -> bool {
+        self.0 > 0
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Weight;
+
+    #[test]
+    fn only_0_to_100_are_weights() {
+        for value in 0..=u8::MAX {
+            assert_eq!(
+                Weight::new(value).map(Weight::get),
+                (value <= 100).then_some(value)
+            );
+        }
+    }
+}

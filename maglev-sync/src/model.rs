@@ -1,5 +1,11 @@
 //! What VPP holds and what it should hold, in one vocabulary.
 
+mod actual;
+mod desired;
+mod key;
 mod values;
 
+pub use self::actual::{Actual, ActualAs, ActualEncap, ActualLength, ActualVip, LbConf};
+pub use self::desired::{Cut, Desired, DesiredAs, DesiredConf, DesiredVip, Encap, FlushOrder, ForeignVips};
+pub use self::key::{Protocol, VipKey};
 pub use self::values::{FlowTimeout, OutOfRange, StickyBuckets, TableLength, Weight};

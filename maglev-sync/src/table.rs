@@ -62,8 +62,7 @@ impl Table {
             for permutation in &mut permutations {
                 let bucket = loop {
                     let bucket = permutation.position as usize;
-                    permutation.position =
-                        permutation.position.wrapping_add(permutation.skip) & mask;
+                    permutation.position = permutation.position.wrapping_add(permutation.skip) & mask;
                     if buckets[bucket] == NOBODY {
                         break bucket;
                     }
@@ -78,10 +77,7 @@ impl Table {
     }
 
     /// Number of buckets, a power of two.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a table has at least one bucket"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a table has at least one bucket")]
     pub fn len(&self) -> usize {
         self.buckets.len()
     }
@@ -107,15 +103,9 @@ impl Table {
 ///
 /// The same numbers as counting a [`Table`], without filling one: with `t` replicas in all, each of them has
 /// `n / t` of the `n` buckets, and the first `n % t` in order of claim have one more.
-pub fn bucket_counts<W: Copy + Into<u8>>(
-    size: impl Into<TableSize>,
-    ases: &[(IpAddr, W)],
-) -> Vec<u32> {
+pub fn bucket_counts<W: Copy + Into<u8>>(size: impl Into<TableSize>, ases: &[(IpAddr, W)]) -> Vec<u32> {
     let size = size.into().get();
-    let weights: Vec<u32> = ases
-        .iter()
-        .map(|&(_, weight)| weight.into().into())
-        .collect();
+    let weights: Vec<u32> = ases.iter().map(|&(_, weight)| weight.into().into()).collect();
     let total: u32 = weights.iter().sum();
     if total == 0 {
         return vec![0; ases.len()];
@@ -134,14 +124,9 @@ pub fn bucket_counts<W: Copy + Into<u8>>(
         rounds += 1;
     }
 
-    let mut counts: Vec<u32> = weights
-        .iter()
-        .map(|&weight| weight * each + weight.min(rounds))
-        .collect();
+    let mut counts: Vec<u32> = weights.iter().map(|&weight| weight * each + weight.min(rounds)).collect();
     if left > 0 {
-        let in_next_round = in_order_of_address(ases)
-            .into_iter()
-            .filter(|&at| weights[at] > rounds);
+        let in_next_round = in_order_of_address(ases).into_iter().filter(|&at| weights[at] > rounds);
         for at in in_next_round.take(left as usize) {
             counts[at] += 1;
         }
@@ -174,9 +159,7 @@ pub fn auto_length<W: Copy + Into<u8>>(ases: &[(IpAddr, W)]) -> AutoLength {
     let mut length = TableLength::MIN;
     loop {
         let choice = fixed_length(length, ases);
-        let next = TableLength::new(length.get() * 2)
-            .ok()
-            .filter(|next| next.get() <= LONGEST_AUTO);
+        let next = TableLength::new(length.get() * 2).ok().filter(|next| next.get() <= LONGEST_AUTO);
         match next {
             Some(next) if !choice.is_fair() => length = next,
             _ => return choice,
@@ -186,15 +169,8 @@ pub fn auto_length<W: Copy + Into<u8>>(ases: &[(IpAddr, W)]) -> AutoLength {
 
 /// How well the given length serves the weights.
 pub fn fixed_length<W: Copy + Into<u8>>(length: TableLength, ases: &[(IpAddr, W)]) -> AutoLength {
-    let total: u32 = ases
-        .iter()
-        .map(|&(_, weight)| u32::from(weight.into()))
-        .sum();
-    let mut worst = AutoLength {
-        length,
-        worst_share_error: 0.0,
-        worst_address: None,
-    };
+    let total: u32 = ases.iter().map(|&(_, weight)| u32::from(weight.into())).sum();
+    let mut worst = AutoLength { length, worst_share_error: 0.0, worst_address: None };
     let counts = bucket_counts(length, ases);
     for at in in_order_of_address(ases) {
         let (address, weight) = ases[at];
@@ -205,11 +181,7 @@ pub fn fixed_length<W: Copy + Into<u8>>(length: TableLength, ases: &[(IpAddr, W)
         let share = f64::from(length.get()) * f64::from(weight) / f64::from(total);
         let error = (f64::from(counts[at]) - share).abs() / share;
         if worst.worst_address.is_none() || error > worst.worst_share_error {
-            worst = AutoLength {
-                length,
-                worst_share_error: error,
-                worst_address: Some(address),
-            };
+            worst = AutoLength { length, worst_share_error: error, worst_address: Some(address) };
         }
     }
     worst
@@ -225,11 +197,7 @@ struct Permutation {
 /// The permutations in order of claim: by replica number, then by address.
 fn permutations<W: Copy + Into<u8>>(size: u32, ases: &[(IpAddr, W)]) -> Vec<Permutation> {
     let order = in_order_of_address(ases);
-    let highest: u8 = ases
-        .iter()
-        .map(|&(_, weight)| weight.into())
-        .max()
-        .unwrap_or(0);
+    let highest: u8 = ases.iter().map(|&(_, weight)| weight.into()).max().unwrap_or(0);
     let mask = size - 1;
     let mut permutations = Vec::new();
     for replica in 0..highest {

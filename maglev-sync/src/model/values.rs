@@ -218,10 +218,7 @@ mod tests {
             assert_eq!(StickyBuckets::new(bad), Err(OutOfRange::StickyBuckets(bad)));
         }
         for bad in [0, 121, u32::MAX] {
-            assert_eq!(
-                FlowTimeout::from_secs(bad),
-                Err(OutOfRange::FlowTimeout(bad))
-            );
+            assert_eq!(FlowTimeout::from_secs(bad), Err(OutOfRange::FlowTimeout(bad)));
         }
     }
 
@@ -232,9 +229,6 @@ mod tests {
         assert_eq!(StickyBuckets::new(1024), Ok(StickyBuckets::MIN));
         assert_eq!(StickyBuckets::new(4_194_304), Ok(StickyBuckets::MAX));
         assert_eq!(FlowTimeout::from_secs(1).map(FlowTimeout::as_secs), Ok(1));
-        assert_eq!(
-            FlowTimeout::from_secs(120).map(FlowTimeout::as_secs),
-            Ok(120)
-        );
+        assert_eq!(FlowTimeout::from_secs(120).map(FlowTimeout::as_secs), Ok(120));
     }
 }

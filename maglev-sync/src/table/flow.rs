@@ -12,24 +12,15 @@ pub struct Flow {
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Addresses {
-    V4 {
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
-    },
-    V6 {
-        source: Ipv6Addr,
-        destination: Ipv6Addr,
-    },
+    V4 { source: Ipv4Addr, destination: Ipv4Addr },
+    V6 { source: Ipv6Addr, destination: Ipv6Addr },
 }
 
 impl Flow {
     /// A TCP or UDP flow over IPv4. For other protocols the ports are 0.
     pub fn v4(source: SocketAddrV4, destination: SocketAddrV4) -> Self {
         Self {
-            addresses: Addresses::V4 {
-                source: *source.ip(),
-                destination: *destination.ip(),
-            },
+            addresses: Addresses::V4 { source: *source.ip(), destination: *destination.ip() },
             ports: (source.port(), destination.port()),
         }
     }
@@ -37,10 +28,7 @@ impl Flow {
     /// A TCP or UDP flow over IPv6. For other protocols the ports are 0.
     pub fn v6(source: SocketAddrV6, destination: SocketAddrV6) -> Self {
         Self {
-            addresses: Addresses::V6 {
-                source: *source.ip(),
-                destination: *destination.ip(),
-            },
+            addresses: Addresses::V6 { source: *source.ip(), destination: *destination.ip() },
             ports: (source.port(), destination.port()),
         }
     }
@@ -48,7 +36,7 @@ impl Flow {
 
 /// VPP's hash of a flow, on CPUs with CRC-32C instructions; its bucket is `hash & (buckets - 1)`.
 ///
-/// Source: VPP `src/plugins/lb/lbhash.h`, `lb_hash_hash`, and `src/plugins/lb/node.c`. A VIP with `src_ip_sticky` leaves the
+/// Source: VPP `src/vppinfra/lb_hash_hash.h` and `src/plugins/lb/node.c`, `lb_node_get_hash`. A VIP with `src_ip_sticky` leaves the
 /// ports out, but not the destination address.
 pub fn flow_hash(flow: &Flow, src_ip_sticky: bool) -> u32 {
     let ports = if src_ip_sticky {
@@ -58,33 +46,15 @@ pub fn flow_hash(flow: &Flow, src_ip_sticky: bool) -> u32 {
         u64::from(flow.ports.0.swap_bytes()) << 16 | u64::from(flow.ports.1.swap_bytes())
     };
     let words = match flow.addresses {
-        Addresses::V4 {
-            source,
-            destination,
-        } => {
+        Addresses::V4 { source, destination } => {
             let source = u32::from_le_bytes(source.octets());
             let destination = u32::from_le_bytes(destination.octets());
-            [
-                u64::from(source) | u64::from(destination) << 32,
-                ports,
-                0,
-                0,
-                0,
-            ]
+            [u64::from(source) | u64::from(destination) << 32, ports, 0, 0, 0]
         }
-        Addresses::V6 {
-            source,
-            destination,
-        } => {
+        Addresses::V6 { source, destination } => {
             let source = u128::from_le_bytes(source.octets());
             let destination = u128::from_le_bytes(destination.octets());
-            [
-                source as u64,
-                (source >> 64) as u64,
-                destination as u64,
-                (destination >> 64) as u64,
-                ports,
-            ]
+            [source as u64, (source >> 64) as u64, destination as u64, (destination >> 64) as u64, ports]
         }
     };
     words.into_iter().fold(0, crc32c_word)
@@ -92,9 +62,7 @@ pub fn flow_hash(flow: &Flow, src_ip_sticky: bool) -> u32 {
 
 /// One step of the CRC-32C instruction: eight bytes, least significant first, without inversion.
 fn crc32c_word(crc: u32, word: u64) -> u32 {
-    word.to_le_bytes().into_iter().fold(crc, |crc, byte| {
-        crc >> 8 ^ CRC32C[usize::from(crc as u8 ^ byte)]
-    })
+    word.to_le_bytes().into_iter().fold(crc, |crc, byte| crc >> 8 ^ CRC32C[usize::from(crc as u8 ^ byte)])
 }
 
 const CRC32C: [u32; 256] = {
@@ -104,11 +72,7 @@ const CRC32C: [u32; 256] = {
         let mut crc = index as u32;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 1 == 1 {
-                crc >> 1 ^ 0x82f6_3b78
-            } else {
-                crc >> 1
-            };
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
             bit += 1;
         }
         table[index] = crc;
@@ -123,20 +87,11 @@ mod tests {
 
     #[test]
     fn hashes_agree_with_the_numbers_computed_by_vpps_own_code() {
-        let v4 = Flow::v4(
-            "192.0.2.1:12345".parse().unwrap(),
-            "198.51.100.1:80".parse().unwrap(),
-        );
-        let v6 = Flow::v6(
-            "[2001:db8::1]:12345".parse().unwrap(),
-            "[2001:db8:1::1]:80".parse().unwrap(),
-        );
-        for (flow, sticky, hash) in [
-            (v4, false, 0x6804_6bbf),
-            (v4, true, 0xd064_592e),
-            (v6, false, 0x928b_b80c),
-            (v6, true, 0x5863_d3da),
-        ] {
+        let v4 = Flow::v4("192.0.2.1:12345".parse().unwrap(), "198.51.100.1:80".parse().unwrap());
+        let v6 = Flow::v6("[2001:db8::1]:12345".parse().unwrap(), "[2001:db8:1::1]:80".parse().unwrap());
+        for (flow, sticky, hash) in
+            [(v4, false, 0x6804_6bbf), (v4, true, 0xd064_592e), (v6, false, 0x928b_b80c), (v6, true, 0x5863_d3da)]
+        {
             assert_eq!(flow_hash(&flow, sticky), hash, "{flow:?} sticky {sticky}");
         }
     }

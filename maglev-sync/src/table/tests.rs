@@ -20,10 +20,7 @@ struct Golden {
 
 fn golden() -> Vec<Golden> {
     let numbered = |weights: &[u8]| -> Vec<(IpAddr, u8)> {
-        (1..)
-            .zip(weights)
-            .map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight))
-            .collect()
+        (1..).zip(weights).map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight)).collect()
     };
     vec![
         Golden {
@@ -56,10 +53,7 @@ fn golden() -> Vec<Golden> {
         },
         Golden {
             size: 1024,
-            ases: vec![
-                ("2001:db8::1".parse().unwrap(), 100),
-                ("2001:db8::2".parse().unwrap(), 10),
-            ],
+            ases: vec![("2001:db8::1".parse().unwrap(), 100), ("2001:db8::2".parse().unwrap(), 10)],
             counts: &[924, 100],
             first: [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             sha256: "65aab2512b0dc6dc5347d8ec0d9b4006e10257b5cc6783039428b2d370fffc98",
@@ -104,36 +98,19 @@ fn counted(table: &Table, servers: usize) -> Vec<u32> {
 
 #[test]
 fn tables_are_those_of_vpp_bucket_by_bucket() {
-    for Golden {
-        size,
-        ases,
-        counts,
-        first,
-        sha256,
-    } in golden()
-    {
+    for Golden { size, ases, counts, first, sha256 } in golden() {
         let table = Table::build(TableSize::new(size).unwrap(), &ases);
         if !counts.is_empty() {
             assert_eq!(counted(&table, ases.len()), counts, "{size} {ases:?}");
         }
-        assert_eq!(
-            bucket_counts(TableSize::new(size).unwrap(), &ases),
-            counted(&table, ases.len()),
-            "{size} {ases:?}"
-        );
+        assert_eq!(bucket_counts(TableSize::new(size).unwrap(), &ases), counted(&table, ases.len()), "{size} {ases:?}");
         if sha256.is_empty() {
             continue;
         }
-        let owners: Vec<usize> = table
-            .iter()
-            .map(|owner| owner.expect("a server has a weight"))
-            .collect();
+        let owners: Vec<usize> = table.iter().map(|owner| owner.expect("a server has a weight")).collect();
         assert_eq!(owners[..16], first, "{size} {ases:?}");
         let bytes: Vec<u8> = owners.iter().map(|&owner| owner as u8).collect();
-        let digest: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digest, sha256, "{size} {ases:?}");
     }
 }
@@ -146,10 +123,7 @@ fn long_lists_share_as_the_reference_says() {
     counts.sort_unstable();
     assert_eq!(counts, [[6553; 4].as_slice(), &[6554; 6]].concat());
     let counts = of(1024, &golden[6].ases);
-    assert!(
-        counts[..10].iter().all(|count| (52..=53).contains(count)),
-        "{counts:?}"
-    );
+    assert!(counts[..10].iter().all(|count| (52..=53).contains(count)), "{counts:?}");
     assert_eq!(counts[10..], [50; 10]);
 }
 
@@ -157,10 +131,7 @@ fn long_lists_share_as_the_reference_says() {
 fn the_hash_is_vpps_and_not_the_published_one() {
     assert_eq!(xxhash(0), 0x6f06_f901_bfa2_7892);
     assert_eq!(xxhash(1), 0x4a67_7953_7063_9ba2);
-    assert_eq!(
-        xxhash(address_seed("10.0.0.1".parse().unwrap())),
-        0xbc30_f861_da48_3441
-    );
+    assert_eq!(xxhash(address_seed("10.0.0.1".parse().unwrap())), 0xbc30_f861_da48_3441);
 }
 
 #[test]
@@ -187,55 +158,36 @@ fn a_flow_goes_to_the_owner_of_the_low_bits_of_its_hash() {
 /// The recording of 59 VIPs of a live VPP: after each step the buckets of each server in use.
 #[test]
 fn counts_agree_with_every_recorded_step_of_a_live_vpp() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/vectors/vpp-26.10/new-flow-tables.json.gz");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/vpp-26.10/new-flow-tables.json.gz");
     let Ok(file) = File::open(&path) else {
         eprintln!("SKIPPED: no recordings at {}", path.display());
         return;
     };
     let mut text = String::new();
-    GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .expect("the recording is gzip of UTF-8");
+    GzDecoder::new(file).read_to_string(&mut text).expect("the recording is gzip of UTF-8");
     let vips: Vec<Value> = serde_json::from_str(&text).expect("the recording is JSON");
 
     let mut steps = 0;
     for vip in &vips {
-        let size = vip["new_flows_table_length"]
-            .as_u64()
-            .and_then(|size| TableSize::new(size as u32));
+        let size = vip["new_flows_table_length"].as_u64().and_then(|size| TableSize::new(size as u32));
         let size = size.expect("a recorded length is a power of two");
         for step in vip["steps"].as_array().expect("a VIP has steps") {
             let rows: Vec<(IpAddr, u8, u32)> = step
                 .as_object()
-                .and_then(|step| {
-                    step.values()
-                        .find(|value| value[0][0].is_string() && value[0][3].is_u64())
-                })
+                .and_then(|step| step.values().find(|value| value[0][0].is_string() && value[0][3].is_u64()))
                 .and_then(Value::as_array)
                 .expect("a step has rows")
                 .iter()
                 .filter(|row| row[3] == 1)
                 .map(|row| {
                     let number = |at: usize| row[at].as_u64().expect("a row holds numbers");
-                    (
-                        row[0].as_str().unwrap().parse().unwrap(),
-                        number(1) as u8,
-                        number(2) as u32,
-                    )
+                    (row[0].as_str().unwrap().parse().unwrap(), number(1) as u8, number(2) as u32)
                 })
                 .collect();
-            let ases: Vec<(IpAddr, u8)> = rows
-                .iter()
-                .map(|&(address, weight, _)| (address, weight))
-                .collect();
+            let ases: Vec<(IpAddr, u8)> = rows.iter().map(|&(address, weight, _)| (address, weight)).collect();
             let recorded: Vec<u32> = rows.iter().map(|&(_, _, buckets)| buckets).collect();
             assert_eq!(bucket_counts(size, &ases), recorded, "{vip}");
-            assert_eq!(
-                counted(&Table::build(size, &ases), ases.len()),
-                recorded,
-                "{vip}"
-            );
+            assert_eq!(counted(&Table::build(size, &ases), ases.len()), recorded, "{vip}");
             steps += 1;
         }
     }
@@ -245,38 +197,25 @@ fn counts_agree_with_every_recorded_step_of_a_live_vpp() {
 #[test]
 fn auto_takes_the_shortest_length_that_is_fair() {
     let of = |weights: &[u8]| -> Vec<(IpAddr, u8)> {
-        (1..)
-            .zip(weights)
-            .map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight))
-            .collect()
+        (1..).zip(weights).map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight)).collect()
     };
     // Three of 100: 341 or 342 of 341.33.
     let three = auto_length(&of(&[100; 3]));
     assert_eq!(three.length, TableLength::MIN);
-    assert!(
-        three.is_fair() && three.worst_share_error < 0.002,
-        "{three:?}"
-    );
+    assert!(three.is_fair() && three.worst_share_error < 0.002, "{three:?}");
 
     // Ten of 100 beside ten of 50 get 52 or 53 and 50 of 1,024, where 68 and 34 would be right.
     let uneven = of(&[[100; 10], [50; 10]].concat());
     let short = fixed_length(TableLength::MIN, &uneven);
-    assert!(
-        !short.is_fair() && short.worst_share_error > 0.4,
-        "{short:?}"
-    );
+    assert!(!short.is_fair() && short.worst_share_error > 0.4, "{short:?}");
     assert_eq!(short.worst_address, Some("10.0.0.11".parse().unwrap()));
     let auto = auto_length(&uneven);
     assert!(auto.is_fair(), "{auto:?}");
-    assert!(
-        !fixed_length(TableLength::new(auto.length.get() / 2).unwrap(), &uneven).is_fair(),
-        "{auto:?}"
-    );
+    assert!(!fixed_length(TableLength::new(auto.length.get() / 2).unwrap(), &uneven).is_fair(), "{auto:?}");
 
     // Where nothing helps it is the longest, and says so.
-    let crowd: Vec<(IpAddr, u8)> = (0..15_000_u32)
-        .map(|host| (IpAddr::from((0x0a00_0000 + host).to_be_bytes()), 100))
-        .collect();
+    let crowd: Vec<(IpAddr, u8)> =
+        (0..15_000_u32).map(|host| (IpAddr::from((0x0a00_0000 + host).to_be_bytes()), 100)).collect();
     let auto = auto_length(&crowd);
     assert_eq!(auto.length.get(), 65_536);
     assert!(!auto.is_fair(), "{auto:?}");
@@ -284,11 +223,7 @@ fn auto_takes_the_shortest_length_that_is_fair() {
     let none: [(IpAddr, u8); 0] = [];
     assert_eq!(
         auto_length(&none),
-        AutoLength {
-            length: TableLength::MIN,
-            worst_share_error: 0.0,
-            worst_address: None
-        }
+        AutoLength { length: TableLength::MIN, worst_share_error: 0.0, worst_address: None }
     );
 }
 

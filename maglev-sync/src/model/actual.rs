@@ -1,0 +1,199 @@
+//! What VPP holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Encap, TableLength, VipKey};
+
+/// What VPP holds, as far as we know: VIPs and servers that VPP lists as removed are absent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Actual {
+    /// The plugin's settings.
+    pub conf: LbConf,
+    /// The VIPs in use.
+    pub vips: BTreeMap<VipKey, ActualVip>,
+}
+
+/// The lb plugin's settings as VPP reports them; any number may stand here.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct LbConf {
+    /// Source address of GRE over IPv4; all ones until configured.
+    pub ip4_src: Ipv4Addr,
+    /// Source address of GRE over IPv6; all ones until configured.
+    pub ip6_src: Ipv6Addr,
+    /// Buckets of each thread's sticky table, 4 flows each; 1,024 until configured.
+    pub sticky_buckets_per_core: u32,
+    /// Seconds after its last packet at which VPP may forget a flow; 40 until configured.
+    pub flow_timeout: u32,
+}
+
+/// What a VPP just started has.
+impl Default for LbConf {
+    fn default() -> Self {
+        Self {
+            ip4_src: Ipv4Addr::BROADCAST,
+            ip6_src: Ipv6Addr::from(u128::MAX),
+            sticky_buckets_per_core: 1024,
+            flow_timeout: 40,
+        }
+    }
+}
+
+/// A VIP in use in VPP.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ActualVip {
+    /// How packets travel to its servers.
+    pub encap: ActualEncap,
+    /// Whether flows are hashed without ports; unknown until the verbose text was read, and then taken for right.
+    pub src_ip_sticky: Option<bool>,
+    /// Length of its new-flow table, as far as known.
+    pub table_length: ActualLength,
+    /// Its slot in VPP's pool of VIPs, the column of its counters; unknown until the verbose text was read.
+    pub pool_index: Option<u32>,
+    /// Its servers in use.
+    pub ases: BTreeMap<IpAddr, ActualAs>,
+    /// Servers that VPP lists as removed. They take no new flows, but keep the old ones that were not flushed, and an addition
+    /// revives them with those.
+    pub lingering: BTreeSet<IpAddr>,
+}
+
+impl ActualVip {
+    /// Whether new flows find a server.
+    pub fn is_serving(&self) -> bool {
+        self.ases.values().any(|server| server.weight > 0)
+    }
+}
+
+/// A server in use under one VIP.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ActualAs {
+    /// Its weight; VPP takes up to 255.
+    pub weight: u8,
+    /// Whether this process added it at weight 0, with no flows from an earlier life, and never raised it: no flow can be its
+    /// own, so it needs no flush.
+    pub never_raised: bool,
+}
+
+/// Length of the new-flow table of a VIP in VPP.
+///
+/// `lb_vip_details` carries only the low 16 bits (VPP `src/plugins/lb/lb.api`): 65,536 and above read as 0.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ActualLength {
+    /// From the dump: the length modulo 65,536.
+    Low16(u16),
+    /// From the verbose text, or from our own addition.
+    Whole(u32),
+}
+
+impl ActualLength {
+    /// Whether it can be the given length.
+    pub fn agrees_with(self, wanted: TableLength) -> bool {
+        match self {
+            Self::Low16(low) => low == wanted.get() as u16,
+            Self::Whole(length) => length == wanted.get(),
+        }
+    }
+
+    /// The length, if it is known: a nonzero low half is the whole of a power of two.
+    pub fn known(self) -> Option<u32> {
+        match self {
+            Self::Low16(0) => None,
+            Self::Low16(low) => Some(low.into()),
+            Self::Whole(length) => Some(length),
+        }
+    }
+
+    /// Whether a dump that shows `low` is compatible with what is known.
+    pub(crate) fn shows_as(self, low: u16) -> bool {
+        match self {
+            Self::Low16(known) => known == low,
+            Self::Whole(length) => length as u16 == low,
+        }
+    }
+}
+
+/// The number, or `65536 or more`.
+impl fmt::Display for ActualLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.known() {
+            Some(length) => length.fmt(f),
+            None => f.write_str("65536 or more"),
+        }
+    }
+}
+
+/// How packets travel from a VIP in VPP to its servers.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ActualEncap {
+    /// One that we program, too.
+    Gre(Encap),
+    /// Another: 2 is l3dsr, 3 nat4, 4 nat6.
+    Other(u32),
+}
+
+impl ActualEncap {
+    /// Decodes VPP's `lb_encap_type`.
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::Gre(Encap::Gre4),
+            1 => Self::Gre(Encap::Gre6),
+            other => Self::Other(other),
+        }
+    }
+
+    /// VPP's `lb_encap_type`.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Gre(encap) => encap.number(),
+            Self::Other(number) => number,
+        }
+    }
+}
+
+impl From<Encap> for ActualEncap {
+    fn from(encap: Encap) -> Self {
+        Self::Gre(encap)
+    }
+}
+
+/// VPP's name for it.
+impl fmt::Display for ActualEncap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gre(encap) => encap.fmt(f),
+            Self::Other(2) => f.write_str("l3dsr"),
+            Self::Other(3) => f.write_str("nat4"),
+            Self::Other(4) => f.write_str("nat6"),
+            Self::Other(number) => write!(f, "encapsulation {number}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_compared_by_what_the_dump_can_show() {
+        let of = |length| TableLength::new(length).expect("a length");
+        assert!(ActualLength::Low16(1024).agrees_with(of(1024)));
+        assert!(!ActualLength::Low16(1024).agrees_with(of(2048)));
+        // 65,536 reads back as 0, and so does 131,072.
+        assert!(ActualLength::Low16(0).agrees_with(of(65_536)));
+        assert!(ActualLength::Low16(0).agrees_with(of(131_072)));
+        assert!(!ActualLength::Whole(131_072).agrees_with(of(65_536)));
+        assert!(ActualLength::Whole(131_072).shows_as(0));
+        assert_eq!(ActualLength::Low16(0).to_string(), "65536 or more");
+    }
+
+    #[test]
+    fn encapsulations_keep_their_number() {
+        for number in [0, 1, 2, 3, 4, 77] {
+            assert_eq!(ActualEncap::from_number(number).number(), number);
+        }
+        assert_eq!(ActualEncap::from_number(1), Encap::Gre6.into());
+    }
+}

@@ -1,0 +1,150 @@
+//! What VPP should hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{FlowTimeout, LbConf, StickyBuckets, TableLength, VipKey, Weight};
+
+/// What VPP should hold.
+///
+/// # Assumptions
+/// The caller has checked that the VIPs may stand together: one encapsulation an address, no all-port VIP beside one with a
+/// port, no server that is a VIP. Where that is not so, the VIP in question fails with an error; nothing unsafe is sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Desired {
+    /// The plugin's settings.
+    pub conf: DesiredConf,
+    /// What becomes of VIPs that stand in VPP and are neither here nor ours.
+    pub foreign: ForeignVips,
+    /// The VIPs.
+    pub vips: BTreeMap<VipKey, DesiredVip>,
+}
+
+/// The lb plugin's settings as they should be.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct DesiredConf {
+    /// Source address of GRE over IPv4.
+    pub ip4_src: Ipv4Addr,
+    /// Source address of GRE over IPv6.
+    pub ip6_src: Ipv6Addr,
+    /// Buckets of each thread's sticky table; set only while VPP holds no VIP, since it forgets all sessions.
+    pub sticky_buckets: StickyBuckets,
+    /// When VPP may forget a flow.
+    pub flow_timeout: FlowTimeout,
+}
+
+impl DesiredConf {
+    /// Whether the sticky tables have the wanted size.
+    pub fn has_sticky_buckets_of(&self, actual: &LbConf) -> bool {
+        actual.sticky_buckets_per_core == self.sticky_buckets.get()
+    }
+
+    /// Whether addresses and time-out are as wanted.
+    pub fn has_addresses_and_timeout_of(&self, actual: &LbConf) -> bool {
+        (actual.ip4_src, actual.ip6_src, actual.flow_timeout)
+            == (self.ip4_src, self.ip6_src, self.flow_timeout.as_secs())
+    }
+}
+
+/// What becomes of VIPs in VPP that are neither in the desired state nor ours.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+pub enum ForeignVips {
+    /// They stay, untouched.
+    Keep,
+    /// They go, at the next full pass or dump of VIPs after the warm-up.
+    #[default]
+    Remove,
+}
+
+/// A VIP as it should be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DesiredVip {
+    /// How packets travel to its servers; fixed by their family.
+    pub encap: Encap,
+    /// Whether flows are hashed without ports.
+    pub src_ip_sticky: bool,
+    /// Length of its new-flow table. A VIP that stands with another length is left alone until its re-creation is asked for.
+    pub table_length: TableLength,
+    /// Its servers.
+    pub targets: BTreeMap<IpAddr, DesiredAs>,
+    /// Whether every server's state is known, or overridden: then the VIP may be programmed before the warm-up ends.
+    pub decided: bool,
+}
+
+/// A server of a VIP as it should be.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct DesiredAs {
+    /// Its weight.
+    pub weight: Weight,
+    /// What a weight below the present one means.
+    pub cut: Cut,
+    /// Whether its flows are to be evicted. Only heeded at weight 0.
+    pub flush: Option<FlushOrder>,
+}
+
+/// What a weight below the present one means.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a server serves or it does not")]
+pub enum Cut {
+    /// The server does not serve (down, paused, disabled): taking it to 0 never waits. For any other weight the same as
+    /// [`Cut::Serving`].
+    Urgent,
+    /// The server still serves: it is cut only after its VIP's additions and raises succeeded.
+    Serving,
+}
+
+/// An order to evict the flows of a server that went down or was disabled.
+///
+/// A VIP and server owe one flush for each incident, from the moment on which the reconciler sees its number for the first time,
+/// until VPP acknowledged it; unless VPP holds nothing to flush ([`FlushOrder::first_verdict`], or a server that this process added
+/// at weight 0 and never raised). The debt is dropped when the order goes or VPP restarts.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct FlushOrder {
+    /// Number of the incident; a new incident of the same server has another number.
+    pub incident: u64,
+    /// The first verdict, or a restored override, since the process started: nothing is owed if VPP has the server at weight 0
+    /// already, or not at all.
+    pub first_verdict: bool,
+    /// The flush waits while no server of the VIP has a weight above 0: the flows would have nowhere to go.
+    pub needs_server: bool,
+}
+
+/// How packets travel to the servers of a VIP that we program.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "GRE has two families")]
+pub enum Encap {
+    /// GRE over IPv4.
+    Gre4,
+    /// GRE over IPv6.
+    Gre6,
+}
+
+impl Encap {
+    /// VPP's `lb_encap_type`.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Gre4 => 0,
+            Self::Gre6 => 1,
+        }
+    }
+
+    /// Whether a server of this address can be reached by it.
+    pub fn reaches(self, address: IpAddr) -> bool {
+        match self {
+            Self::Gre4 => address.is_ipv4(),
+            Self::Gre6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// VPP's name for it.
+impl fmt::Display for Encap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gre4 => "gre4",
+            Self::Gre6 => "gre6",
+        })
+    }
+}

@@ -30,14 +30,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left; nothing is consumed then.
     pub fn take(&mut self, wanted: &'static str, count: usize) -> Result<&'a [u8], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(count)
-            .ok_or(DecodeError::Short {
-                wanted,
-                need: count,
-                left: self.rest.len(),
-            })?;
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(DecodeError::Short {
+            wanted,
+            need: count,
+            left: self.rest.len(),
+        })?;
         self.rest = rest;
         Ok(taken)
     }
@@ -47,14 +44,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left.
     pub fn array<const N: usize>(&mut self, wanted: &'static str) -> Result<[u8; N], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(DecodeError::Short {
-                wanted,
-                need: N,
-                left: self.rest.len(),
-            })?;
+        let (taken, rest) =
+            self.rest.split_first_chunk::<N>().ok_or(DecodeError::Short { wanted, need: N, left: self.rest.len() })?;
         self.rest = rest;
         Ok(*taken)
     }

@@ -193,7 +193,7 @@ pub enum ReplyError {
     #[error("answered with {got}")]
     WrongMessage {
         /// Name and CRC of what came.
-        got: String,
+        got: &'static str,
     },
 }
 

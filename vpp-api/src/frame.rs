@@ -34,10 +34,7 @@ impl FrameDecoder {
     /// Takes bodies of at most `max_len` bytes.
     #[must_use]
     pub fn new(max_len: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            max_len,
-        }
+        Self { buffer: BytesMut::new(), max_len }
     }
 
     /// Takes in what was read from the socket, in pieces of any size.
@@ -56,10 +53,7 @@ impl FrameDecoder {
         let [.., a, b, c, d, _, _, _, _] = *header;
         let len = u32::from_be_bytes([a, b, c, d]) as usize;
         if len > self.max_len {
-            return Err(FrameError::Oversized {
-                len,
-                max: self.max_len,
-            });
+            return Err(FrameError::Oversized { len, max: self.max_len });
         }
         if self.buffer.len() - HEADER_LEN < len {
             return Ok(None);
@@ -79,11 +73,7 @@ impl FrameDecoder {
 ///
 /// # Errors
 /// [`FrameError::Oversized`] if the body exceeds `max_len`; `out` is as before then.
-pub fn encode_frame(
-    out: &mut BytesMut,
-    max_len: usize,
-    fill: impl FnOnce(&mut BytesMut),
-) -> Result<(), FrameError> {
+pub fn encode_frame(out: &mut BytesMut, max_len: usize, fill: impl FnOnce(&mut BytesMut)) -> Result<(), FrameError> {
     let start = out.len();
     out.put_bytes(0, HEADER_LEN);
     fill(out);

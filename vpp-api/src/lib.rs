@@ -1,9 +1,31 @@
-//! skeleton
+//! FD.io VPP's binary API over its Unix socket: typed messages, a sans-IO connection, a tokio client, and the other
+//! side for simulators.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`frame`], [`codec`], [`types`] | the 16-byte frame header, fields, field types |
+//! | [`message`], [`messages`] | what a message is; those a load-balancer controller needs |
+//! | [`table`], [`connection`] | message ids; handshake and calls without a socket or a clock |
+//! | `client` (feature `tokio`, on by default) | the same on a socket, for any number of tasks |
+//! | `server` (feature `server`) | handshake and requests as VPP sees them |
+//! | [`error`] | what can go wrong |
+//!
+//! Feature `serde` adds `serde::Serialize` to all messages, fields named as in VPP, addresses as text and
+//! enumerations as numbers.
+//!
+//! Everything is stated for a little-endian VPP, the only kind it was checked against.
+
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "tokio")]
+pub mod client;
 pub mod codec;
+pub mod connection;
 pub mod error;
 pub mod frame;
 pub mod message;
 pub mod messages;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod table;
 pub mod types;

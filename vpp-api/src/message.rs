@@ -89,10 +89,7 @@ impl Kind {
     /// Whether the prefix has a client index, right after the message id.
     #[must_use]
     pub const fn has_client_index(self) -> bool {
-        matches!(
-            self,
-            Self::Request | Self::Dump | Self::Event | Self::HelloReply
-        )
+        matches!(self, Self::Request | Self::Dump | Self::Event | Self::HelloReply)
     }
 
     /// Whether the prefix has a context, as its last part.

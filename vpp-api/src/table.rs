@@ -20,9 +20,7 @@ impl MessageTable {
     /// The table in a handshake's rows.
     #[must_use]
     pub fn new(rows: &[MessageTableEntry]) -> Self {
-        rows.iter()
-            .map(|row| (row.index, row.name.to_str_lossy()))
-            .collect()
+        rows.iter().map(|row| (row.index, row.name.to_str_lossy())).collect()
     }
 
     /// The id of `name_crc`, such as `lb_conf_56cd3261`.
@@ -42,20 +40,16 @@ impl MessageTable {
     /// # Errors
     /// [`Absent`] if VPP has no such message, or one of the same name with another layout.
     pub fn id_of<M: Message>(&self) -> Result<u16, Absent> {
-        self.id(M::NAME_CRC).ok_or_else(|| Absent {
-            name_crc: M::NAME_CRC,
-            other: self.other_crc(M::NAME).map(str::to_owned),
-        })
+        self.id(M::NAME_CRC)
+            .ok_or_else(|| Absent { name_crc: M::NAME_CRC, other: self.other_crc(M::NAME).map(str::to_owned) })
     }
 
     /// Name and CRC of the message called `name`, whatever its CRC.
     #[must_use]
     pub fn other_crc(&self, name: &str) -> Option<&str> {
-        self.iter().map(|(name_crc, _)| name_crc).find(|name_crc| {
-            name_crc
-                .rsplit_once('_')
-                .is_some_and(|(known, _)| known == name)
-        })
+        self.iter()
+            .map(|(name_crc, _)| name_crc)
+            .find(|name_crc| name_crc.rsplit_once('_').is_some_and(|(known, _)| known == name))
     }
 
     /// Every message with its id, in no order.

@@ -7,13 +7,11 @@ mod number;
 mod retval;
 mod text;
 
-pub use address::{
-    Address, AddressFamily, AddressUnion, MacAddress, Prefix, PrefixError, PrefixMatcher,
-};
+pub use address::{Address, AddressFamily, AddressUnion, MacAddress, Prefix, PrefixError, PrefixMatcher};
 pub use array::{Count, Counted, TooMany};
 pub use number::{
-    Dscp, Encap, FibPathFlags, FibPathType, IfStatusFlags, IfType, InterfaceIndex, IpProto,
-    LinkDuplex, NextHopProto, SrvType, Timestamp,
+    Dscp, Encap, FibPathFlags, FibPathType, IfStatusFlags, IfType, InterfaceIndex, IpProto, LinkDuplex, NextHopProto,
+    SrvType, Timestamp,
 };
 pub use retval::Retval;
 pub use text::{FixedString, Text, TooLong};

@@ -2,9 +2,7 @@
 
 use crate::codec::HostOrder;
 use crate::message::messages;
-use crate::types::{
-    FixedString, IfStatusFlags, IfType, InterfaceIndex, LinkDuplex, MacAddress, Text,
-};
+use crate::types::{FixedString, IfStatusFlags, IfType, InterfaceIndex, LinkDuplex, MacAddress, Text};
 
 messages! {
     /// Asks for [`SwInterfaceEvent`]s until the connection ends; -31 if already so. 18 bytes.
@@ -103,10 +101,6 @@ impl SwInterfaceDump {
     /// Every interface.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            sw_if_index: InterfaceIndex::NONE,
-            name_filter_valid: false,
-            name_filter: Text::default(),
-        }
+        Self { sw_if_index: InterfaceIndex::NONE, name_filter_valid: false, name_filter: Text::default() }
     }
 }

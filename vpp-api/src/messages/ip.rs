@@ -3,9 +3,7 @@
 use crate::codec::{HostOrder, Reader, Wire, Writer, wire_struct};
 use crate::error::DecodeError;
 use crate::message::messages;
-use crate::types::{
-    AddressUnion, Counted, FibPathFlags, FibPathType, InterfaceIndex, NextHopProto, Prefix,
-};
+use crate::types::{AddressUnion, Counted, FibPathFlags, FibPathType, InterfaceIndex, NextHopProto, Prefix};
 
 messages! {
     /// Looks a prefix up in a FIB table. 33 bytes. VPP stops its workers for it.
@@ -153,13 +151,7 @@ impl Wire for IpRouteV2 {
         let n_paths = u8::decode(reader, "route.n_paths")?;
         let src = u8::decode(reader, "route.src")?;
         let paths = Counted::read(n_paths, reader, "route.paths")?;
-        Ok(Self {
-            table_id,
-            stats_index,
-            prefix,
-            src,
-            paths,
-        })
+        Ok(Self { table_id, stats_index, prefix, src, paths })
     }
 
     fn encode(&self, writer: &mut Writer<'_>) {

@@ -10,9 +10,7 @@ use ipnet::IpNet;
 
 use crate::codec::{HostOrder, wire_struct};
 use crate::message::messages;
-use crate::types::{
-    Address, AddressFamily, Dscp, Encap, InterfaceIndex, IpProto, Prefix, PrefixMatcher, SrvType,
-};
+use crate::types::{Address, AddressFamily, Dscp, Encap, InterfaceIndex, IpProto, Prefix, PrefixMatcher, SrvType};
 
 messages! {
     /// Sets source addresses, sticky table size and flow time-out; -70 for a size that is no power of two. 38 bytes.
@@ -306,21 +304,13 @@ impl LbAsDump {
     /// Every application server of every VIP, removed ones included.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            pfx: Prefix::default(),
-            protocol: IpProto(0),
-            port: 0,
-        }
+        Self { pfx: Prefix::default(), protocol: IpProto(0), port: 0 }
     }
 
     /// Those of one VIP; see [`LbAsV2Dump::vip`].
     #[must_use]
     pub fn vip(prefix: IpNet, protocol: IpProto, port: u16) -> Self {
-        Self {
-            pfx: filter(prefix),
-            protocol,
-            port,
-        }
+        Self { pfx: filter(prefix), protocol, port }
     }
 }
 
@@ -328,11 +318,7 @@ impl LbAsV2Dump {
     /// Every application server of every VIP, removed ones included.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            pfx: Prefix::default(),
-            protocol: IpProto(0),
-            port: 0,
-        }
+        Self { pfx: Prefix::default(), protocol: IpProto(0), port: 0 }
     }
 
     /// Those of one VIP, also of a removed one with the same key.
@@ -341,11 +327,7 @@ impl LbAsV2Dump {
     /// cleared here. 0.0.0.0/n and ::/n cannot be asked for: VPP takes them for "everything".
     #[must_use]
     pub fn vip(prefix: IpNet, protocol: IpProto, port: u16) -> Self {
-        Self {
-            pfx: filter(prefix),
-            protocol,
-            port,
-        }
+        Self { pfx: filter(prefix), protocol, port }
     }
 }
 
@@ -357,11 +339,5 @@ fn filter(prefix: IpNet) -> Prefix {
         IpNet::V4(net) => (net.network().to_ipv6_compatible(), 96 + net.prefix_len()),
         IpNet::V6(net) => (net.network(), net.prefix_len()),
     };
-    Prefix {
-        address: Address {
-            af: AddressFamily::Ip6,
-            bytes: address.octets(),
-        },
-        len,
-    }
+    Prefix { address: Address { af: AddressFamily::Ip6, bytes: address.octets() }, len }
 }

@@ -46,14 +46,8 @@ impl Address {
 impl From<IpAddr> for Address {
     fn from(ip: IpAddr) -> Self {
         match ip {
-            IpAddr::V4(ip) => Self {
-                af: AddressFamily::Ip4,
-                bytes: widened(ip),
-            },
-            IpAddr::V6(ip) => Self {
-                af: AddressFamily::Ip6,
-                bytes: ip.octets(),
-            },
+            IpAddr::V4(ip) => Self { af: AddressFamily::Ip4, bytes: widened(ip) },
+            IpAddr::V6(ip) => Self { af: AddressFamily::Ip6, bytes: ip.octets() },
         }
     }
 }
@@ -73,10 +67,7 @@ impl From<Ipv6Addr> for Address {
 impl Default for Address {
     /// 0.0.0.0, all bytes zero.
     fn default() -> Self {
-        Self {
-            af: AddressFamily::Ip4,
-            bytes: [0; 16],
-        }
+        Self { af: AddressFamily::Ip4, bytes: [0; 16] }
     }
 }
 
@@ -96,10 +87,7 @@ impl Wire for Address {
     const MIN: usize = 17;
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
-        Ok(Self {
-            af: AddressFamily::decode(reader, wanted)?,
-            bytes: reader.array(wanted)?,
-        })
+        Ok(Self { af: AddressFamily::decode(reader, wanted)?, bytes: reader.array(wanted)? })
     }
 
     fn encode(&self, writer: &mut Writer<'_>) {
@@ -126,19 +114,13 @@ impl Prefix {
     /// # Errors
     /// [`PrefixError`] if the length exceeds what the family has.
     pub fn net(&self) -> Result<IpNet, PrefixError> {
-        IpNet::new(self.address.ip(), self.len).map_err(|_| PrefixError {
-            ip: self.address.ip(),
-            len: self.len,
-        })
+        IpNet::new(self.address.ip(), self.len).map_err(|_| PrefixError { ip: self.address.ip(), len: self.len })
     }
 }
 
 impl From<IpNet> for Prefix {
     fn from(net: IpNet) -> Self {
-        Self {
-            address: net.addr().into(),
-            len: net.prefix_len(),
-        }
+        Self { address: net.addr().into(), len: net.prefix_len() }
     }
 }
 
@@ -158,10 +140,7 @@ impl Wire for Prefix {
     const MIN: usize = 18;
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
-        Ok(Self {
-            address: Address::decode(reader, wanted)?,
-            len: u8::decode(reader, wanted)?,
-        })
+        Ok(Self { address: Address::decode(reader, wanted)?, len: u8::decode(reader, wanted)? })
     }
 
     fn encode(&self, writer: &mut Writer<'_>) {

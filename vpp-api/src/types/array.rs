@@ -19,10 +19,7 @@ impl<T, C: Count> Counted<T, C> {
     /// Without items.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            items: Vec::new(),
-            count: PhantomData,
-        }
+        Self { items: Vec::new(), count: PhantomData }
     }
 
     /// The items.
@@ -35,11 +32,7 @@ impl<T, C: Count> Counted<T, C> {
         C::of(self.items.len()).expect("the length was checked when the array was made")
     }
 
-    pub(crate) fn read(
-        count: C,
-        reader: &mut Reader<'_>,
-        wanted: &'static str,
-    ) -> Result<Self, DecodeError>
+    pub(crate) fn read(count: C, reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError>
     where
         T: Wire,
     {
@@ -47,19 +40,10 @@ impl<T, C: Count> Counted<T, C> {
         // A count from the peer buys memory only for items whose bytes are there.
         let need = count.saturating_mul(T::MIN);
         if need > reader.left() {
-            return Err(DecodeError::Short {
-                wanted,
-                need,
-                left: reader.left(),
-            });
+            return Err(DecodeError::Short { wanted, need, left: reader.left() });
         }
-        let items = (0..count)
-            .map(|_| T::decode(reader, wanted))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            items,
-            count: PhantomData,
-        })
+        let items = (0..count).map(|_| T::decode(reader, wanted)).collect::<Result<_, _>>()?;
+        Ok(Self { items, count: PhantomData })
     }
 }
 
@@ -68,14 +52,8 @@ impl<T, C: Count> TryFrom<Vec<T>> for Counted<T, C> {
 
     fn try_from(items: Vec<T>) -> Result<Self, TooMany> {
         match C::of(items.len()) {
-            Some(_) => Ok(Self {
-                items,
-                count: PhantomData,
-            }),
-            None => Err(TooMany {
-                len: items.len(),
-                max: C::LIMIT,
-            }),
+            Some(_) => Ok(Self { items, count: PhantomData }),
+            None => Err(TooMany { len: items.len(), max: C::LIMIT }),
         }
     }
 }
@@ -96,10 +74,7 @@ impl<T, C: Count> Default for Counted<T, C> {
 
 impl<T: Clone, C> Clone for Counted<T, C> {
     fn clone(&self) -> Self {
-        Self {
-            items: self.items.clone(),
-            count: PhantomData,
-        }
+        Self { items: self.items.clone(), count: PhantomData }
     }
 }
 

@@ -100,11 +100,7 @@ const CODES: &[(i32, &str, &str)] = &[
     (-30, "FEATURE_DISABLED", "Feature disabled by configuration"),
     (-31, "INVALID_REGISTRATION", "Invalid registration"),
     (-51, "UNKNOWN_DESTINATION", "Unknown destination"),
-    (
-        -54,
-        "NO_MATCHING_INTERFACE",
-        "No matching interface for probe",
-    ),
+    (-54, "NO_MATCHING_INTERFACE", "No matching interface for probe"),
     (-57, "INVALID_SRC_ADDRESS", "Invalid src address"),
     (-58, "INVALID_DST_ADDRESS", "Invalid dst address"),
     (-63, "NO_SUCH_NODE", "No such graph node"),
@@ -116,11 +112,7 @@ const CODES: &[(i32, &str, &str)] = &[
     (-78, "NOT_CONNECTED", "Not connected to the data plane"),
     (-81, "VALUE_EXIST", "Value already exists"),
     // The missing bracket is VPP's.
-    (
-        -88,
-        "IP_PREFIX_INVALID",
-        "IP prefix invalid (masked bits set in address",
-    ),
+    (-88, "IP_PREFIX_INVALID", "IP prefix invalid (masked bits set in address"),
     (-97, "INVALID_ADDRESS_FAMILY", "Invalid address family"),
     (-99, "TABLE_TOO_BIG", "Table too big"),
     (-105, "ADDRESS_IN_USE", "Address in use"),

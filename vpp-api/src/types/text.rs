@@ -61,10 +61,7 @@ impl<const N: usize> TryFrom<&str> for FixedString<N> {
     fn try_from(text: &str) -> Result<Self, TooLong> {
         // The NUL needs a byte of its own, and one inside the text would cut it.
         if text.len() >= N || text.contains('\0') {
-            return Err(TooLong {
-                text: text.to_owned(),
-                max: N.saturating_sub(1),
-            });
+            return Err(TooLong { text: text.to_owned(), max: N.saturating_sub(1) });
         }
         Ok(Self::clipped(text))
     }
@@ -138,8 +135,7 @@ impl Text {
     /// As a string; copies only what is not UTF-8.
     #[must_use]
     pub fn into_string(self) -> String {
-        String::from_utf8(self.0)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        String::from_utf8(self.0).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 
@@ -183,9 +179,7 @@ impl Wire for Text {
 
     fn encode(&self, writer: &mut Writer<'_>) {
         // More than 4 GiB cannot be said; such a body is far beyond every frame limit and never leaves.
-        u32::try_from(self.0.len())
-            .unwrap_or(u32::MAX)
-            .encode(writer);
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX).encode(writer);
         writer.put(&self.0);
     }
 }

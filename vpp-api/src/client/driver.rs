@@ -1,0 +1,183 @@
+//! The task that owns the socket.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{Interest, Ready};
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep_until};
+
+use super::handshake::is_temporary;
+use super::{Arrived, Core, READ_LEN, Shared, Waiter};
+use crate::connection::{Event, Expired};
+use crate::error::{CallError, Disconnect, ReplyError};
+use crate::message::{Message, decode_body};
+use crate::messages::interface::SwInterfaceEvent;
+
+/// Moves bytes until the connection ends, then tells everybody why.
+pub(super) async fn run(stream: UnixStream, shared: Arc<Shared>) {
+    // Also runs when the task itself is dropped, with its runtime.
+    let mut ending = Ending { shared: &shared, reason: Disconnect::Closed };
+    ending.reason = drive(&stream, &shared).await;
+}
+
+async fn drive(stream: &UnixStream, shared: &Shared) -> Disconnect {
+    let mut buffer = vec![0; READ_LEN];
+    let mut unsent = Bytes::new();
+    let mut alarm = std::pin::pin!(sleep_until(Instant::now()));
+    let mut armed: Option<Instant> = None;
+    // The handshake may have left events behind.
+    settle(shared, Instant::now());
+    loop {
+        if let Err(reason) = flush(stream, shared, &mut unsent) {
+            return reason;
+        }
+        let due = next_deadline(shared);
+        // Deadlines mostly move away, with every arrival: the alarm is moved only towards the present and, when it
+        // rings too early, set again.
+        if let Some(due) = due
+            && armed.is_none_or(|armed| due < armed)
+        {
+            alarm.as_mut().reset(due);
+            armed = Some(due);
+        }
+        if due.is_none() {
+            armed = None;
+        }
+        let interest = if unsent.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+        tokio::select! {
+            ready = stream.ready(interest) => {
+                let received = ready.map_err(lost).and_then(|ready| receive(stream, shared, ready, &mut buffer));
+                if let Err(reason) = received {
+                    return reason;
+                }
+            }
+            () = shared.wake.notified() => {}
+            () = alarm.as_mut(), if armed.is_some() => {
+                armed = None;
+                if let Some(reason) = expire(shared) {
+                    return reason;
+                }
+            }
+        }
+    }
+}
+
+/// Sends what has gathered, as far as the socket takes it.
+fn flush(stream: &UnixStream, shared: &Shared, unsent: &mut Bytes) -> Result<(), Disconnect> {
+    loop {
+        if unsent.is_empty() {
+            let mut core = shared.lock();
+            if core.closing {
+                return Err(Disconnect::Closed);
+            }
+            match core.connection.poll_transmit() {
+                Some(bytes) => *unsent = bytes,
+                None => return Ok(()),
+            }
+        }
+        match stream.try_write(unsent) {
+            Ok(count) => unsent.advance(count),
+            Err(error) if is_temporary(&error) => return Ok(()),
+            Err(error) => return Err(lost(error)),
+        }
+    }
+}
+
+/// Reads what is there, up to a bound, so that one busy connection does not keep its thread.
+fn receive(stream: &UnixStream, shared: &Shared, ready: Ready, buffer: &mut [u8]) -> Result<(), Disconnect> {
+    if !ready.is_readable() {
+        return Ok(());
+    }
+    for _ in 0..READS_IN_A_ROW {
+        match stream.try_read(buffer) {
+            Ok(0) => return Err(Disconnect::Eof),
+            Ok(count) => {
+                let now = Instant::now();
+                let outcome = {
+                    let mut core = shared.lock();
+                    core.deadlines.handle_arrival(now.into_std());
+                    core.connection.handle_bytes(&buffer[..count])
+                };
+                settle(shared, now);
+                outcome.map_err(Disconnect::Protocol)?;
+            }
+            Err(error) if is_temporary(&error) => return Ok(()),
+            Err(error) => return Err(lost(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Hands out what the connection has for others.
+fn settle(shared: &Shared, at: Instant) {
+    let mut core = shared.lock();
+    while let Some(event) = core.connection.poll_event() {
+        match event {
+            Event::Reply { tag, body } => answer(tag, Ok(Arrived { at, reply: body, details: Vec::new() })),
+            Event::Details { tag, bodies } => answer(tag, Ok(Arrived { at, reply: Bytes::new(), details: bodies })),
+            Event::Mismatch { tag, message, got } => {
+                answer(tag, Err(CallError::Malformed { message, source: ReplyError::WrongMessage { got } }));
+            }
+            Event::Notice { name_crc: SwInterfaceEvent::NAME_CRC, body } => {
+                if let Ok((_, event)) = decode_body::<SwInterfaceEvent>(&body) {
+                    // Without a subscriber it is of no interest.
+                    let _ = shared.events.send(event);
+                }
+            }
+            Event::Notice { .. } => {}
+        }
+    }
+}
+
+/// A waiter that is gone was cancelled: its answer is discarded.
+fn answer(waiter: Waiter, answer: Result<Arrived, CallError>) {
+    let _ = waiter.send(answer);
+}
+
+fn next_deadline(shared: &Shared) -> Option<Instant> {
+    let Core { connection, deadlines, .. } = &mut *shared.lock();
+    deadlines.poll_timeout(|context| connection.pending(context).is_some()).map(Instant::from_std)
+}
+
+/// Why the connection has to end, if a limit has passed. The call that was late is told that it was that one.
+fn expire(shared: &Shared) -> Option<Disconnect> {
+    let core = &mut *shared.lock();
+    let Core { connection, deadlines, .. } = core;
+    let now = Instant::now().into_std();
+    match deadlines.poll_expired(now, |context| connection.pending(context).is_some())? {
+        Expired::Silence { after } => Some(Disconnect::Silent(after)),
+        Expired::Call { context, after } => {
+            let (message, waiter) = connection.give_up(context)?;
+            answer(waiter, Err(CallError::TimedOut { message, after }));
+            Some(Disconnect::TimedOut { message, after })
+        }
+    }
+}
+
+fn lost(error: io::Error) -> Disconnect {
+    Disconnect::Io(Arc::new(error))
+}
+
+/// Ends the connection for everybody when dropped.
+struct Ending<'a> {
+    shared: &'a Shared,
+    reason: Disconnect,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let reason = &self.reason;
+        let mut core = self.shared.lock();
+        core.closed = Some(reason.clone());
+        for (_, _, waiter) in core.connection.abandon() {
+            answer(waiter, Err(CallError::Disconnected(reason.clone())));
+        }
+        drop(core);
+        self.shared.closed.send_replace(Some(reason.clone()));
+    }
+}
+
+/// So that a flood of details leaves other tasks their turn: 1 MiB.
+const READS_IN_A_ROW: usize = 16;

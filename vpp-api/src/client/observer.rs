@@ -1,0 +1,104 @@
+//! Telling somebody of every call, for metrics.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::CallError;
+
+/// Is told of calls as they start and end. Called on the path of every call: be quick, do not block.
+pub trait Observer: Send + Sync {
+    /// A call of the request `name` started.
+    fn sent(&self, name: &'static str) {
+        let _ = name;
+    }
+
+    /// The call of the request `name` ended. `elapsed` runs from its start to the arrival of the reply, or to the
+    /// failure. Every [`Observer::sent`] is followed by one of these.
+    fn received(&self, name: &'static str, result: CallResult, elapsed: Duration) {
+        let _ = (name, result, elapsed);
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum CallResult {
+    /// With its reply, or all its details.
+    Ok,
+    /// VPP said no.
+    Refused,
+    /// VPP has no such message; nothing was sent.
+    Absent,
+    /// No reply came in time.
+    TimedOut,
+    /// The connection ended.
+    Disconnected,
+    /// The reply was nonsense.
+    Malformed,
+    /// The request was too large; nothing was sent.
+    TooLarge,
+    /// Nobody waited any more.
+    Cancelled,
+}
+
+impl CallResult {
+    /// One lower-case word, for a label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Absent => "absent",
+            Self::TimedOut => "timeout",
+            Self::Disconnected => "disconnected",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub(super) fn of<T>(outcome: &Result<T, CallError>) -> Self {
+        match outcome {
+            Ok(_) => Self::Ok,
+            Err(CallError::Refused { .. }) => Self::Refused,
+            Err(CallError::Absent(_)) => Self::Absent,
+            Err(CallError::TimedOut { .. }) => Self::TimedOut,
+            Err(CallError::Disconnected(_)) => Self::Disconnected,
+            Err(CallError::Malformed { .. }) => Self::Malformed,
+            Err(CallError::TooLarge { .. }) => Self::TooLarge,
+        }
+    }
+}
+
+/// One call under observation. Dropped before its end, it was cancelled.
+pub(super) struct Report<'a> {
+    observer: Option<&'a dyn Observer>,
+    name: &'static str,
+    start: Instant,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn start(observer: Option<&'a dyn Observer>, name: &'static str) -> Self {
+        if let Some(observer) = observer {
+            observer.sent(name);
+        }
+        Self { observer, name, start: Instant::now() }
+    }
+
+    pub(super) fn end(mut self, result: CallResult, at: Instant) {
+        self.tell(result, at);
+    }
+
+    fn tell(&mut self, result: CallResult, at: Instant) {
+        if let Some(observer) = self.observer.take() {
+            observer.received(self.name, result, at.saturating_duration_since(self.start));
+        }
+    }
+}
+
+impl Drop for Report<'_> {
+    fn drop(&mut self) {
+        self.tell(CallResult::Cancelled, Instant::now());
+    }
+}

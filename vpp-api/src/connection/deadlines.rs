@@ -1,0 +1,85 @@
+//! When waiting has lasted too long. Time comes in from outside.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The two limits of a connection with calls in flight.
+///
+/// - *Call*: the reply to a call has to come within a time of its start. VPP says nothing when it drops a reply, so
+///   that one which is overdue leaves the connection in doubt as a whole.
+/// - *Silence*: something has to arrive while any call is outstanding.
+///
+/// Calls are told by their context; whether one is still outstanding is asked of the caller, so that answered calls
+/// need not be reported. `now` must not go backwards. The work per call is constant on average.
+#[derive(Debug)]
+pub struct Deadlines {
+    call: Duration,
+    silence: Duration,
+    /// Start and context of calls, oldest first; answered ones linger until they reach the front.
+    started: VecDeque<(Instant, u32)>,
+    /// The last arrival, or the start of the first outstanding call if that was later.
+    quiet_since: Option<Instant>,
+}
+
+impl Deadlines {
+    /// With these limits, and nothing outstanding.
+    #[must_use]
+    pub fn new(call: Duration, silence: Duration) -> Self {
+        Self { call, silence, started: VecDeque::new(), quiet_since: None }
+    }
+
+    /// A call was put into the output; `outstanding` counts it.
+    pub fn handle_start(&mut self, now: Instant, context: u32, outstanding: usize) {
+        if outstanding <= 1 {
+            // All earlier calls were answered.
+            self.started.clear();
+            self.quiet_since = Some(now);
+        }
+        self.started.push_back((now, context));
+    }
+
+    /// Something arrived.
+    pub fn handle_arrival(&mut self, now: Instant) {
+        self.quiet_since = Some(now);
+    }
+
+    /// When [`poll_expired`](Self::poll_expired) is next due; `None` while nothing is outstanding.
+    #[must_use]
+    pub fn poll_timeout(&mut self, is_pending: impl Fn(u32) -> bool) -> Option<Instant> {
+        while self.started.pop_front_if(|(_, context)| !is_pending(*context)).is_some() {}
+        let (start, _) = self.started.front()?;
+        let quiet_since = self.quiet_since.unwrap_or(*start);
+        Some((*start + self.call).min(quiet_since + self.silence))
+    }
+
+    /// Whether a limit has passed at `now`. Early or repeated calls do nothing.
+    #[must_use]
+    pub fn poll_expired(&mut self, now: Instant, is_pending: impl Fn(u32) -> bool) -> Option<Expired> {
+        if now < self.poll_timeout(is_pending)? {
+            return None;
+        }
+        let (start, context) = *self.started.front()?;
+        if start + self.call <= now {
+            return Some(Expired::Call { context, after: self.call });
+        }
+        Some(Expired::Silence { after: self.silence })
+    }
+}
+
+/// The limit that passed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Expired {
+    /// One call was not answered in time.
+    Call {
+        /// Its context.
+        context: u32,
+        /// The limit.
+        after: Duration,
+    },
+    /// Nothing arrived for too long.
+    Silence {
+        /// The limit.
+        after: Duration,
+    },
+}

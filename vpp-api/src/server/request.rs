@@ -1,0 +1,142 @@
+//! Any request at all, decoded as VPP would.
+
+use bytes::Bytes;
+
+use crate::error::DecodeError;
+use crate::message::{Envelope, Message, decode_body_lenient};
+use crate::messages::interface::{SwInterfaceDump, WantInterfaceEvents};
+use crate::messages::ip::{IpRouteLookup, IpRouteLookupV2};
+use crate::messages::lb::{
+    LbAddDelAs, LbAddDelAsV2, LbAddDelIntfNat4, LbAddDelIntfNat6, LbAddDelVip, LbAddDelVipV2, LbAsDump, LbAsSetWeight,
+    LbAsV2Dump, LbConf, LbConfGet, LbFlushVip, LbVipDump,
+};
+use crate::messages::memclnt::{
+    ApiVersions, ControlPing, GetApiJson, GetFirstMsgId, MemclntKeepalive, SockclntCreate, SockclntDelete,
+};
+use crate::messages::vlib::CliInband;
+use crate::messages::vpe::{ShowVersion, ShowVpeSystemTime};
+
+/// Turns a body into a request of one type.
+pub(super) type Decoder = fn(&[u8]) -> (Envelope, AnyRequest);
+
+macro_rules! any_request {
+    ($($ty:ident),* $(,)?) => {
+        /// A request, of whichever type.
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        #[non_exhaustive]
+        pub enum AnyRequest {
+            $(
+                #[doc = concat!("A [`", stringify!($ty), "`].")]
+                $ty($ty),
+            )*
+            /// A message this crate has no type for, or one that clients do not send. VPP logs a line and says
+            /// nothing, unless it knows the message better.
+            Unknown {
+                /// The message id the client used.
+                id: u16,
+                /// Name and CRC under that id, if there is one.
+                name: Option<String>,
+                /// All of it, from the message id on.
+                body: Bytes,
+            },
+            /// A message too short for its fields. VPP logs a line and says nothing.
+            Truncated {
+                /// Name of the message.
+                name: &'static str,
+                /// Where it ends.
+                source: DecodeError,
+            },
+        }
+
+        impl AnyRequest {
+            /// Name without CRC; empty for an id that no message has.
+            #[must_use]
+            pub fn name(&self) -> &str {
+                match self {
+                    $( Self::$ty(_) => $ty::NAME, )*
+                    Self::Unknown { name, .. } => {
+                        name.as_deref().and_then(|name| name.rsplit_once('_')).map_or("", |(name, _)| name)
+                    }
+                    Self::Truncated { name, .. } => name,
+                }
+            }
+
+            /// How to read the message with this name and CRC, if it is one that clients send.
+            pub(super) fn decoder(name_crc: &str) -> Option<Decoder> {
+                match name_crc {
+                    $( $ty::NAME_CRC => Some(|body| decode(body, Self::$ty)), )*
+                    _ => None,
+                }
+            }
+        }
+
+        $(
+            impl From<$ty> for AnyRequest {
+                fn from(request: $ty) -> Self {
+                    Self::$ty(request)
+                }
+            }
+        )*
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for AnyRequest {
+            /// The fields as an object; of an unknown message the id and the bytes in hexadecimal.
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeStruct;
+
+                match self {
+                    $( Self::$ty(request) => request.serialize(serializer), )*
+                    Self::Unknown { id, body, .. } => {
+                        let mut fields = serializer.serialize_struct("Unknown", 2)?;
+                        fields.serialize_field("id", id)?;
+                        fields.serialize_field("body", &format_args!("{body:02x}"))?;
+                        fields.end()
+                    }
+                    Self::Truncated { source, .. } => {
+                        let mut fields = serializer.serialize_struct("Truncated", 1)?;
+                        fields.serialize_field("truncated", &format_args!("{source}"))?;
+                        fields.end()
+                    }
+                }
+            }
+        }
+    };
+}
+
+// Every message of kind request, dump or hello: a test compares this list with the declarations.
+any_request! {
+    GetFirstMsgId,
+    ApiVersions,
+    SockclntCreate,
+    SockclntDelete,
+    MemclntKeepalive,
+    ControlPing,
+    GetApiJson,
+    ShowVersion,
+    ShowVpeSystemTime,
+    CliInband,
+    IpRouteLookup,
+    IpRouteLookupV2,
+    LbConf,
+    LbConfGet,
+    LbAddDelVip,
+    LbAddDelVipV2,
+    LbAddDelAs,
+    LbAddDelAsV2,
+    LbAsSetWeight,
+    LbFlushVip,
+    LbVipDump,
+    LbAsDump,
+    LbAsV2Dump,
+    LbAddDelIntfNat4,
+    LbAddDelIntfNat6,
+    WantInterfaceEvents,
+    SwInterfaceDump,
+}
+
+fn decode<M: Message>(body: &[u8], wrap: fn(M) -> AnyRequest) -> (Envelope, AnyRequest) {
+    match decode_body_lenient::<M>(body) {
+        Ok((envelope, request)) => (envelope, wrap(request)),
+        Err(source) => (super::session::envelope(body), AnyRequest::Truncated { name: M::NAME, source }),
+    }
+}

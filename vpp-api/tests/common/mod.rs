@@ -1,0 +1,77 @@
+//! A scripted VPP for tests of the client.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use vpp_api::client::{Client, Options};
+use vpp_api::message::Message;
+use vpp_api::messages::vpe::ShowVersionReply;
+use vpp_api::server::{Incoming, ServedTable, Session};
+use vpp_api::types::{FixedString, Retval};
+
+/// The other end of a client's socket. It does what the test tells it, and nothing by itself.
+pub(crate) struct Peer {
+    pub(crate) stream: UnixStream,
+    pub(crate) session: Session,
+}
+
+impl Peer {
+    /// A client, connected, and its peer, which serves every message.
+    pub(crate) async fn connected(options: Options) -> (Client, Self) {
+        Self::serving(ServedTable::of_this_crate(7), options).await
+    }
+
+    /// A client, connected, and its peer, which serves `table`.
+    pub(crate) async fn serving(table: ServedTable, options: Options) -> (Client, Self) {
+        let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+        let mut peer = Self { stream: theirs, session: Session::new(Arc::new(table), 0x8000_0001) };
+        let greeting = async {
+            peer.next().await;
+            peer.flush().await;
+        };
+        let (client, ()) = tokio::join!(Client::from_stream(ours, options), greeting);
+        (client.expect("the handshake succeeds"), peer)
+    }
+
+    /// The next request.
+    pub(crate) async fn next(&mut self) -> Incoming {
+        self.try_next().await.expect("the client sends a request before it closes")
+    }
+
+    /// The next request; `None` when the client has closed.
+    pub(crate) async fn try_next(&mut self) -> Option<Incoming> {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(incoming) = self.session.poll_request().expect("the client sends good frames") {
+                return Some(incoming);
+            }
+            match self.stream.read(&mut buffer).await.expect("the socket can be read") {
+                0 => return None,
+                count => self.session.handle_bytes(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Sends a reply or a details message.
+    pub(crate) async fn reply<M: Message>(&mut self, context: u32, message: &M) {
+        self.session.reply(context, message).expect("the message is served");
+        self.flush().await;
+    }
+
+    /// Sends what is in the session's output.
+    pub(crate) async fn flush(&mut self) {
+        let output = self.session.take_output();
+        self.stream.write_all(&output).await.expect("the client takes bytes");
+    }
+}
+
+pub(crate) fn version(version: &str) -> ShowVersionReply {
+    ShowVersionReply {
+        retval: Retval::OK,
+        program: FixedString::clipped("vpe"),
+        version: FixedString::clipped(version),
+        build_date: FixedString::default(),
+        build_directory: FixedString::default(),
+    }
+}

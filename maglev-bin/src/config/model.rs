@@ -1,0 +1,384 @@
+//! What a config means once every rule holds.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A whole config, checked: every name resolves and every number is in its range.
+///
+/// Lists keep the order of the file. Equality is by meaning: comments, spelling and [`Config::sha256`] do not count.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// `maglev.healthchecker`: what all probes share.
+    pub healthchecker: HealthChecker,
+    /// `maglev.vpp.lb`: how VPP's lb plugin is set up and kept in step.
+    pub lb: Lb,
+    /// `maglev.healthchecks`, shared with the backends that use them.
+    pub healthchecks: Vec<Arc<HealthCheck>>,
+    /// `maglev.backends`.
+    pub backends: Vec<Backend>,
+    /// `maglev.frontends`.
+    pub frontends: Vec<Frontend>,
+    /// SHA-256 of the text this was read from, in lower-case hex.
+    pub sha256: String,
+}
+
+impl Config {
+    /// The check of this name. Linear in the number of checks.
+    pub fn healthcheck(&self, name: &str) -> Option<&Arc<HealthCheck>> {
+        self.healthchecks.iter().find(|check| check.name == name)
+    }
+
+    /// The backend of this name. Linear in the number of backends.
+    pub fn backend(&self, name: &str) -> Option<&Backend> {
+        self.backends.iter().find(|backend| backend.name == name)
+    }
+
+    /// The frontend of this name. Linear in the number of frontends.
+    pub fn frontend(&self, name: &str) -> Option<&Frontend> {
+        self.frontends.iter().find(|frontend| frontend.name == name)
+    }
+}
+
+impl PartialEq for Config {
+    fn eq(&self, other: &Self) -> bool {
+        self.healthchecker == other.healthchecker
+            && self.lb == other.lb
+            && self.healthchecks == other.healthchecks
+            && self.backends == other.backends
+            && self.frontends == other.frontends
+    }
+}
+
+impl Eq for Config {}
+
+/// What all probes share.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HealthChecker {
+    /// Transitions kept per backend.
+    pub transition_history: NonZeroUsize,
+    /// Linux network namespace in which probes are sent; `None` is the daemon's own.
+    pub netns: Option<String>,
+}
+
+/// How VPP's lb plugin is set up and kept in step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Lb {
+    /// Each VIP is compared with VPP once in this time.
+    pub sync_interval: Duration,
+    /// Outer source address of GRE over IPv4. Always there when the daemon has a dataplane.
+    pub ipv4_src_address: Option<Ipv4Addr>,
+    /// Outer source address of GRE over IPv6. Always there when the daemon has a dataplane.
+    pub ipv6_src_address: Option<Ipv6Addr>,
+    /// Buckets of the sticky table of each VPP thread: a power of two, 1,024..=4,194,304.
+    pub sticky_buckets_per_core: u32,
+    /// How long VPP remembers an idle flow: whole seconds, 1..=120.
+    pub flow_timeout: Duration,
+    /// Nothing is written to VPP before this time after start.
+    pub startup_min_delay: Duration,
+    /// Everything is written to VPP at this time after start; not below `startup_min_delay`.
+    pub startup_max_delay: Duration,
+    /// What happens to VIPs in VPP that no config of ours has known.
+    pub foreign_vips: ForeignVips,
+}
+
+/// What happens to VIPs in VPP that no config of ours has known.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ForeignVips {
+    /// They are deleted: VPP's lb plugin is ours alone.
+    #[default]
+    Remove,
+    /// They are left as they are.
+    Keep,
+}
+
+/// How backends are probed, and how many verdicts it takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HealthCheck {
+    /// Name, as backends refer to it.
+    pub name: String,
+    /// What is sent and what counts as a success.
+    pub kind: CheckKind,
+    /// Destination port; `None` for ICMP alone.
+    pub port: Option<u16>,
+    /// Source address towards IPv4 backends; `None` leaves the choice to the kernel.
+    pub probe_ipv4_src: Option<Ipv4Addr>,
+    /// Source address towards IPv6 backends; `None` leaves the choice to the kernel.
+    pub probe_ipv6_src: Option<Ipv6Addr>,
+    /// From one probe to the next of a backend that is up for good; at least 10 ms.
+    pub interval: Duration,
+    /// The same while the verdict is open; at least 10 ms.
+    pub fast_interval: Duration,
+    /// The same while the backend is down for good; at least 10 ms.
+    pub down_interval: Duration,
+    /// For the whole probe, at least 10 ms; may be longer than an interval.
+    pub timeout: Duration,
+    /// Passes in a row from down to up.
+    pub rise: NonZeroU8,
+    /// Failures in a row from up to down.
+    pub fall: NonZeroU8,
+}
+
+impl HealthCheck {
+    /// Canonical text of what is probed and judged: everything but the name and the four times.
+    ///
+    /// Two checks with the same identity ask the same question, so that a verdict under the one stands under the
+    /// other. `rise` and `fall` belong to it, because the counter of a backend counts in them.
+    pub fn identity(&self) -> String {
+        let Self { name: _, kind, port, probe_ipv4_src, probe_ipv6_src, rise, fall, .. } = self;
+        format!("{kind:?} port={port:?} src4={probe_ipv4_src:?} src6={probe_ipv6_src:?} rise={rise} fall={fall}")
+    }
+
+    /// Whether the two differ in nothing but the name.
+    pub fn same_but_for_name(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+            && self.interval == other.interval
+            && self.fast_interval == other.fast_interval
+            && self.down_interval == other.down_interval
+            && self.timeout == other.timeout
+    }
+}
+
+/// What a probe sends and what counts as a success.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CheckKind {
+    /// `http` without TLS parameters, `https` with them.
+    Http(HttpParams),
+    /// A connection, with TLS parameters a TLS handshake too.
+    Tcp {
+        /// Set with `ssl: true`.
+        tls: Option<TlsParams>,
+    },
+    /// An echo and its reply.
+    Icmp,
+}
+
+impl CheckKind {
+    /// The word of the config: `http`, `https`, `tcp` or `icmp`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            CheckKind::Http(HttpParams { tls: None, .. }) => "http",
+            CheckKind::Http(HttpParams { tls: Some(_), .. }) => "https",
+            CheckKind::Tcp { .. } => "tcp",
+            CheckKind::Icmp => "icmp",
+        }
+    }
+}
+
+/// A request and the replies that count as a success.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HttpParams {
+    /// Path and query, starting with `/`.
+    pub path: String,
+    /// `Host` of the request; `None` is the backend's address.
+    pub host: Option<String>,
+    /// Status codes that count as a success, within 100..=599.
+    pub response_codes: RangeInclusive<u16>,
+    /// What the body has to contain.
+    pub response_regexp: Option<Regexp>,
+    /// Set for `https`.
+    pub tls: Option<TlsParams>,
+}
+
+/// A compiled regular expression over bytes. Equal when its text is.
+#[derive(Clone)]
+pub struct Regexp(regex::bytes::Regex);
+
+impl Regexp {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or that the compiled program would be too large.
+    pub fn new(text: &str) -> Result<Self, regex::Error> {
+        regex::bytes::Regex::new(text).map(Self)
+    }
+
+    /// Whether the expression is found anywhere in `body`. Linear in its length.
+    pub fn is_match(&self, body: &[u8]) -> bool {
+        self.0.is_match(body)
+    }
+
+    /// The text as written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Regexp {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Regexp {}
+
+impl std::fmt::Debug for Regexp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+/// How the peer of a TLS handshake is addressed and verified.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TlsParams {
+    /// Name for SNI, and the one the certificate must carry.
+    pub server_name: Option<String>,
+    /// Accept any certificate.
+    pub insecure_skip_verify: bool,
+}
+
+/// An application server.
+///
+/// Equality does not see how the check is called: a check that was merely renamed leaves its backends unchanged.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Backend {
+    /// Name, as pools refer to it.
+    pub name: String,
+    /// Unicast, not the address of any frontend, and not one that VPP would misread.
+    pub address: IpAddr,
+    /// `None`: static, always up.
+    pub healthcheck: Option<Arc<HealthCheck>>,
+    /// `false`: takes no traffic, is not probed.
+    pub enabled: bool,
+}
+
+impl PartialEq for Backend {
+    fn eq(&self, other: &Self) -> bool {
+        let same_check = match (&self.healthcheck, &other.healthcheck) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => ours.same_but_for_name(theirs),
+            _ => false,
+        };
+        same_check && self.name == other.name && self.address == other.address && self.enabled == other.enabled
+    }
+}
+
+impl Eq for Backend {}
+
+/// A virtual IP and the pools that serve it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Frontend {
+    /// Name.
+    pub name: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// Host address; the VIP is its /32 or /128.
+    pub address: IpAddr,
+    /// Set if and only if `port` is; `None` takes every protocol and port.
+    pub protocol: Option<Protocol>,
+    /// Set if and only if `protocol` is; never 0.
+    pub port: Option<u16>,
+    /// Hash by source address alone, so that all flows of a client meet in one backend.
+    pub src_ip_sticky: bool,
+    /// Evict the flows of a backend that goes down.
+    pub flush_on_down: bool,
+    /// What the config asks for.
+    pub table_length: TableLength,
+    /// What it comes to: buckets in VPP's new-flow table, a power of two in 1,024..=1,048,576.
+    pub table_length_chosen: u32,
+    /// Family of all backends, which decides the encapsulation. The VIP's own may be the other one.
+    pub backend_family: Family,
+    /// By priority; never empty.
+    pub pools: Vec<Pool>,
+}
+
+/// Transport protocol of a VIP.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// IP protocol 6.
+    Tcp,
+    /// IP protocol 17.
+    Udp,
+}
+
+impl Protocol {
+    /// IP protocol number.
+    pub fn number(self) -> u8 {
+        match self {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        }
+    }
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
+/// Address family.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "VPP's lb plugin knows these two")]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        }
+    }
+}
+
+impl std::fmt::Display for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        })
+    }
+}
+
+/// What a config says of the length of the new-flow table.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TableLength {
+    /// The smallest that shares the load within 10 %.
+    #[default]
+    Auto,
+    /// This one: a power of two in 1,024..=1,048,576.
+    Fixed(u32),
+}
+
+/// Backends that serve together.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Pool {
+    /// Name, unique in its frontend.
+    pub name: String,
+    /// Never empty; each backend at most once.
+    pub members: Vec<PoolMember>,
+}
+
+/// A backend's part in a pool.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PoolMember {
+    /// Name of a backend of the same config.
+    pub backend: String,
+    /// 0..=100; 0 takes no new flows.
+    pub weight: u8,
+}

@@ -1,0 +1,90 @@
+//! Which keys there are, and where.
+
+use super::item::list;
+
+pub(super) const ROOT: &[&str] = &["maglev"];
+pub(super) const MAGLEV: &[&str] = &["healthchecker", "vpp", "healthchecks", "backends", "frontends"];
+pub(super) const HEALTHCHECKER: &[&str] = &["transition-history", "netns"];
+pub(super) const VPP: &[&str] = &["lb"];
+pub(super) const LB: &[&str] = &[
+    "sync-interval",
+    "ipv4-src-address",
+    "ipv6-src-address",
+    "sticky-buckets-per-core",
+    "flow-timeout",
+    "startup-min-delay",
+    "startup-max-delay",
+    "foreign-vips",
+];
+pub(super) const HEALTHCHECK: &[&str] = &[
+    "type",
+    "port",
+    "probe-ipv4-src",
+    "probe-ipv6-src",
+    "interval",
+    "fast-interval",
+    "down-interval",
+    "timeout",
+    "rise",
+    "fall",
+    "params",
+];
+pub(super) const HTTP_PARAMS: &[&str] = &["path", "host", "response-code", "response-regexp"];
+pub(super) const HTTPS_PARAMS: &[&str] =
+    &["path", "host", "response-code", "response-regexp", "server-name", "insecure-skip-verify"];
+pub(super) const TCP_PARAMS: &[&str] = &["ssl", "server-name", "insecure-skip-verify"];
+pub(super) const BACKEND: &[&str] = &["address", "healthcheck", "enabled"];
+pub(super) const FRONTEND: &[&str] = &[
+    "description",
+    "address",
+    "protocol",
+    "port",
+    "src-ip-sticky",
+    "flush-on-down",
+    "new-flows-table-length",
+    "pools",
+];
+pub(super) const POOL: &[&str] = &["name", "backends"];
+pub(super) const MEMBER: &[&str] = &["weight"];
+
+/// All sections with keys of their own, by the path to them.
+const SECTIONS: &[(&str, &[&str])] = &[
+    ("the top level", ROOT),
+    ("maglev", MAGLEV),
+    ("maglev.healthchecker", HEALTHCHECKER),
+    ("maglev.vpp", VPP),
+    ("maglev.vpp.lb", LB),
+    ("maglev.healthchecks.NAME", HEALTHCHECK),
+    ("maglev.healthchecks.NAME.params", HTTPS_PARAMS),
+    ("maglev.healthchecks.NAME.params", TCP_PARAMS),
+    ("maglev.backends.NAME", BACKEND),
+    ("maglev.frontends.NAME", FRONTEND),
+    ("maglev.frontends.NAME.pools", POOL),
+    ("maglev.frontends.NAME.pools[].backends.NAME", MEMBER),
+];
+
+/// Parameters by the types of check that have them.
+const PARAMS: &[(&str, &[&str])] = &[("http", HTTP_PARAMS), ("https", HTTPS_PARAMS), ("tcp", TCP_PARAMS)];
+
+/// Where a key that does not belong where it stands would belong.
+pub(super) fn home(key: &str) -> Option<String> {
+    let mut homes: Vec<&str> =
+        SECTIONS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(section, _)| *section).collect();
+    homes.dedup();
+    (!homes.is_empty()).then(|| format!("`{key}` belongs in {}", list(&homes)))
+}
+
+/// The same for a key among the `params` of a check of type `kind`.
+pub(super) fn home_of_param(key: &str, kind: &str) -> Option<String> {
+    let types: Vec<&str> = PARAMS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name).collect();
+    if types.is_empty() {
+        return HEALTHCHECK.contains(&key).then(|| format!("`{key}` belongs one level up, beside `params`"));
+    }
+    let advice = match (key, kind) {
+        ("ssl", "http") => "; for HTTP over TLS write `type: https`",
+        ("ssl", "https") => "; https always uses TLS",
+        ("server-name" | "insecure-skip-verify", "http") => "; for HTTP over TLS write `type: https`",
+        _ => "",
+    };
+    Some(format!("`{key}` is for checks of type {}, and this one is {kind}{advice}", list(&types)))
+}

@@ -24,10 +24,7 @@ use crate::{Check, Code, Outcome, ProbeResult};
 /// ```
 ///
 /// `paused` and `disabled` probe nothing and take no result; `paused` is left by resume, `disabled` by enable alone.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "complete: metrics show every state"
-)]
+#[expect(clippy::exhaustive_enums, reason = "complete: metrics show every state")]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum State {
     /// No verdict yet.
@@ -46,14 +43,7 @@ pub enum State {
 
 impl State {
     /// Every state, in the order in which metrics list them.
-    pub const ALL: [Self; 6] = [
-        Self::Unknown,
-        Self::Up,
-        Self::Down,
-        Self::Paused,
-        Self::Disabled,
-        Self::Removed,
-    ];
+    pub const ALL: [Self; 6] = [Self::Unknown, Self::Up, Self::Down, Self::Paused, Self::Disabled, Self::Removed];
 
     /// The state as logs, metrics and the API spell it.
     #[must_use]
@@ -76,10 +66,7 @@ impl fmt::Display for State {
 }
 
 /// Whether a backend in `unknown` keeps the weights that VPP has for it until its first verdict.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "held, not held, or held by an amount not yet read"
-)]
+#[expect(clippy::exhaustive_enums, reason = "held, not held, or held by an amount not yet read")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Hold {
     /// It holds nothing: its weight is 0 while unknown, and any fail brings it down.
@@ -201,12 +188,7 @@ pub(crate) struct Backend {
 
 impl Backend {
     /// A backend before its first state; [`Backend::enter`] gives it one.
-    pub(crate) fn new(
-        check: Option<Check>,
-        fresh: bool,
-        history_limit: NonZeroUsize,
-        at: SystemTime,
-    ) -> Self {
+    pub(crate) fn new(check: Option<Check>, fresh: bool, history_limit: NonZeroUsize, at: SystemTime) -> Self {
         let mut backend = Self {
             check,
             state: State::Unknown,
@@ -253,35 +235,24 @@ impl Backend {
             }
             (S::Up, I::Fail) => {
                 self.counter = self.counter.saturating_sub(1);
-                if self.counter < self.rise() {
-                    Enter(S::Down)
-                } else {
-                    Stay
-                }
+                if self.counter < self.rise() { Enter(S::Down) } else { Stay }
             }
             (S::Down, I::Pass) => {
                 self.counter = (self.counter + 1).min(self.top());
-                if self.counter >= self.rise() {
-                    Enter(S::Up)
-                } else {
-                    Stay
-                }
+                if self.counter >= self.rise() { Enter(S::Up) } else { Stay }
             }
             (S::Down, I::Fail) => {
                 self.counter = self.counter.saturating_sub(1);
                 Stay
             }
-            (S::Unknown | S::Up | S::Down, I::Restart)
-            | (S::Paused, I::Resume)
-            | (S::Disabled, I::Enable) => Enter(self.beginning()),
+            (S::Unknown | S::Up | S::Down, I::Restart) | (S::Paused, I::Resume) | (S::Disabled, I::Enable) => {
+                Enter(self.beginning())
+            }
             (S::Unknown | S::Up | S::Down, I::Pause) => Enter(S::Paused),
             (S::Unknown | S::Up | S::Down | S::Paused, I::Disable) => Enter(S::Disabled),
-            (S::Unknown | S::Up | S::Down | S::Paused | S::Disabled, I::Remove) => {
-                Enter(S::Removed)
-            }
+            (S::Unknown | S::Up | S::Down | S::Paused | S::Disabled, I::Remove) => Enter(S::Removed),
             // An operator must enable first: else a resume would seem to have worked.
-            (S::Disabled, I::Pause | I::Resume)
-            | (S::Removed, I::Pause | I::Resume | I::Disable | I::Enable) => Refuse,
+            (S::Disabled, I::Pause | I::Resume) | (S::Removed, I::Pause | I::Resume | I::Disable | I::Enable) => Refuse,
             // Already in force.
             (S::Paused, I::Pause)
             | (S::Unknown | S::Up | S::Down, I::Resume)
@@ -289,21 +260,13 @@ impl Backend {
             | (S::Unknown | S::Up | S::Down | S::Paused, I::Enable)
             | (S::Removed, I::Remove) => Stay,
             // Set aside: neither results nor a changed check touch the state.
-            (
-                S::Paused | S::Disabled | S::Removed,
-                I::Pass | I::Fail | I::NoVerdict | I::Unheld | I::Restart,
-            ) => Stay,
+            (S::Paused | S::Disabled | S::Removed, I::Pass | I::Fail | I::NoVerdict | I::Unheld | I::Restart) => Stay,
             (S::Unknown | S::Up | S::Down, I::NoVerdict | I::Unheld) => Stay,
         }
     }
 
     /// Enters `to`. `incident` gives the number for an entering of `down` or `disabled`.
-    pub(crate) fn enter(
-        &mut self,
-        to: State,
-        cause: Cause,
-        incident: impl FnOnce() -> u64,
-    ) -> Transition {
+    pub(crate) fn enter(&mut self, to: State, cause: Cause, incident: impl FnOnce() -> u64) -> Transition {
         let from = self.state;
         self.state = to;
         self.fails = 0;
@@ -314,21 +277,13 @@ impl Backend {
             State::Up if self.check.is_none() => self.counter = self.top(),
             State::Up | State::Down | State::Paused | State::Disabled | State::Removed => {}
         }
-        self.incident = matches!(to, State::Down | State::Disabled).then(|| Incident {
-            number: incident(),
-            first_verdict: self.fresh && (from == State::Unknown),
-        });
+        self.incident = matches!(to, State::Down | State::Disabled)
+            .then(|| Incident { number: incident(), first_verdict: self.fresh && (from == State::Unknown) });
         self.fresh &= to == State::Unknown;
         if from != to {
             self.since = cause.at;
         }
-        let transition = Transition {
-            from,
-            to,
-            code: cause.code,
-            detail: cause.detail,
-            at: cause.at,
-        };
+        let transition = Transition { from, to, code: cause.code, detail: cause.detail, at: cause.at };
         self.history.truncate(self.history_limit.get() - 1);
         self.history.push_front(transition.clone());
         transition
@@ -336,11 +291,7 @@ impl Backend {
 
     /// The state of a backend of which nothing is known: static ones are up at once.
     pub(crate) fn beginning(&self) -> State {
-        if self.check.is_some() {
-            State::Unknown
-        } else {
-            State::Up
-        }
+        if self.check.is_some() { State::Unknown } else { State::Up }
     }
 
     /// Another check, without effect on the state. The counter is brought into the new range.

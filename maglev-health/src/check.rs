@@ -33,13 +33,7 @@ impl Default for Check {
         const TWO: NonZeroU8 = NonZeroU8::new(2).unwrap();
         const THREE: NonZeroU8 = NonZeroU8::new(3).unwrap();
         let interval = Duration::from_secs(2);
-        Self {
-            interval,
-            fast_interval: interval,
-            down_interval: interval,
-            rise: TWO,
-            fall: THREE,
-        }
+        Self { interval, fast_interval: interval, down_interval: interval, rise: TWO, fall: THREE }
     }
 }
 

@@ -5,9 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use crate::frontend::Frontend;
 use crate::{
-    ActionError, BackendId, BackendOverride, BackendView, Done, Event, Fleet, FleetOptions,
-    FrontendView, Hold, Jitter, MemberKey, Occasion, Overrides, ProbeId, ProbeResult, Program,
-    Spec, Weight,
+    ActionError, BackendId, BackendOverride, BackendView, Done, Event, Fleet, FleetOptions, FrontendView, Hold, Jitter,
+    MemberKey, Occasion, Overrides, ProbeId, ProbeResult, Program, Spec, Weight,
 };
 
 mod reload;
@@ -76,6 +75,7 @@ pub struct Control {
     order: Vec<BackendId>,
     names: HashMap<Arc<str>, BackendId>,
     frontends: Vec<Frontend>,
+    frontend_names: HashMap<Arc<str>, usize>,
     /// The frontends in which a backend is.
     users: HashMap<BackendId, Vec<usize>>,
     overrides: Overrides,
@@ -94,6 +94,7 @@ impl Control {
             order: Vec::new(),
             names: HashMap::new(),
             frontends: Vec::new(),
+            frontend_names: HashMap::new(),
             users: HashMap::new(),
             overrides: options.overrides,
             dirty: BTreeSet::new(),
@@ -162,10 +163,7 @@ impl Control {
     /// The frontends whose program changed since the last call, by position.
     #[must_use]
     pub fn take_dirty(&mut self) -> Vec<FrontendIdx> {
-        std::mem::take(&mut self.dirty)
-            .into_iter()
-            .map(FrontendIdx)
-            .collect()
+        std::mem::take(&mut self.dirty).into_iter().map(FrontendIdx).collect()
     }
 
     /// What the VIP of a frontend should look like; `None` for an index from before a reload that shortened the list.
@@ -178,12 +176,7 @@ impl Control {
     ///
     /// # Errors
     /// [`ActionError::Disabled`], [`ActionError::NoSuchBackend`].
-    pub fn pause(
-        &mut self,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn pause(&mut self, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.fleet.pause(wall, id, reason)?;
         Ok(self.note(id, done, |_| Some(BackendOverride::Paused)))
     }
@@ -192,13 +185,7 @@ impl Control {
     ///
     /// # Errors
     /// [`ActionError::Disabled`], [`ActionError::NoSuchBackend`].
-    pub fn resume(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn resume(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.fleet.resume(now, wall, id, reason)?;
         Ok(self.note(id, done, enabled))
     }
@@ -207,12 +194,7 @@ impl Control {
     ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].
-    pub fn disable(
-        &mut self,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn disable(&mut self, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.fleet.disable(wall, id, reason)?;
         Ok(self.note(id, done, disabled))
     }
@@ -221,13 +203,7 @@ impl Control {
     ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].
-    pub fn enable(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn enable(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.fleet.enable(now, wall, id, reason)?;
         Ok(self.note(id, done, enabled))
     }
@@ -236,13 +212,7 @@ impl Control {
     ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].
-    pub fn clear(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn clear(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let backend = self.backend(id).ok_or(ActionError::NoSuchBackend)?;
         let (Some(overridden), by_config) = (backend.overridden(), backend.spec().enabled) else {
             return Ok(Done::Already);
@@ -261,20 +231,12 @@ impl Control {
     ///
     /// # Errors
     /// [`ActionError::NoSuchMember`].
-    pub fn set_weight(
-        &mut self,
-        member: &MemberKey,
-        weight: Option<Weight>,
-    ) -> Result<Done, ActionError> {
-        let found = self
-            .frontends
-            .iter()
-            .position(|frontend| frontend.spec.name == member.frontend)
-            .and_then(|index| {
-                let frontend = &self.frontends[index];
-                let (pool, row) = frontend.spec.find(&member.pool, &member.backend)?;
-                Some((index, pool, row))
-            });
+    pub fn set_weight(&mut self, member: &MemberKey, weight: Option<Weight>) -> Result<Done, ActionError> {
+        let found = self.frontend_names.get(&member.frontend).and_then(|&index| {
+            let spec = &self.frontends[index].spec;
+            let (pool, row) = spec.find(&member.pool, &member.backend)?;
+            Some((index, pool, row))
+        });
         let (index, pool, row) = found.ok_or(ActionError::NoSuchMember)?;
         let row = &mut self.frontends[index].rows[pool][row];
         if row.overridden == weight {
@@ -317,10 +279,7 @@ impl Control {
     /// The index of a frontend of the running configuration.
     #[must_use]
     pub fn frontend_idx(&self, name: &str) -> Option<FrontendIdx> {
-        self.frontends
-            .iter()
-            .position(|frontend| &*frontend.spec.name == name)
-            .map(FrontendIdx)
+        self.frontend_names.get(name).copied().map(FrontendIdx)
     }
 
     /// A look at one frontend.
@@ -332,13 +291,7 @@ impl Control {
 
     /// Every frontend, in configuration order.
     pub fn frontends(&self) -> impl Iterator<Item = FrontendView<'_>> {
-        self.frontends
-            .iter()
-            .enumerate()
-            .map(|(index, frontend)| FrontendView {
-                index: FrontendIdx(index),
-                frontend,
-            })
+        self.frontends.iter().enumerate().map(|(index, frontend)| FrontendView { index: FrontendIdx(index), frontend })
     }
 
     /// The frontends in which a backend is.
@@ -348,12 +301,7 @@ impl Control {
     }
 
     /// Writes down the override that an action leaves behind, given what the configuration says.
-    fn note(
-        &mut self,
-        id: BackendId,
-        done: Done,
-        left: impl FnOnce(bool) -> Option<BackendOverride>,
-    ) -> Done {
+    fn note(&mut self, id: BackendId, done: Done, left: impl FnOnce(bool) -> Option<BackendOverride>) -> Done {
         if done == Done::Changed
             && let Some(backend) = self.fleet.backend(id)
         {
@@ -397,11 +345,7 @@ impl Control {
         }
         let to = frontend.state();
         if from != to {
-            self.events.push_back(Event::FrontendTransition {
-                frontend: frontend.spec.name.clone(),
-                from,
-                to,
-            });
+            self.events.push_back(Event::FrontendTransition { frontend: frontend.spec.name.clone(), from, to });
         }
     }
 
@@ -439,6 +383,3 @@ fn enabled(by_config: bool) -> Option<BackendOverride> {
 fn disabled(by_config: bool) -> Option<BackendOverride> {
     by_config.then_some(BackendOverride::Disabled)
 }
-
-#[cfg(test)]
-mod tests;

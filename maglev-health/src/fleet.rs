@@ -1,84 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backend::{Backend, Cause, Incident, Input, Step, Wait};
 use crate::schedule::{self, Place};
 use crate::{
-    ActionError, BackendSpec, BackendView, Code, Done, Event, Hold, Jitter, Outcome, ProbeId,
-    ProbeResult, State,
+    ActionError, Admission, BackendId, BackendSpec, BackendView, Code, Done, Event, FleetOptions, Hold, Jitter,
+    Occasion, Outcome, ProbeId, ProbeResult, Restored, State,
 };
-
-/// Names one backend of a [`Fleet`]. Never used twice.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct BackendId(u64);
-
-impl BackendId {
-    /// The number, for logs.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-}
-
-/// What holds for every backend of a [`Fleet`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FleetOptions {
-    /// Transitions kept per backend.
-    pub history: NonZeroUsize,
-    /// The end of warm-up: first probes are spread over at most a third of it, so 0 starts all of them at once.
-    pub startup_max_delay: Duration,
-}
-
-impl Default for FleetOptions {
-    /// 5 transitions and 30 s: the defaults of the configuration file.
-    fn default() -> Self {
-        const FIVE: NonZeroUsize = NonZeroUsize::new(5).unwrap();
-        Self {
-            history: FIVE,
-            startup_max_delay: Duration::from_secs(30),
-        }
-    }
-}
-
-/// Why a backend joins.
-#[expect(clippy::exhaustive_enums, reason = "a daemon starts or runs")]
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Occasion {
-    /// The daemon starts: VPP may already know what a first verdict will say.
-    Start,
-    /// The configuration changed while the daemon ran.
-    Reload,
-}
-
-/// How a backend joins.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Admission {
-    /// Start or reload.
-    pub occasion: Occasion,
-    /// The state to begin with, if it is one that an operator had asked for before the restart.
-    pub restored: Option<Restored>,
-    /// Whether it keeps what VPP has, should it begin in `unknown`.
-    pub hold: Hold,
-    /// Its share of the spread, and its phase.
-    pub place: Place,
-}
-
-/// A state that an operator had asked for before the restart.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "the two states that only an action leaves"
-)]
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Restored {
-    /// It was paused.
-    Paused,
-    /// It was disabled.
-    Disabled,
-    /// It was enabled against the configuration.
-    Enabled,
-}
 
 /// The probes and states of many backends: state machines on one wheel of timers.
 ///
@@ -130,13 +59,7 @@ impl Fleet {
     }
 
     /// A backend joins; its first probe is due after its share of the spread.
-    pub fn insert(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        spec: BackendSpec,
-        admission: Admission,
-    ) -> BackendId {
+    pub fn insert(&mut self, now: Instant, wall: SystemTime, spec: BackendSpec, admission: Admission) -> BackendId {
         self.last_backend += 1;
         let id = BackendId(self.last_backend);
         let timing = spec.check.as_ref().map(|check| check.timing);
@@ -147,16 +70,11 @@ impl Fleet {
             (Some(Restored::Paused), _) => (State::Paused, Code::Restored),
             (Some(Restored::Disabled), _) => (State::Disabled, Code::Restored),
             (None, false) => (State::Disabled, Code::Disabled),
-            (Some(Restored::Enabled), _) | (None, true) if beginning == State::Up => {
-                (State::Up, Code::Static)
-            }
+            (Some(Restored::Enabled), _) | (None, true) if beginning == State::Up => (State::Up, Code::Static),
             (Some(Restored::Enabled), false) => (State::Unknown, Code::Restored),
             (Some(Restored::Enabled) | None, _) => (State::Unknown, Code::Started),
         };
-        self.events.push_back(Event::Started {
-            backend: id,
-            name: spec.name.clone(),
-        });
+        self.events.push_back(Event::Started { backend: id, name: spec.name.clone() });
         let member = Member {
             spec,
             backend,
@@ -170,7 +88,10 @@ impl Fleet {
         self.backends.insert(id, member);
         let cause = Cause {
             code,
-            detail: Arc::default(),
+            detail: match code {
+                Code::Disabled => BY_CONFIGURATION.into(),
+                _ => Arc::default(),
+            },
             at: wall,
         };
         let delay = match admission.occasion {
@@ -185,18 +106,11 @@ impl Fleet {
 
     /// The backend leaves: transition to `removed`, and every trace of it goes.
     pub fn remove(&mut self, wall: SystemTime, id: BackendId) {
-        let cause = Cause {
-            code: Code::Removed,
-            detail: Arc::default(),
-            at: wall,
-        };
+        let cause = Cause { code: Code::Removed, detail: Arc::default(), at: wall };
         self.input(id, Input::Remove, cause);
         self.halt(id);
         if let Some(member) = self.backends.remove(&id) {
-            self.events.push_back(Event::Stopped {
-                backend: id,
-                name: member.spec.name,
-            });
+            self.events.push_back(Event::Stopped { backend: id, name: member.spec.name });
         }
     }
 
@@ -225,16 +139,11 @@ impl Fleet {
             State::Up => Code::Static,
             _ => Code::Started,
         };
-        self.events
-            .push_back(Event::Restarted { backend: id, name });
+        self.events.push_back(Event::Restarted { backend: id, name });
         if was_static && timing.is_none() {
             return; // another address, and still nothing to find out
         }
-        let cause = Cause {
-            code,
-            detail: Arc::default(),
-            at: wall,
-        };
+        let cause = Cause { code, detail: Arc::default(), at: wall };
         if let Step::Enter(_) = self.input(id, Input::Restart, cause) {
             self.halt(id);
             self.set_hold(id, hold);
@@ -242,9 +151,8 @@ impl Fleet {
         }
     }
 
-    /// Replaces what does not touch health: of a static backend also its address.
-    ///
-    /// An `enabled` that differs does nothing by itself; see [`Fleet::enable`] and [`Fleet::disable`].
+    /// Replaces what does not touch health. For another address or check there is [`Fleet::restart`]; an `enabled` that
+    /// differs does nothing by itself, for that there are [`Fleet::enable`] and [`Fleet::disable`].
     pub fn update(&mut self, id: BackendId, spec: BackendSpec) {
         if let Some(member) = self.backends.get_mut(&id) {
             member.spec = spec;
@@ -255,12 +163,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`ActionError::Disabled`] if it is disabled.
-    pub fn pause(
-        &mut self,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn pause(&mut self, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.act(id, Input::Pause, Code::Paused, reason, wall)?;
         self.settle(id, done, None);
         Ok(done)
@@ -270,13 +173,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`ActionError::Disabled`] if it is disabled.
-    pub fn resume(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn resume(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.act(id, Input::Resume, Code::Resumed, reason, wall)?;
         self.settle(id, done, Some(now));
         Ok(done)
@@ -286,12 +183,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].
-    pub fn disable(
-        &mut self,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn disable(&mut self, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.act(id, Input::Disable, Code::Disabled, reason, wall)?;
         self.settle(id, done, None);
         Ok(done)
@@ -301,13 +193,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].
-    pub fn enable(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        id: BackendId,
-        reason: &str,
-    ) -> Result<Done, ActionError> {
+    pub fn enable(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.act(id, Input::Enable, Code::Enabled, reason, wall)?;
         self.settle(id, done, Some(now));
         Ok(done)
@@ -329,11 +215,7 @@ impl Fleet {
             return;
         }
         if let Some(fail) = member.backend.last_fail() {
-            let cause = Cause {
-                code: fail.code,
-                detail: fail.detail.clone(),
-                at: wall,
-            };
+            let cause = Cause { code: fail.code, detail: fail.detail.clone(), at: wall };
             self.input(id, Input::Unheld, cause);
         }
     }
@@ -357,11 +239,7 @@ impl Fleet {
         if result.outcome == Outcome::Fail {
             member.backend.note_fail(&result);
         }
-        let cause = Cause {
-            code: result.code,
-            detail: result.detail.clone(),
-            at: wall,
-        };
+        let cause = Cause { code: result.code, detail: result.detail.clone(), at: wall };
         let outcome = result.outcome;
         member.last = Some(result);
         self.input(id, outcome.into(), cause);
@@ -403,20 +281,12 @@ impl Fleet {
     /// A look at one backend; `None` once it was removed.
     #[must_use]
     pub fn backend(&self, id: BackendId) -> Option<BackendView<'_>> {
-        self.backends.get(&id).map(|member| BackendView {
-            id,
-            member,
-            overridden: None,
-        })
+        self.backends.get(&id).map(|member| BackendView { id, member, overridden: None })
     }
 
     /// Every backend, in the order of joining.
     pub fn backends(&self) -> impl Iterator<Item = BackendView<'_>> {
-        self.backends.iter().map(|(&id, member)| BackendView {
-            id,
-            member,
-            overridden: None,
-        })
+        self.backends.iter().map(|(&id, member)| BackendView { id, member, overridden: None })
     }
 
     pub(crate) fn incident(&self, id: BackendId) -> Option<Incident> {
@@ -436,10 +306,7 @@ impl Fleet {
         reason: &str,
         at: SystemTime,
     ) -> Result<Done, ActionError> {
-        let member = self
-            .backends
-            .get_mut(&id)
-            .ok_or(ActionError::NoSuchBackend)?;
+        let member = self.backends.get_mut(&id).ok_or(ActionError::NoSuchBackend)?;
         let code = match (input, member.backend.beginning()) {
             (Input::Resume | Input::Enable, State::Up) => Code::Static,
             _ => code,
@@ -487,11 +354,7 @@ impl Fleet {
             *last_incident
         });
         if transition.from != transition.to {
-            self.events.push_back(Event::Transition {
-                backend: id,
-                name: member.spec.name.clone(),
-                transition,
-            });
+            self.events.push_back(Event::Transition { backend: id, name: member.spec.name.clone(), transition });
         }
     }
 
@@ -561,13 +424,13 @@ impl Fleet {
         let Some(member) = self.backends.get(&id) else {
             return Duration::ZERO;
         };
-        let fast = member
-            .backend
-            .check()
-            .map_or(Duration::ZERO, |check| check.fast_interval);
+        let fast = member.backend.check().map_or(Duration::ZERO, |check| check.fast_interval);
         member.place.share(schedule::spread(fast, limit))
     }
 }
+
+/// Detail of a transition that the `enabled` of the configuration asked for.
+pub(crate) const BY_CONFIGURATION: &str = "configuration";
 
 /// A backend and its probes.
 #[derive(Debug)]

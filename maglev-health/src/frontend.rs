@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::pools::{Decision, Member, Standing, decide};
 use crate::{
-    Actual, BackendId, Cut, Fleet, FlushOrder, FrontendSpec, FrontendState, Hold, Program, State,
-    Target, Weight,
+    Actual, BackendId, Cut, Fleet, FlushOrder, FrontendSpec, FrontendState, Hold, Program, State, Target, Weight,
 };
 
 /// One VIP: its rows, what its backends hold in it, and the program that comes of both.
@@ -75,12 +74,7 @@ impl Slot {
                 (Hold::Pending, _) | (_, None) => Standing::Pending,
                 (_, Some(weight)) => Standing::Held {
                     weight,
-                    leaving: self
-                        .leaving
-                        .iter()
-                        .filter_map(|leaving| leaving.weight)
-                        .max()
-                        .unwrap_or_default(),
+                    leaving: self.leaving.iter().filter_map(|leaving| leaving.weight).max().unwrap_or_default(),
                 },
             },
         }
@@ -88,8 +82,7 @@ impl Slot {
 
     /// Takes from VPP what is not known yet. An old address that VPP does not have is no longer of interest.
     fn read(&mut self, address: IpAddr, actual: impl Fn(IpAddr) -> Option<Weight>) {
-        self.held
-            .get_or_insert_with(|| actual(address).unwrap_or_default());
+        self.held.get_or_insert_with(|| actual(address).unwrap_or_default());
         self.leaving.retain_mut(|leaving| {
             leaving.weight = leaving.weight.or_else(|| actual(leaving.address));
             leaving.weight.is_some()
@@ -104,20 +97,15 @@ impl Frontend {
             if let Some(backend) = fleet.backend(id)
                 && backend.hold().is_held()
             {
-                slot.read(backend.address(), |address| {
-                    actual(&self.spec.name, address)
-                });
+                slot.read(backend.address(), |address| actual(&self.spec.name, address));
             }
         }
     }
 
     /// Decides anew. True if the program changed.
     pub(crate) fn refresh(&mut self, fleet: &Fleet) -> bool {
-        let pools: Vec<Vec<Member>> = self
-            .rows
-            .iter()
-            .map(|rows| rows.iter().map(|row| self.member(fleet, row)).collect())
-            .collect();
+        let pools: Vec<Vec<Member>> =
+            self.rows.iter().map(|rows| rows.iter().map(|row| self.member(fleet, row)).collect()).collect();
         self.decision = decide(&pools);
         let program = self.program(fleet, &pools);
         let changed = program != *self.program;
@@ -136,11 +124,7 @@ impl Frontend {
             (Some(backend), Some(slot)) => slot.standing(backend.state(), backend.hold()),
             _ => Standing::Out,
         };
-        Member {
-            standing,
-            configured: row.configured,
-            overridden: row.overridden,
-        }
+        Member { standing, configured: row.configured, overridden: row.overridden }
     }
 
     fn program(&self, fleet: &Fleet, pools: &[Vec<Member>]) -> Program {
@@ -169,9 +153,7 @@ impl Frontend {
             target.weight = target.weight.max(weight);
         }
         for (&id, slot) in &self.slots {
-            let held = fleet
-                .backend(id)
-                .is_some_and(|backend| backend.hold().is_held());
+            let held = fleet.backend(id).is_some_and(|backend| backend.hold().is_held());
             for leaving in slot.leaving.iter().filter(|_| held) {
                 program.targets.entry(leaving.address).or_insert(Target {
                     weight: leaving.weight.unwrap_or_default(),
@@ -191,10 +173,7 @@ impl Frontend {
         };
         let floor = self.slots.get(&id).map_or(0, |slot| slot.flush_floor);
         let owed = match state {
-            State::Down => self
-                .spec
-                .flush_on_down
-                .then_some(self.down_floor.max(floor)),
+            State::Down => self.spec.flush_on_down.then_some(self.down_floor.max(floor)),
             State::Disabled => Some(floor),
             State::Unknown | State::Up | State::Paused | State::Removed => None,
         };
@@ -206,10 +185,6 @@ impl Frontend {
                 needs_server: state == State::Down,
             })
         });
-        Target {
-            weight: Weight::ZERO,
-            cut,
-            flush,
-        }
+        Target { weight: Weight::ZERO, cut, flush }
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
 mod backend;
 mod check;
 mod control;
@@ -15,11 +16,12 @@ mod spec;
 mod view;
 mod weight;
 
+pub use admission::{Admission, BackendId, FleetOptions, Occasion, Restored};
 pub use backend::{Hold, State, Transition};
 pub use check::{Check, CheckSpec};
 pub use control::{Actual, Control, ControlOptions, Dataplane, FrontendIdx};
 pub use event::Event;
-pub use fleet::{Admission, BackendId, Fleet, FleetOptions, Occasion, Restored};
+pub use fleet::Fleet;
 pub use overrides::{ActionError, BackendOverride, Done, MemberKey, Overrides};
 pub use pools::{Decision, FrontendState, Member, Standing, decide};
 pub use probe::{Code, Jitter, Outcome, ProbeId, ProbeResult};

@@ -64,10 +64,7 @@ impl Member {
 }
 
 /// Whether a frontend serves.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "complete: metrics show every state"
-)]
+#[expect(clippy::exhaustive_enums, reason = "complete: metrics show every state")]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum FrontendState {
     /// No backend has left `unknown`, and none is held above 0.
@@ -126,10 +123,7 @@ pub struct Decision {
 #[must_use]
 pub fn decide<P: AsRef<[Member]>>(pools: &[P]) -> Decision {
     let serves = |member: &Member| member.standing.counts_as_up() && member.weight().is_positive();
-    let active_pool = pools
-        .iter()
-        .position(|pool| pool.as_ref().iter().any(serves))
-        .unwrap_or(0);
+    let active_pool = pools.iter().position(|pool| pool.as_ref().iter().any(serves)).unwrap_or(0);
     let weights: Vec<Vec<Weight>> = pools
         .iter()
         .enumerate()
@@ -137,30 +131,23 @@ pub fn decide<P: AsRef<[Member]>>(pools: &[P]) -> Decision {
             let effective = |member: &Member| match member.standing {
                 Standing::Up if index == active_pool => member.weight(),
                 Standing::Held { weight, .. } => weight,
-                Standing::Up | Standing::Pending | Standing::Unknown | Standing::Out => {
-                    Weight::ZERO
-                }
+                Standing::Up | Standing::Pending | Standing::Unknown | Standing::Out => Weight::ZERO,
             };
             pool.as_ref().iter().map(effective).collect()
         })
         .collect();
     let members = || pools.iter().flat_map(|pool| pool.as_ref());
     let leaving = |member: &Member| matches!(member.standing, Standing::Held { leaving, .. } if leaving.is_positive());
-    let state =
-        if weights.iter().flatten().any(|weight| weight.is_positive()) || members().any(leaving) {
-            FrontendState::Up
-        } else if members().all(|member| member.standing.is_unknown())
-            || members().any(|member| member.standing == Standing::Pending)
-        {
-            FrontendState::Unknown
-        } else {
-            FrontendState::Down
-        };
-    Decision {
-        active_pool,
-        weights,
-        state,
-    }
+    let state = if weights.iter().flatten().any(|weight| weight.is_positive()) || members().any(leaving) {
+        FrontendState::Up
+    } else if members().all(|member| member.standing.is_unknown())
+        || members().any(|member| member.standing == Standing::Pending)
+    {
+        FrontendState::Unknown
+    } else {
+        FrontendState::Down
+    };
+    Decision { active_pool, weights, state }
 }
 
 #[cfg(test)]

@@ -14,10 +14,7 @@ impl ProbeId {
 }
 
 /// What a probe says about its backend.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a probe passes, fails, or says nothing"
-)]
+#[expect(clippy::exhaustive_enums, reason = "a probe passes, fails, or says nothing")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Outcome {
     /// The backend answered as it should.
@@ -43,31 +40,19 @@ impl ProbeResult {
     /// A pass.
     #[must_use]
     pub fn pass(code: Code, detail: impl Into<Arc<str>>) -> Self {
-        Self {
-            outcome: Outcome::Pass,
-            code,
-            detail: detail.into(),
-        }
+        Self { outcome: Outcome::Pass, code, detail: detail.into() }
     }
 
     /// A fail.
     #[must_use]
     pub fn fail(code: Code, detail: impl Into<Arc<str>>) -> Self {
-        Self {
-            outcome: Outcome::Fail,
-            code,
-            detail: detail.into(),
-        }
+        Self { outcome: Outcome::Fail, code, detail: detail.into() }
     }
 
     /// A probe that could not be sent; its code is [`Code::SockErr`].
     #[must_use]
     pub fn no_verdict(detail: impl Into<Arc<str>>) -> Self {
-        Self {
-            outcome: Outcome::NoVerdict,
-            code: Code::SockErr,
-            detail: detail.into(),
-        }
+        Self { outcome: Outcome::NoVerdict, code: Code::SockErr, detail: detail.into() }
     }
 }
 
@@ -175,11 +160,7 @@ impl Jitter {
     /// `value` cut to -1.0..=1.0; what is not a number counts as 0.
     #[must_use]
     pub const fn new(value: f64) -> Self {
-        if value.is_nan() {
-            Self::NONE
-        } else {
-            Self(value.clamp(-1.0, 1.0))
-        }
+        if value.is_nan() { Self::NONE } else { Self(value.clamp(-1.0, 1.0)) }
     }
 
     /// The factor, -1.0..=1.0.

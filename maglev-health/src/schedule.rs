@@ -13,19 +13,13 @@ pub struct Place {
 
 impl Place {
     /// Alone: no delay and phase 0.
-    pub const ONLY: Self = Self {
-        position: 0,
-        total: 1,
-    };
+    pub const ONLY: Self = Self { position: 0, total: 1 };
 
     /// Place `position` (from 0) of `total`; a position outside is wrapped.
     #[must_use]
     pub const fn new(position: u32, total: u32) -> Self {
         let total = if total == 0 { 1 } else { total };
-        Self {
-            position: position % total,
-            total,
-        }
+        Self { position: position % total, total }
     }
 
     /// This place's share of `span`: `span * position / total`.
@@ -34,10 +28,7 @@ impl Place {
         let nanos = span.as_nanos() * u128::from(self.position) / u128::from(self.total);
         // Less than `span`, whose nanoseconds came from whole u64 seconds.
         let (secs, rest) = (nanos / NANOS_PER_SEC, nanos % NANOS_PER_SEC);
-        Duration::new(
-            u64::try_from(secs).unwrap_or(u64::MAX),
-            u32::try_from(rest).unwrap_or(0),
-        )
+        Duration::new(u64::try_from(secs).unwrap_or(u64::MAX), u32::try_from(rest).unwrap_or(0))
     }
 }
 

@@ -81,10 +81,7 @@ impl Spec {
     /// # Errors
     /// The first thing that is wrong. The caller's own validation has better words for the user; this one keeps every
     /// later step free of "cannot happen".
-    pub fn new(
-        backends: Vec<BackendSpec>,
-        frontends: Vec<FrontendSpec>,
-    ) -> Result<Self, SpecError> {
+    pub fn new(backends: Vec<BackendSpec>, frontends: Vec<FrontendSpec>) -> Result<Self, SpecError> {
         let mut addresses = BTreeMap::new();
         for backend in &backends {
             if addresses.insert(&*backend.name, backend.address).is_some() {
@@ -101,10 +98,7 @@ impl Spec {
             }
             check_pools(frontend, &addresses)?;
         }
-        Ok(Self {
-            backends,
-            frontends,
-        })
+        Ok(Self { backends, frontends })
     }
 
     /// The backends, in the order given.
@@ -120,13 +114,8 @@ impl Spec {
     }
 }
 
-fn check_pools(
-    frontend: &FrontendSpec,
-    addresses: &BTreeMap<&str, IpAddr>,
-) -> Result<(), SpecError> {
-    let empty = || SpecError::EmptyPool {
-        frontend: frontend.name.clone(),
-    };
+fn check_pools(frontend: &FrontendSpec, addresses: &BTreeMap<&str, IpAddr>) -> Result<(), SpecError> {
+    let empty = || SpecError::EmptyPool { frontend: frontend.name.clone() };
     if frontend.pools.is_empty() {
         return Err(empty());
     }
@@ -137,10 +126,7 @@ fn check_pools(
             return Err(empty());
         }
         if !pools.insert(&*pool.name) {
-            return Err(SpecError::DuplicatePool {
-                frontend: frontend.name.clone(),
-                pool: pool.name.clone(),
-            });
+            return Err(SpecError::DuplicatePool { frontend: frontend.name.clone(), pool: pool.name.clone() });
         }
         let mut members = BTreeSet::new();
         for member in &pool.members {
@@ -152,10 +138,7 @@ fn check_pools(
             };
             let owner = *owners.entry(address).or_insert(&member.backend);
             if owner != &*member.backend || !members.insert(&*member.backend) {
-                return Err(SpecError::DuplicateAddress {
-                    frontend: frontend.name.clone(),
-                    address,
-                });
+                return Err(SpecError::DuplicateAddress { frontend: frontend.name.clone(), address });
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use crate::fleet::Member;
 use crate::frontend::Frontend;
 use crate::{
-    BackendId, BackendOverride, BackendSpec, FrontendIdx, FrontendSpec, FrontendState, Hold,
-    ProbeId, ProbeResult, Program, State, Transition, Weight,
+    BackendId, BackendOverride, BackendSpec, FrontendIdx, FrontendSpec, FrontendState, Hold, ProbeId, ProbeResult,
+    Program, State, Transition, Weight,
 };
 
 /// A look at one backend. Costs nothing; copy out what must last.
@@ -185,16 +185,13 @@ impl<'a> PoolView<'a> {
         let rows = self.frontend.rows[self.index].iter();
         let weights = self.frontend.decision.weights.get(self.index);
         let weights = weights.into_iter().flatten();
-        names
-            .zip(rows)
-            .zip(weights)
-            .map(|((member, row), &effective)| MemberView {
-                backend: row.backend,
-                name: &member.backend,
-                configured: row.configured,
-                overridden: row.overridden,
-                effective,
-            })
+        names.zip(rows).zip(weights).map(|((member, row), &effective)| MemberView {
+            backend: row.backend,
+            name: &member.backend,
+            configured: row.configured,
+            overridden: row.overridden,
+            effective,
+        })
     }
 }
 

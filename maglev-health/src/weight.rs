@@ -16,11 +16,7 @@ impl Weight {
     /// The weight `value`, or `None` above 100.
     #[must_use]
     pub const fn new(value: u8) -> Option<Self> {
-        if value <= Self::MAX.0 {
-            Some(Self(value))
-        } else {
-            None
-        }
+        if value <= Self::MAX.0 { Some(Self(value)) } else { None }
     }
 
     /// The number, 0..=100.
@@ -49,10 +45,7 @@ mod tests {
     #[test]
     fn only_0_to_100_are_weights() {
         for value in 0..=u8::MAX {
-            assert_eq!(
-                Weight::new(value).map(Weight::get),
-                (value <= 100).then_some(value)
-            );
+            assert_eq!(Weight::new(value).map(Weight::get), (value <= 100).then_some(value));
         }
     }
 }

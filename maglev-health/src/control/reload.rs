@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::{Actual, Control, Dataplane};
+use crate::fleet::BY_CONFIGURATION;
 use crate::frontend::{Frontend, Leaving, Row, Slot};
 use crate::pools::Decision;
 use crate::{
-    Admission, BackendId, BackendOverride, BackendSpec, Event, FrontendSpec, FrontendState, Hold,
-    MemberKey, Occasion, Place, Program, Restored, Spec, Weight,
+    Admission, BackendId, BackendOverride, BackendSpec, Event, FrontendSpec, FrontendState, Hold, MemberKey, Occasion,
+    Place, Program, Restored, Spec, Weight,
 };
 
 impl Control {
@@ -45,91 +46,52 @@ impl Control {
 
     /// Drops overrides whose target is gone, and warns of those under which the configuration changed.
     fn keep_overrides(&mut self, spec: &Spec) {
-        let backends: HashMap<&str, &BackendSpec> = spec
-            .backends()
-            .iter()
-            .map(|backend| (&*backend.name, backend))
-            .collect();
+        let backends: HashMap<&str, &BackendSpec> =
+            spec.backends().iter().map(|backend| (&*backend.name, backend)).collect();
         let (fleet, names, events) = (&self.fleet, &self.names, &mut self.events);
         self.overrides.backends.retain(|name, &mut kept| {
             let Some(new) = backends.get(&**name) else {
-                events.push_back(Event::BackendOverrideDropped {
-                    backend: name.clone(),
-                    dropped: kept,
-                });
+                events.push_back(Event::BackendOverrideDropped { backend: name.clone(), dropped: kept });
                 return false;
             };
             let old = names.get(name).and_then(|&id| fleet.backend(id));
             if old.is_some_and(|old| old.spec().enabled != new.enabled) {
-                events.push_back(Event::BackendOverrideKept {
-                    backend: name.clone(),
-                    kept,
-                    enabled: new.enabled,
-                });
+                events.push_back(Event::BackendOverrideKept { backend: name.clone(), kept, enabled: new.enabled });
             }
             true
         });
-        let frontends: HashMap<&str, &FrontendSpec> = spec
-            .frontends()
-            .iter()
-            .map(|frontend| (&*frontend.name, frontend))
-            .collect();
-        let before: HashMap<&str, &FrontendSpec> = self
-            .frontends
-            .iter()
-            .map(|frontend| (&*frontend.spec.name, &frontend.spec))
-            .collect();
+        let frontends: HashMap<&str, &FrontendSpec> =
+            spec.frontends().iter().map(|frontend| (&*frontend.name, frontend)).collect();
+        let before: HashMap<&str, &FrontendSpec> =
+            self.frontends.iter().map(|frontend| (&*frontend.spec.name, &frontend.spec)).collect();
         let weight_in = |frontends: &HashMap<&str, &FrontendSpec>, member: &MemberKey| {
-            frontends
-                .get(&*member.frontend)?
-                .weight(&member.pool, &member.backend)
+            frontends.get(&*member.frontend)?.weight(&member.pool, &member.backend)
         };
         self.overrides.weights.retain(|member, &mut kept| {
             let Some(configured) = weight_in(&frontends, member) else {
-                events.push_back(Event::WeightOverrideDropped {
-                    member: member.clone(),
-                    dropped: kept,
-                });
+                events.push_back(Event::WeightOverrideDropped { member: member.clone(), dropped: kept });
                 return false;
             };
             if let Some(before) = weight_in(&before, member)
                 && before != configured
             {
-                events.push_back(Event::WeightOverrideKept {
-                    member: member.clone(),
-                    kept,
-                    before,
-                    configured,
-                });
+                events.push_back(Event::WeightOverrideKept { member: member.clone(), kept, before, configured });
             }
             true
         });
     }
 
     fn remove_backends(&mut self, wall: SystemTime, spec: &Spec) {
-        let stay: BTreeSet<&str> = spec
-            .backends()
-            .iter()
-            .map(|backend| &*backend.name)
-            .collect();
+        let stay: BTreeSet<&str> = spec.backends().iter().map(|backend| &*backend.name).collect();
         for &id in &self.order {
-            let gone = self
-                .fleet
-                .backend(id)
-                .is_some_and(|backend| !stay.contains(&**backend.name()));
+            let gone = self.fleet.backend(id).is_some_and(|backend| !stay.contains(&**backend.name()));
             if gone {
                 self.fleet.remove(wall, id);
             }
         }
     }
 
-    fn configure_backends(
-        &mut self,
-        now: Instant,
-        wall: SystemTime,
-        spec: &Spec,
-        occasion: Occasion,
-    ) {
+    fn configure_backends(&mut self, now: Instant, wall: SystemTime, spec: &Spec, occasion: Occasion) {
         let hold = match self.dataplane {
             Dataplane::Absent => Hold::None,
             Dataplane::Present => Hold::Pending,
@@ -147,12 +109,7 @@ impl Control {
                     id
                 }
                 None => {
-                    let admission = Admission {
-                        occasion,
-                        restored: overridden(backend).map(restored),
-                        hold,
-                        place,
-                    };
+                    let admission = Admission { occasion, restored: overridden(backend).map(restored), hold, place };
                     self.fleet.insert(now, wall, backend.clone(), admission)
                 }
             };
@@ -193,15 +150,11 @@ impl Control {
 
     fn configure_frontends(&mut self, spec: &Spec, before: &Before) {
         let old = std::mem::take(&mut self.frontends);
-        let states: HashMap<&str, FrontendState> = old
-            .iter()
-            .map(|frontend| (&*frontend.spec.name, frontend.state()))
-            .collect();
-        let by_vip: HashMap<&str, &Frontend> = old
-            .iter()
-            .map(|frontend| (&*frontend.spec.vip, frontend))
-            .collect();
+        let states: HashMap<&str, FrontendState> =
+            old.iter().map(|frontend| (&*frontend.spec.name, frontend.state())).collect();
+        let by_vip: HashMap<&str, &Frontend> = old.iter().map(|frontend| (&*frontend.spec.vip, frontend)).collect();
         self.users.clear();
+        self.frontend_names.clear();
         for (index, spec) in spec.frontends().iter().enumerate() {
             let state = states.get(&*spec.name).copied().unwrap_or_default();
             let old = by_vip.get(&*spec.vip).copied();
@@ -209,6 +162,7 @@ impl Control {
             for &id in frontend.slots.keys() {
                 self.users.entry(id).or_default().push(index);
             }
+            self.frontend_names.insert(spec.name.clone(), index);
             self.frontends.push(frontend);
         }
     }
@@ -221,11 +175,7 @@ impl Control {
         before: &Before,
     ) -> Frontend {
         let row = |pool: &Arc<str>, backend: &Arc<str>, configured: Weight| {
-            let key = MemberKey {
-                frontend: spec.name.clone(),
-                pool: pool.clone(),
-                backend: backend.clone(),
-            };
+            let key = MemberKey { frontend: spec.name.clone(), pool: pool.clone(), backend: backend.clone() };
             Some(Row {
                 backend: *self.names.get(backend)?,
                 configured,
@@ -238,16 +188,12 @@ impl Control {
             .map(|pool| {
                 let members = pool.members.iter();
                 // `Spec::new` has seen that every name leads somewhere.
-                members
-                    .filter_map(|member| row(&pool.name, &member.backend, member.weight))
-                    .collect()
+                members.filter_map(|member| row(&pool.name, &member.backend, member.weight)).collect()
             })
             .collect();
         let ids: BTreeSet<BackendId> = rows.iter().flatten().map(|row| row.backend).collect();
-        let addresses: BTreeSet<IpAddr> = ids
-            .iter()
-            .filter_map(|&id| Some(self.fleet.backend(id)?.address()))
-            .collect();
+        let addresses: BTreeSet<IpAddr> =
+            ids.iter().filter_map(|&id| Some(self.fleet.backend(id)?.address())).collect();
         let slots = ids
             .into_iter()
             .map(|id| {
@@ -264,44 +210,21 @@ impl Control {
                 Some(_) => before.incident,
                 None => 0,
             },
-            decision: Decision {
-                active_pool: 0,
-                weights: Vec::new(),
-                state,
-            },
-            program: Arc::new(Program {
-                state,
-                ..Program::default()
-            }),
+            decision: Decision { active_pool: 0, weights: Vec::new(), state },
+            program: Arc::new(Program { state, ..Program::default() }),
         }
     }
 
     /// What a backend has in a VIP, given what it had there (`old`).
-    fn build_slot(
-        &self,
-        id: BackendId,
-        old: Option<&Slot>,
-        before: &Before,
-        in_use: &BTreeSet<IpAddr>,
-    ) -> Slot {
-        let fresh = Slot {
-            flush_floor: before.incident,
-            ..Slot::default()
-        };
+    fn build_slot(&self, id: BackendId, old: Option<&Slot>, before: &Before, in_use: &BTreeSet<IpAddr>) -> Slot {
+        let fresh = Slot { flush_floor: before.incident, ..Slot::default() };
         let (Some(old), Some(&(address, was_held)), Some(backend)) =
             (old, before.backends.get(&id), self.fleet.backend(id))
         else {
             return fresh;
         };
         let stays = backend.address() == address;
-        let mut slot = Slot {
-            flush_floor: if stays {
-                old.flush_floor
-            } else {
-                before.incident
-            },
-            ..Slot::default()
-        };
+        let mut slot = Slot { flush_floor: if stays { old.flush_floor } else { before.incident }, ..Slot::default() };
         if !backend.hold().is_held() {
             return slot;
         }
@@ -311,14 +234,10 @@ impl Control {
         match (stays, was_held) {
             (true, true) => slot.held = old.held,
             (true, false) => {}
-            (false, _) => slot.leaving.push(Leaving {
-                address,
-                weight: old.held.filter(|_| was_held),
-            }),
+            (false, _) => slot.leaving.push(Leaving { address, weight: old.held.filter(|_| was_held) }),
         }
         // An address that somebody has in this VIP is that backend's affair, also if it is this one, come back.
-        slot.leaving
-            .retain(|leaving| !in_use.contains(&leaving.address));
+        slot.leaving.retain(|leaving| !in_use.contains(&leaving.address));
         slot
     }
 }
@@ -332,10 +251,7 @@ struct Before {
 }
 
 /// Each backend's place: those that are probed share the time evenly, in configuration order.
-fn places(
-    backends: &[BackendSpec],
-    overridden: impl Fn(&BackendSpec) -> Option<BackendOverride>,
-) -> Vec<Place> {
+fn places(backends: &[BackendSpec], overridden: impl Fn(&BackendSpec) -> Option<BackendOverride>) -> Vec<Place> {
     let probed = |backend: &BackendSpec| {
         let enabled = match overridden(backend) {
             Some(BackendOverride::Enabled) => true,
@@ -370,6 +286,3 @@ fn restored(overridden: BackendOverride) -> Restored {
         BackendOverride::Enabled => Restored::Enabled,
     }
 }
-
-/// Detail of a transition that the `enabled` of the configuration asked for.
-const BY_CONFIGURATION: &str = "configuration";

@@ -1,0 +1,89 @@
+use std::future::Future;
+use std::time::Duration;
+
+use maglev_health::{Code, Outcome};
+use tokio::time::{Instant, timeout_at};
+
+use super::report::Cause;
+
+/// How a probe ended. A step of a probe that cannot go on returns it as its error, pass or not.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    pub(super) code: Code,
+    pub(super) detail: String,
+    pub(super) cause: Option<Cause>,
+}
+
+/// One step of a probe.
+pub(super) type Step<T> = Result<T, End>;
+
+impl End {
+    pub(super) fn pass(code: Code, detail: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Pass, code, detail: printable(detail.into()), cause: None }
+    }
+
+    pub(super) fn fail(code: Code, detail: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Fail, code, detail: printable(detail.into()), cause: None }
+    }
+
+    /// Not the backend's fault: no verdict.
+    pub(super) fn own(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { outcome: Outcome::NoVerdict, code: Code::SockErr, detail: printable(detail.into()), cause: Some(cause) }
+    }
+}
+
+/// When the probe must be over. Each step says what it means for the backend if time runs out in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) fn after(start: Instant, timeout: Duration) -> Self {
+        // A time-out beyond the range of the clock is one that never comes; 30 years do.
+        const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+        Self(start.checked_add(timeout).unwrap_or(start + FAR))
+    }
+
+    /// Runs a step that speaks with the backend. Out of time, the probe fails with `code`.
+    pub(super) async fn or_fail<T>(self, code: Code, detail: &str, step: impl Future<Output = Step<T>>) -> Step<T> {
+        match timeout_at(self.0, step).await {
+            Ok(done) => done,
+            Err(_) => Err(End::fail(code, detail)),
+        }
+    }
+
+    /// Runs a step before anything is sent. Out of time, there is no verdict.
+    pub(super) async fn or_own<T>(self, step: impl Future<Output = Step<T>>) -> Step<T> {
+        match timeout_at(self.0, step).await {
+            Ok(done) => done,
+            Err(_) => Err(End::own(Cause::Late, Cause::Late.to_string())),
+        }
+    }
+}
+
+/// Details hold words of the peer, such as the names in its certificate. They go to logs and terminals: no control characters, and
+/// no more than a line.
+fn printable(mut text: String) -> String {
+    const MOST: usize = 200;
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    if text.chars().any(char::is_control) {
+        text = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, End};
+
+    #[test]
+    fn a_detail_is_one_line_of_printable_text() {
+        let end = End::fail(Code::L6Rsp, "bad\x1b[31m\nname");
+        assert_eq!(end.detail, "bad?[31m?name");
+        let end = End::fail(Code::L6Rsp, "é".repeat(1000));
+        assert_eq!(end.detail, "é".repeat(200) + "...");
+    }
+}

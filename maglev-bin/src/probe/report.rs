@@ -1,0 +1,88 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use maglev_health::{Code, Outcome};
+
+/// What came of one probe.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Pass, fail, or no verdict.
+    pub outcome: Outcome,
+    /// The layer reached and how it ended; [`Code::SockErr`] when there is no verdict.
+    pub code: Code,
+    /// What was seen, for people: `status 503`, `connect refused`, `certificate expired 2026-01-02`. One line of printable text.
+    pub detail: String,
+    /// From the start of the probe to its end, time spent on making the socket included.
+    pub elapsed: Duration,
+    /// End of validity (`notAfter`) of the server's own certificate, also when it was refused or not verified. `None` without TLS,
+    /// or when no certificate that can be read arrived.
+    pub certificate_expires: Option<SystemTime>,
+    /// Why the probe could not be sent; `Some` exactly when there is no verdict.
+    pub cause: Option<Cause>,
+}
+
+/// A reason of our own for which a probe could not be sent.
+///
+/// Equal values are one cause: warn once for each, however many probes meet it.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Cause {
+    /// The configured network namespace does not exist (yet, or any more).
+    NamespaceMissing(Arc<str>),
+    /// The namespace is there and cannot be entered.
+    NamespaceRefused(Arc<str>),
+    /// No interface has the configured source address (`EADDRNOTAVAIL`), or its family is not the backend's.
+    Source(IpAddr),
+    /// Out of file descriptors, of the process or of the machine (`EMFILE`, `ENFILE`).
+    Descriptors,
+    /// The kernel is out of memory or buffers (`ENOBUFS`, `ENOMEM`).
+    Memory,
+    /// No local port is free (`EADDRNOTAVAIL`, `EADDRINUSE`, `EAGAIN`).
+    Ports,
+    /// The kernel or a local filter does not let us (`EPERM`, `EACCES`).
+    Permission,
+    /// The system has no readable trust roots, so that no certificate could be verified.
+    TrustRoots,
+    /// The time-out passed before anything was sent: this machine is too busy.
+    Late,
+    /// Another system call failed; the number is its `errno`.
+    System(i32),
+}
+
+impl Cause {
+    /// A word for logs and metrics: `netns-missing`.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::NamespaceMissing(_) => "netns-missing",
+            Self::NamespaceRefused(_) => "netns-refused",
+            Self::Source(_) => "source",
+            Self::Descriptors => "descriptors",
+            Self::Memory => "memory",
+            Self::Ports => "ports",
+            Self::Permission => "permission",
+            Self::TrustRoots => "trust-roots",
+            Self::Late => "late",
+            Self::System(_) => "system",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NamespaceMissing(name) => write!(f, "network namespace {name} does not exist"),
+            Self::NamespaceRefused(name) => write!(f, "network namespace {name} cannot be entered"),
+            Self::Source(address) => write!(f, "source address {address} is not available"),
+            Self::Descriptors => f.write_str("no file descriptors left"),
+            Self::Memory => f.write_str("no kernel memory left"),
+            Self::Ports => f.write_str("no local port left"),
+            Self::Permission => f.write_str("not permitted"),
+            Self::TrustRoots => f.write_str("the system has no trust roots"),
+            Self::Late => f.write_str("the time-out passed before the probe was sent"),
+            Self::System(errno) => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Making the socket of a probe. Everything here runs where the socket is to live: inside the namespace, if there is one.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::end::{End, Step};
+use super::fault::{local, own_fault, words};
+use super::report::Cause;
+
+/// The socket that a probe needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) transport: Transport,
+    /// Where the probe will go; gives the family.
+    pub(super) address: IpAddr,
+    pub(super) source: Option<IpAddr>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Transport {
+    Tcp,
+    Icmp,
+}
+
+impl Wanted {
+    /// A new socket with its options, bound to its source, not connected. Nothing is sent.
+    ///
+    /// Does not block. Every error is our own fault.
+    pub(super) fn open(self) -> Step<Socket> {
+        let socket = match self.transport {
+            Transport::Tcp => self.tcp(),
+            Transport::Icmp => self.icmp(),
+        };
+        let socket = socket.map_err(|error| local("no socket", &error))?;
+        if let Some(source) = self.source {
+            socket.bind(&SocketAddr::new(source, 0).into()).map_err(|error| bind_fault(source, &error))?;
+        }
+        Ok(socket)
+    }
+
+    fn tcp(self) -> io::Result<Socket> {
+        let socket = Socket::new(self.domain(), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        // Closing then sends a reset: thousands of probes leave no TIME_WAIT, on neither side.
+        socket.set_linger(Some(Duration::ZERO))?;
+        if self.source.is_some() {
+            // Else `bind` takes a port of the source address for this socket alone, whatever the destination.
+            setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+        }
+        Ok(socket)
+    }
+
+    /// A datagram ("ping") socket, which `net.ipv4.ping_group_range` allows to some groups without any capability; a raw socket else.
+    fn icmp(self) -> io::Result<Socket> {
+        let protocol = if self.address.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
+        let new = |kind: Type| Socket::new(self.domain(), kind.nonblocking().cloexec(), Some(protocol));
+        let socket = match new(Type::DGRAM) {
+            Err(error) if is_refusal(&error) => new(Type::RAW)?,
+            other => other?,
+        };
+        // Without it "host unreachable" from a router is not reported, and the probe could only time out.
+        if self.address.is_ipv4() {
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+        } else {
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+        }
+        Ok(socket)
+    }
+
+    fn domain(self) -> Domain {
+        if self.address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }
+    }
+}
+
+/// What an error of `connect` or `send` means that was known at once: nothing came from the peer yet. `code` is for the verdict if it
+/// is not our own fault.
+pub(super) fn sending_fault(code: maglev_health::Code, what: &str, wanted: Wanted, error: &io::Error) -> End {
+    let detail = format!("{what} {}", words(error));
+    match (own_fault(error), wanted.source) {
+        (Some(cause), _) => End::own(cause, detail),
+        // The source went away after `bind`, or `net.ipv4.ip_nonlocal_bind` let `bind` take a missing one: IPv4 finds out here.
+        (None, Some(source)) if Errno::from_io_error(error) == Some(Errno::INVAL) => missing_source(source),
+        (None, _) => End::fail(code, detail),
+    }
+}
+
+fn bind_fault(source: IpAddr, error: &io::Error) -> End {
+    match Errno::from_io_error(error) {
+        // The last two are what a source of the other family gets.
+        Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL) => missing_source(source),
+        _ => local("cannot bind", error),
+    }
+}
+
+fn missing_source(source: IpAddr) -> End {
+    let cause = Cause::Source(source);
+    let detail = cause.to_string();
+    End::own(cause, detail)
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM | Errno::PROTONOSUPPORT))
+}

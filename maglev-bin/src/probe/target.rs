@@ -1,0 +1,197 @@
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+use regex::bytes::Regex;
+use rustls::pki_types;
+use thiserror::Error;
+
+/// What to probe, and how.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Name of the backend, for the debug log.
+    pub backend: Arc<str>,
+    /// Where to send the probe.
+    pub address: IpAddr,
+    /// Where to send it from; `None` leaves it to the routing table. A source of the other family is never sent.
+    pub source: Option<IpAddr>,
+    /// For the whole probe, from its start.
+    pub timeout: Duration,
+    /// What to send and what to expect.
+    pub kind: Kind,
+}
+
+/// The question a probe asks.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// An HTTP/1.1 GET, over TLS or not.
+    Http(Http),
+    /// A connection, with or without a TLS handshake.
+    Tcp(Tcp),
+    /// An ICMP echo.
+    Icmp,
+}
+
+/// An HTTP or HTTPS probe.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// TCP port.
+    pub port: u16,
+    /// What to get.
+    pub path: Path,
+    /// Value of the `Host` header, sent as it is. `None` sends the address, in brackets when it is IPv6, and the port unless it is
+    /// the scheme's own.
+    pub host: Option<Host>,
+    /// Status codes that pass.
+    pub codes: RangeInclusive<u16>,
+    /// Must be found in the first 64 KiB of the body, if set.
+    pub regexp: Option<Regex>,
+    /// TLS makes it HTTPS.
+    pub tls: Option<Tls>,
+}
+
+/// A TCP probe.
+#[derive(Clone, Debug)]
+pub struct Tcp {
+    /// TCP port.
+    pub port: u16,
+    /// Do a TLS handshake once connected.
+    pub tls: Option<Tls>,
+}
+
+/// How to do a TLS handshake.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// The name to ask for (SNI) and to find in the certificate. `None` asks for no name, and the certificate must have the
+    /// backend's address among its names.
+    pub server_name: Option<ServerName>,
+    /// Take any certificate. The server must still prove that it holds the key.
+    pub insecure_skip_verify: bool,
+}
+
+/// A value that can be sent in no probe.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum TargetError {
+    /// Correct the path.
+    #[error("a path starts with `/` and has only printable ASCII characters, no space and no `#`")]
+    Path,
+    /// Correct the host.
+    #[error("a host has only printable ASCII characters and no space")]
+    Host,
+    /// Correct the server name.
+    #[error("neither a DNS name nor an IP address")]
+    ServerName,
+}
+
+/// Path and query of a request, as sent: starts with `/`. The default is `/`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Path(PathAndQuery);
+
+impl Path {
+    pub(super) fn as_uri(&self) -> PathAndQuery {
+        self.0.clone()
+    }
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        Self(PathAndQuery::from_static("/"))
+    }
+}
+
+impl FromStr for Path {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        // The parser drops a fragment without a word and lets some bytes above 127 pass.
+        let plain = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        match PathAndQuery::from_str(text) {
+            Ok(path) if plain => Ok(Self(path)),
+            _ => Err(TargetError::Path),
+        }
+    }
+}
+
+/// Value of a `Host` header: not empty, printable ASCII without spaces.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Host(HeaderValue);
+
+impl Host {
+    pub(super) fn as_header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl FromStr for Host {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        match HeaderValue::from_str(text) {
+            Ok(value) if plain => Ok(Self(value)),
+            _ => Err(TargetError::Host),
+        }
+    }
+}
+
+/// Name of a TLS server: a DNS name, or an IP address (for which no SNI is sent).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerName(pki_types::ServerName<'static>);
+
+impl ServerName {
+    pub(super) fn to_rustls(&self) -> pki_types::ServerName<'static> {
+        self.0.clone()
+    }
+}
+
+impl FromStr for ServerName {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        match pki_types::ServerName::try_from(text) {
+            Ok(name) => Ok(Self(name.to_owned())),
+            Err(_) => Err(TargetError::ServerName),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Host, Path, ServerName, TargetError};
+
+    #[test]
+    fn a_path_is_sent_as_written_or_not_at_all() {
+        for good in ["/", "/healthz", "/a/b?c=d&e", "/%20", "/a:b;c=1", "//"] {
+            assert_eq!(good.parse::<Path>().unwrap().as_uri().as_str(), good);
+        }
+        for bad in ["", "healthz", "*", "/a b", "/a#b", "/ä", "/\r\nX: y", "http://a/"] {
+            assert_eq!(bad.parse::<Path>(), Err(TargetError::Path), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_cannot_smuggle_a_header() {
+        for good in ["www.example.com", "[2001:db8::1]:8080"] {
+            assert_eq!(good.parse::<Host>().unwrap().as_header(), good);
+        }
+        for bad in ["", "a b", "a\r\nX: y", "ä"] {
+            assert_eq!(bad.parse::<Host>(), Err(TargetError::Host), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_name_is_a_dns_name_or_an_address() {
+        for good in ["www.example.com", "192.0.2.1", "2001:db8::1"] {
+            assert_eq!(good.parse::<ServerName>().unwrap().to_rustls().to_str(), good);
+        }
+        for bad in ["", "a b", "-", "https://www.example.com"] {
+            assert_eq!(bad.parse::<ServerName>(), Err(TargetError::ServerName), "{bad:?}");
+        }
+    }
+}

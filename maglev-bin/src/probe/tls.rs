@@ -1,0 +1,283 @@
+//! TLS handshakes: one shared configuration, and a verifier that also notes until when the server's certificate is valid.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use maglev_health::Code;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, ProtocolVersion, RootCertStore,
+    SignatureScheme,
+};
+use rustls_native_certs::ErrorKind;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::certificate::not_after;
+use super::end::{End, Step};
+use super::fault::{own_fault, words};
+use super::report::Cause;
+use super::target::Tls;
+
+type Verifier = Arc<dyn ServerCertVerifier>;
+
+/// Does the handshakes of all probes.
+#[derive(Debug)]
+pub(super) struct Connector {
+    /// Shared by all probes but for the verifier, which each probe wraps in its own [`Witness`].
+    config: ClientConfig,
+    any: Verifier,
+    /// `None`: those of the system.
+    roots: Option<Arc<RootCertStore>>,
+    /// Made from the roots when first needed. The inner cell is replaced to read the system's again.
+    chain: ArcSwap<OnceCell<Verifier>>,
+}
+
+/// What the server's protocol is to be, inside TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Inside {
+    Http,
+    Nothing,
+}
+
+/// Until when the certificate that a server sent is valid; set as soon as it has arrived.
+pub(super) type Expiry = Arc<OnceLock<SystemTime>>;
+
+impl Connector {
+    pub(super) fn new(roots: Option<RootCertStore>) -> Self {
+        let any: Verifier = Arc::new(AnyCertificate(provider()));
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("ring has cipher suites for TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&any))
+            .with_no_client_auth();
+        // A resumed session shows no certificate.
+        config.resumption = Resumption::disabled();
+        Self { config, any, roots: roots.map(Arc::new), chain: ArcSwap::default() }
+    }
+
+    /// Reads the system's trust roots again when they are next needed.
+    pub(super) fn reload_roots(&self) {
+        self.chain.store(Arc::default());
+    }
+
+    /// A client for one handshake. Reads the trust roots if that was not done yet; sends nothing.
+    pub(super) async fn client(&self, tls: &Tls, inside: Inside, expiry: &Expiry) -> Step<TlsConnector> {
+        let inner = if tls.insecure_skip_verify {
+            Arc::clone(&self.any)
+        } else {
+            let chain = self.chain.load_full();
+            Arc::clone(chain.get_or_try_init(|| chain_verifier(self.roots.clone())).await?)
+        };
+        let mut config = self.config.clone();
+        config.dangerous().set_certificate_verifier(Arc::new(Witness { inner, expiry: Arc::clone(expiry) }));
+        if inside == Inside::Http {
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        }
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// Does a handshake. Without a name the server is known by its address, and no SNI is sent.
+pub(super) async fn handshake(
+    client: &TlsConnector,
+    stream: TcpStream,
+    tls: &Tls,
+    address: IpAddr,
+) -> Step<TlsStream<TcpStream>> {
+    let name = match &tls.server_name {
+        Some(name) => name.to_rustls(),
+        None => ServerName::IpAddress(address.into()),
+    };
+    let failed = |error: io::Error| End::fail(Code::L6Rsp, reason(&error));
+    client.connect(name, stream).await.map_err(failed)
+}
+
+/// For details: `TLS 1.3, certificate until 2027-01-02`.
+pub(super) fn describe(stream: &TlsStream<TcpStream>, expiry: &Expiry) -> String {
+    let version = match stream.get_ref().1.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+        _ => "TLS 1.3",
+    };
+    match expiry.get().and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+        Some(end) => format!("{version}, certificate until {}", date(end.as_secs())),
+        None => version.to_owned(),
+    }
+}
+
+async fn chain_verifier(given: Option<Arc<RootCertStore>>) -> Step<Verifier> {
+    let roots = match given {
+        Some(roots) => roots,
+        // Reads files, hence not on this thread.
+        None => {
+            tokio::task::spawn_blocking(system_roots).await.unwrap_or_else(|gone| Err(no_roots(&gone.to_string())))?
+        }
+    };
+    match WebPkiServerVerifier::builder_with_provider(roots, provider()).build() {
+        Ok(verifier) => Ok(verifier),
+        Err(error) => Err(no_roots(&error.to_string())),
+    }
+}
+
+/// The system's trust roots. What cannot be read or parsed is left out, but a list cut short for want of descriptors or memory is an
+/// error: it would refuse good servers for as long as it is kept.
+fn system_roots() -> Step<Arc<RootCertStore>> {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        if let ErrorKind::Io { inner, .. } = &error.kind
+            && let Some(shortage @ (Cause::Descriptors | Cause::Memory)) = own_fault(inner)
+        {
+            return Err(End::own(shortage, format!("cannot read trust roots: {}", words(inner))));
+        }
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    match found.errors.first() {
+        Some(error) if roots.is_empty() => Err(no_roots(&error.to_string())),
+        _ => Ok(Arc::new(roots)),
+    }
+}
+
+fn no_roots(why: &str) -> End {
+    End::own(Cause::TrustRoots, format!("no trust roots: {why}"))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(ring::default_provider())))
+}
+
+/// Passes everything on to another verifier and notes the certificate's end of validity, whatever that one thinks of it.
+#[derive(Debug)]
+struct Witness {
+    inner: Verifier,
+    expiry: Expiry,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(end) = not_after(end_entity) {
+            let _ = self.expiry.set(end);
+        }
+        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Takes any certificate. The server must still sign the handshake with its key: else a broken server would pass.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Why a handshake failed, in a few words.
+fn reason(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(error)) => bad_certificate(error),
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => "answer is not TLS".to_owned(),
+        Some(error) => format!("TLS: {error}"),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "closed during the TLS handshake".to_owned(),
+        None => format!("{} during the TLS handshake", words(error)),
+    }
+}
+
+fn bad_certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("certificate expired {}", date(not_after.as_secs()))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("certificate not valid before {}", date(not_before.as_secs()))
+        }
+        CertificateError::UnknownIssuer => "certificate from an unknown issuer".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let expected = expected.to_str();
+            if presented.is_empty() {
+                format!("certificate has no names, wanted {expected}")
+            } else {
+                // As the verifier gives them: `DnsName("www.example.com")`.
+                format!("certificate is for {}, wanted {expected}", presented.join(", "))
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The UTC day of a Unix time.
+fn date(unix_seconds: u64) -> String {
+    i64::try_from(unix_seconds)
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .map_or_else(|| "9999-12-31".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
+}

@@ -12,18 +12,12 @@ use vpp_stats::{Column, Entry, Segment, StatsError, Value};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let path = args
-        .next()
-        .unwrap_or_else(|| "/run/vpp/stats.sock".to_owned());
+    let path = args.next().unwrap_or_else(|| "/run/vpp/stats.sock".to_owned());
     let pattern = args.next().unwrap_or_default();
     match run(&path, &pattern) {
         Ok(()) => ExitCode::SUCCESS,
         // Somebody closed the pipe, such as `head`.
-        Err(error)
-            if error
-                .downcast_ref::<io::Error>()
-                .is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) =>
-        {
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => {
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -54,11 +48,7 @@ fn run(path: &str, pattern: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn print(
-    out: &mut impl Write,
-    entry: &Entry,
-    value: Result<Option<Value>, StatsError>,
-) -> io::Result<()> {
+fn print(out: &mut impl Write, entry: &Entry, value: Result<Option<Value>, StatsError>) -> io::Result<()> {
     let name = &entry.name;
     match value {
         // The directory never shrinks, so this is an entry that turned into nothing in between.
@@ -66,10 +56,8 @@ fn print(
         Ok(Some(Value::Scalar(number) | Value::Gauge(number))) => writeln!(out, "{name}: {number}"),
         Ok(Some(Value::Simple(rows))) => print_rows(out, name, &rows),
         Ok(Some(Value::Combined(rows))) => {
-            let rows: Vec<Vec<_>> = rows
-                .iter()
-                .map(|row| row.iter().map(|cell| (cell.packets, cell.bytes)).collect())
-                .collect();
+            let rows: Vec<Vec<_>> =
+                rows.iter().map(|row| row.iter().map(|cell| (cell.packets, cell.bytes)).collect()).collect();
             print_rows(out, name, &rows)
         }
         Ok(Some(Value::Names(names))) => {

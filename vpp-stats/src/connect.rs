@@ -10,8 +10,8 @@ use rustix::fs::{fcntl_get_seals, fstat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, ReturnFlags,
-    SocketAddrUnix, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, ReturnFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
 };
 
 use crate::error::{ConnectError, StatsError};
@@ -28,10 +28,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) fn receive_fd(path: &Path, timeout: Duration) -> Result<OwnedFd, ConnectError> {
     let failed = |errno: Errno| match errno {
         Errno::AGAIN | Errno::TIMEDOUT => ConnectError::TimedOut { path: path.into() },
-        errno => ConnectError::Connect {
-            path: path.into(),
-            source: errno.into(),
-        },
+        errno => ConnectError::Connect { path: path.into(), source: errno.into() },
     };
     let socket = open(path, timeout).map_err(failed)?;
 
@@ -55,12 +52,7 @@ pub(crate) fn receive_fd(path: &Path, timeout: Duration) -> Result<OwnedFd, Conn
 
 fn open(path: &Path, timeout: Duration) -> Result<OwnedFd, Errno> {
     let address = SocketAddrUnix::new(path)?;
-    let socket = rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     // The kernel takes a time-out of zero for none at all.
     let timeout = Some(timeout.max(Duration::from_millis(1)));
     // On a Unix socket this limits connect() too, which blocks while the queue of connections is full.
@@ -70,26 +62,13 @@ fn open(path: &Path, timeout: Duration) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-fn receive(
-    socket: &OwnedFd,
-    byte: &mut [u8; 1],
-    control: &mut RecvAncillaryBuffer<'_>,
-) -> Result<RecvMsg, Errno> {
-    retry_on_intr(|| {
-        rustix::net::recvmsg(
-            socket,
-            &mut [IoSliceMut::new(byte)],
-            control,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-    })
+fn receive(socket: &OwnedFd, byte: &mut [u8; 1], control: &mut RecvAncillaryBuffer<'_>) -> Result<RecvMsg, Errno> {
+    retry_on_intr(|| rustix::net::recvmsg(socket, &mut [IoSliceMut::new(byte)], control, RecvFlags::CMSG_CLOEXEC))
 }
 
 /// Maps a memory file, or copies any other file.
 pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<Map, ConnectError> {
-    let size = fstat(fd)
-        .map_err(|errno| ConnectError::Map(errno.into()))?
-        .st_size;
+    let size = fstat(fd).map_err(|errno| ConnectError::Map(errno.into()))?.st_size;
     let size = check_size(u64::try_from(size).unwrap_or(0))?;
     // Only memory files have seals.
     if fcntl_get_seals(fd).is_ok() {

@@ -1,9 +1,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::directory::{EntryKind, Frame, Name, RawEntry};
+use crate::directory::EntryKind;
+use crate::epoch::Failure;
 use crate::error::StatsError;
+use crate::frame::{Frame, RawEntry};
 use crate::map::Words;
+use crate::name::Name;
 use crate::segment::Segment;
 use crate::value::CombinedCounter;
 
@@ -104,10 +107,7 @@ pub(crate) mod sealed {
         #[allow(private_interfaces)]
         fn load(row: &Words<'_>, column: usize) -> Option<Self> {
             let at = column.checked_mul(2)?;
-            Some(Self {
-                packets: row.get(at)?,
-                bytes: row.get(at + 1)?,
-            })
+            Some(Self { packets: row.get(at)?, bytes: row.get(at + 1)? })
         }
 
         fn to_words(self) -> [u64; 2] {
@@ -128,10 +128,7 @@ pub(crate) mod sealed {
 
 impl<C: Cell> CounterHandle<C> {
     pub(crate) fn new(segment: Segment, name: &str) -> Self {
-        Self {
-            place: Place::new(segment, name),
-            cell: PhantomData,
-        }
+        Self { place: Place::new(segment, name), cell: PhantomData }
     }
 
     /// The name the handle was made with.
@@ -150,30 +147,19 @@ impl<C: Cell> CounterHandle<C> {
     /// length. The others say that the segment is corrupt. `out` is of no use after an error.
     pub fn sum_columns(&mut self, columns: &[u32], out: &mut [C]) -> Result<Presence, StatsError> {
         if columns.len() != out.len() {
-            return Err(StatsError::Room {
-                columns: columns.len(),
-                room: out.len(),
-            });
+            return Err(StatsError::Room { columns: columns.len(), room: out.len() });
         }
-        self.place.read(&[C::KIND], |frame, entry| {
+        self.place.read(&[C::KIND], |frame, data| {
             out.fill(C::default());
-            let Some(entry) = entry.filter(|entry| entry.union() != 0) else {
+            let Some(data) = data.filter(|data| *data != 0) else {
                 return Ok(Presence::Absent);
             };
-            let mut longest = 0;
-            let rows = frame.rows(entry.union())?;
-            for thread in 0..rows.len() {
-                let row =
-                    frame.vector(rows.get(thread).unwrap_or(0), C::WORDS, "a row of counters")?;
-                longest = longest.max(row.len() / C::WORDS);
+            let longest = each_row::<C>(frame, data, |row| {
                 for (sum, column) in out.iter_mut().zip(columns) {
-                    sum.accumulate(C::load(&row, *column as usize).unwrap_or_default());
+                    sum.accumulate(C::load(row, *column as usize).unwrap_or_default());
                 }
-            }
-            let outside = columns
-                .iter()
-                .filter(|column| **column as usize >= longest)
-                .count();
+            })?;
+            let outside = columns.iter().filter(|column| **column as usize >= longest).count();
             Ok(Presence::Present { outside })
         })
     }
@@ -193,27 +179,28 @@ impl<C: Cell> CounterHandle<C> {
     /// # Errors
     /// As [`sum_columns`](Self::sum_columns).
     pub fn columns(&mut self) -> Result<Option<usize>, StatsError> {
-        self.place.read(&[C::KIND], |frame, entry| {
-            let Some(entry) = entry.filter(|entry| entry.union() != 0) else {
-                return Ok(None);
-            };
-            let rows = frame.rows(entry.union())?;
-            let mut longest = 0;
-            for thread in 0..rows.len() {
-                let row =
-                    frame.vector(rows.get(thread).unwrap_or(0), C::WORDS, "a row of counters")?;
-                longest = longest.max(row.len() / C::WORDS);
-            }
-            Ok(Some(longest))
+        self.place.read(&[C::KIND], |frame, data| {
+            let data = data.filter(|data| *data != 0);
+            data.map(|data| each_row::<C>(frame, data, |_| ())).transpose()
         })
     }
 }
 
+/// Calls `visit` with each thread's row of a table. Returns the columns of the longest.
+fn each_row<C: Cell>(frame: &Frame<'_>, data: u64, mut visit: impl FnMut(&Words<'_>)) -> Result<usize, StatsError> {
+    let rows = frame.rows(data)?;
+    let mut longest = 0;
+    for thread in 0..rows.len() {
+        let row = frame.row::<C>(rows.get(thread).unwrap_or(0))?;
+        longest = longest.max(row.len() / C::WORDS);
+        visit(&row);
+    }
+    Ok(longest)
+}
+
 impl<C> fmt::Debug for CounterHandle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CounterHandle")
-            .field(&self.place.text)
-            .finish()
+        f.debug_tuple("CounterHandle").field(&self.place.text).finish()
     }
 }
 
@@ -227,9 +214,7 @@ pub struct ScalarHandle {
 
 impl ScalarHandle {
     pub(crate) fn new(segment: Segment, name: &str) -> Self {
-        Self {
-            place: Place::new(segment, name),
-        }
+        Self { place: Place::new(segment, name) }
     }
 
     /// The name the handle was made with.
@@ -244,16 +229,13 @@ impl ScalarHandle {
     /// [`StatsError::WrongType`] if the name stands for something else. The others say that the segment is corrupt.
     pub fn value(&mut self) -> Result<Option<u64>, StatsError> {
         let kinds = [EntryKind::Scalar, EntryKind::Gauge];
-        self.place
-            .read(&kinds, |_, entry| Ok(entry.map(|entry| entry.union())))
+        self.place.read(&kinds, |_, value| Ok(value))
     }
 }
 
 impl fmt::Debug for ScalarHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ScalarHandle")
-            .field(&self.place.text)
-            .finish()
+        f.debug_tuple("ScalarHandle").field(&self.place.text).finish()
     }
 }
 
@@ -270,45 +252,37 @@ struct Place {
 
 impl Place {
     fn new(segment: Segment, name: &str) -> Self {
-        Self {
-            segment,
-            text: name.into(),
-            name: Name::new(name),
-            index: None,
-        }
+        Self { segment, text: name.into(), name: Name::new(name), index: None }
     }
 
-    /// Calls `read` with the entry, which has one of `kinds`, or with `None` if there is no such entry.
+    /// Calls `read` with the value or pointer of the entry, which has one of `kinds`, or with `None` if there is none.
     fn read<T>(
         &mut self,
         kinds: &[EntryKind],
-        mut read: impl FnMut(&Frame<'_>, Option<RawEntry<'_>>) -> Result<T, StatsError>,
+        mut read: impl FnMut(&Frame<'_>, Option<u64>) -> Result<T, StatsError>,
     ) -> Result<T, StatsError> {
-        let Self {
-            segment,
-            name,
-            index,
-            ..
-        } = self;
+        let Self { segment, name, index, .. } = self;
         segment.attempt(|frame| {
-            let entry = name.as_ref().and_then(|name| {
-                let there = index
-                    .and_then(|index| frame.entry(index))
-                    .filter(|entry| entry.is_named(name));
-                there.or_else(|| {
-                    *index = segment.find(frame, name);
-                    index.and_then(|index| frame.entry(index))
-                })
-            });
-            match entry.map(|entry| (entry, entry.kind())) {
+            let Some(entry) = name.as_ref().and_then(|name| find(segment, frame, name, index)) else {
+                return Ok(read(frame, None)?);
+            };
+            let held = entry.held();
+            let result = match held.kind {
                 // A slot that was freed, before its name is cleared.
-                None | Some((_, EntryKind::Empty | EntryKind::Illegal)) => read(frame, None),
-                Some((entry, kind)) if kinds.contains(&kind) => read(frame, Some(entry)),
-                Some((_, found)) => Err(StatsError::WrongType {
-                    expected: kinds[0],
-                    found,
-                }),
-            }
+                EntryKind::Empty | EntryKind::Illegal => read(frame, None),
+                kind if kinds.contains(&kind) => read(frame, Some(held.union)),
+                found => Err(StatsError::WrongType { expected: kinds[0], found }),
+            };
+            if entry.holds(held) { Ok(result?) } else { Err(Failure::Torn) }
         })
     }
+}
+
+/// The entry `name`: where it was last seen, if it still is there.
+fn find<'a>(segment: &Segment, frame: &Frame<'a>, name: &Name, hint: &mut Option<u32>) -> Option<RawEntry<'a>> {
+    let there = hint.and_then(|index| frame.entry(index)).filter(|entry| entry.is_named(name));
+    there.or_else(|| {
+        *hint = segment.find(frame, name);
+        hint.and_then(|index| frame.entry(index))
+    })
 }

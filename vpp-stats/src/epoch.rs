@@ -1,4 +1,4 @@
-//! VPP's protocol for readers, apart from memory so that tests can run every interleaving of it.
+//! VPP's protocol for readers and its writer, apart from memory so that a test can try every order of events.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{Ordering, fence};
@@ -40,10 +40,29 @@ pub(crate) struct Moment {
     pub(crate) directory: u64,
 }
 
-/// Where the words of the header come from.
+/// Why one attempt gave nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was read contradicts itself because VPP changed it meanwhile without moving the epoch: try again.
+    Torn,
+    Error(StatsError),
+}
+
+impl From<StatsError> for Failure {
+    fn from(error: StatsError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// The header, for readers.
 pub(crate) trait Controls {
-    /// A relaxed load of one word of the header.
+    /// A relaxed load of one word.
     fn load(&self, control: Control) -> u64;
+
+    /// Keeps loads before it from moving behind loads after it.
+    fn acquire_fence(&self) {
+        fence(Ordering::Acquire);
+    }
 }
 
 /// Calls `read` until VPP left the directory alone during a whole call, and returns what that call returned.
@@ -55,23 +74,24 @@ pub(crate) trait Controls {
 pub(crate) fn consistently<C: Controls, T>(
     controls: &C,
     retries: Retries,
-    mut read: impl FnMut(Moment) -> Result<T, StatsError>,
+    mut read: impl FnMut(Moment) -> Result<T, Failure>,
 ) -> Result<T, StatsError> {
-    for attempt in 0..retries.attempts.max(1) {
+    let attempts = retries.attempts.max(1);
+    for attempt in 1..=attempts {
         let Some(moment) = begin(controls, retries.looks) else {
-            // A change that outlasts one wait will not be over after the next: VPP hangs or died in it.
-            return Err(StatsError::Busy {
-                attempts: attempt + 1,
-            });
+            // A change that outlasts one wait will hardly be over after the next: VPP hangs or died in it.
+            return Err(StatsError::Busy { attempts: attempt });
         };
         let result = read(moment);
         if undisturbed(controls, moment) {
-            return result;
+            match result {
+                Ok(value) => return Ok(value),
+                Err(Failure::Error(error)) => return Err(error),
+                Err(Failure::Torn) => {}
+            }
         }
     }
-    Err(StatsError::Busy {
-        attempts: retries.attempts.max(1),
-    })
+    Err(StatsError::Busy { attempts })
 }
 
 /// Waits for the end of a change under way, then notes what the read relies on. `None` if the wait was in vain.
@@ -86,16 +106,14 @@ fn begin<C: Controls>(controls: &C, looks: u32) -> Option<Moment> {
         }
     }
     let epoch = acquire(controls, Control::Epoch);
-    Some(Moment {
-        epoch,
-        directory: acquire(controls, Control::Directory),
-    })
+    let directory = acquire(controls, Control::Directory);
+    Some(Moment { epoch, directory })
 }
 
 /// Whether no change began since `moment`.
 fn undisturbed<C: Controls>(controls: &C, moment: Moment) -> bool {
     // The loads of the data come before the loads below.
-    fence(Ordering::Acquire);
+    controls.acquire_fence();
     // in_progress first. VPP raises the epoch and then clears in_progress: with the other order a reader could load the
     // old epoch, VPP do both, and the reader find in_progress clear, and so accept a torn read.
     acquire(controls, Control::InProgress) == 0
@@ -108,6 +126,45 @@ fn undisturbed<C: Controls>(controls: &C, moment: Moment) -> bool {
 /// behind them gives the order.
 fn acquire<C: Controls>(controls: &C, control: Control) -> u64 {
     let word = controls.load(control);
-    fence(Ordering::Acquire);
+    controls.acquire_fence();
     word
 }
+
+/// The header, for the writer.
+#[cfg(any(feature = "writer", test))]
+pub(crate) trait ControlsMut {
+    /// A store with release order of one word.
+    fn store(&self, control: Control, value: u64);
+
+    /// Keeps stores before it from moving behind stores after it.
+    fn release_fence(&self) {
+        fence(Ordering::Release);
+    }
+}
+
+/// Tells readers that the directory is about to change.
+#[cfg(any(feature = "writer", test))]
+pub(crate) fn begin_change<C: ControlsMut>(controls: &C) {
+    controls.store(Control::InProgress, 1);
+    // A reader that sees any store made from here on, and then looks at in_progress, finds it set. VPP does
+    // without this barrier, since x86 keeps stores in order.
+    controls.release_fence();
+}
+
+/// Ends a change. The epoch first: who finds in_progress clear again then finds the new epoch.
+#[cfg(any(feature = "writer", test))]
+pub(crate) fn end_change<C: ControlsMut>(controls: &C, epoch: u64) {
+    controls.store(Control::Epoch, epoch);
+    controls.store(Control::InProgress, 0);
+}
+
+/// Moves the directory outside of a change, as `vlib_stats_add_symlink` may.
+#[cfg(any(feature = "writer", test))]
+pub(crate) fn move_directory<C: ControlsMut>(controls: &C, directory: u64) {
+    controls.store(Control::Directory, directory);
+    // A reader that sees what comes to lie in the old directory's place, and then looks, finds it moved.
+    controls.release_fence();
+}
+
+#[cfg(test)]
+mod tests;

@@ -39,10 +39,7 @@ pub(crate) enum Control {
 impl Header {
     /// Reads the five words one after another; they may belong to different moments.
     pub(crate) fn read(map: &Map) -> Result<Self, StatsError> {
-        let word = |control| {
-            map.control(control)
-                .ok_or(StatsError::Truncated { size: map.len() })
-        };
+        let word = |control| map.control(control).ok_or(StatsError::Truncated { size: map.len() });
         Ok(Self {
             version: word(Control::Version)?,
             base: word(Control::Base)?,

@@ -1,15 +1,8 @@
 #![cfg_attr(feature = "writer", doc = include_str!("../README.md"))]
-#![cfg_attr(
-    not(feature = "writer"),
-    doc = "Reader of FD.io VPP's stats segment without copies."
-)]
+#![cfg_attr(not(feature = "writer"), doc = "Reader of FD.io VPP's stats segment without copies.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(not(all(
-    target_os = "linux",
-    target_endian = "little",
-    target_pointer_width = "64"
-)))]
+#[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
 compile_error!("VPP's stats segment is read as it lies in memory: 64-bit little-endian Linux only");
 
 mod connect;
@@ -17,18 +10,18 @@ mod counter;
 mod directory;
 mod epoch;
 mod error;
+mod frame;
 mod header;
 #[allow(unsafe_code)]
 mod map;
+mod name;
 mod segment;
 mod value;
 #[cfg(feature = "writer")]
 pub mod writer;
 
 pub use crate::connect::DEFAULT_TIMEOUT;
-pub use crate::counter::{
-    Cell, CombinedHandle, CounterHandle, Presence, ScalarHandle, SimpleHandle,
-};
+pub use crate::counter::{Cell, CombinedHandle, CounterHandle, Presence, ScalarHandle, SimpleHandle};
 pub use crate::directory::{Entry, EntryKind};
 pub use crate::epoch::Retries;
 pub use crate::error::{ConnectError, Corruption, StatsError};

@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::epoch::Controls;
+#[cfg(feature = "writer")]
+use crate::epoch::ControlsMut;
 use crate::header::Control;
 
 /// Bytes of a word, the unit of every access.
@@ -34,9 +36,7 @@ pub(crate) struct Map {
 impl Map {
     /// Maps `size` bytes of a memory file that VPP goes on writing. `size` is not 0.
     pub(crate) fn live(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
-        let raw = MmapOptions::new()
-            .len(size)
-            .map_raw_read_only(fd.as_raw_fd())?;
+        let raw = MmapOptions::new().len(size).map_raw_read_only(fd.as_raw_fd())?;
         Ok(Self { raw })
     }
 
@@ -62,11 +62,7 @@ impl Map {
         // SAFETY: `offset <= end <= self.len()`, so the result stays inside the mapping or one past its end, and the
         // mapping is one allocation that lives at least as long as the result, which borrows `self`.
         let first = unsafe { self.raw.as_mut_ptr().add(offset) };
-        Some(Words {
-            first: NonNull::new(first.cast())?,
-            len,
-            map: PhantomData,
-        })
+        Some(Words { first: NonNull::new(first.cast())?, len, map: PhantomData })
     }
 
     /// One word of the header; `None` if the mapping is shorter.
@@ -93,11 +89,7 @@ pub(crate) struct Words<'a> {
 
 impl<'a> Words<'a> {
     /// No words.
-    pub(crate) const EMPTY: Words<'static> = Words {
-        first: NonNull::dangling(),
-        len: 0,
-        map: PhantomData,
-    };
+    pub(crate) const EMPTY: Words<'static> = Words { first: NonNull::dangling(), len: 0, map: PhantomData };
 
     /// Number of words.
     pub(crate) fn len(&self) -> usize {
@@ -126,11 +118,7 @@ impl<'a> Words<'a> {
         }
         // SAFETY: `start <= self.len`, so the result stays inside the mapping or one past its end.
         let first = unsafe { self.first.add(start) };
-        Some(Words {
-            first,
-            len,
-            map: PhantomData,
-        })
+        Some(Words { first, len, map: PhantomData })
     }
 }
 
@@ -139,6 +127,14 @@ impl<'a> Words<'a> {
 #[derive(Debug)]
 pub(crate) struct MapMut {
     raw: MmapRaw,
+}
+
+#[cfg(feature = "writer")]
+impl ControlsMut for MapMut {
+    fn store(&self, control: Control, value: u64) {
+        // The smallest segment has more than the header, so there is nothing to report.
+        let _ = MapMut::store(self, control as u64 * WORD, value, Ordering::Release);
+    }
 }
 
 #[cfg(feature = "writer")]

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use crate::connect;
 use crate::counter::{CombinedHandle, ScalarHandle, SimpleHandle};
-use crate::directory::{self, Entry, Frame, Name, NameCache};
-use crate::epoch::{self, Retries};
+use crate::directory::{self, Entry};
+use crate::epoch::{self, Failure, Retries};
 use crate::error::{ConnectError, StatsError};
+use crate::frame::{Frame, RawEntry};
 use crate::header::{self, Header};
 use crate::map::Map;
+use crate::name::{Name, NameCache};
 use crate::value::{self, Value};
 
 /// VPP's stats segment, mapped into this process. Cheap to clone; clones share the mapping.
@@ -51,10 +53,7 @@ impl Segment {
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub fn connect_timeout(
-        path: impl AsRef<Path>,
-        timeout: Duration,
-    ) -> Result<Self, ConnectError> {
+    pub fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> Result<Self, ConnectError> {
         Self::from_fd(connect::receive_fd(path.as_ref(), timeout)?)
     }
 
@@ -88,23 +87,14 @@ impl Segment {
 
     fn of(map: Map) -> Result<Self, ConnectError> {
         header::check(&map)?;
-        let shared = Shared {
-            map,
-            names: Mutex::default(),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-            retries: Retries::default(),
-        })
+        let shared = Shared { map, names: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared), retries: Retries::default() })
     }
 
     /// The same segment with another limit on attempts. Clones and handles made before keep theirs.
     #[must_use]
     pub fn with_retries(&self, retries: Retries) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            retries,
-        }
+        Self { shared: Arc::clone(&self.shared), retries }
     }
 
     /// Bytes in the segment; VPP never changes it.
@@ -143,11 +133,7 @@ impl Segment {
     /// # Errors
     /// As [`entries`](Self::entries).
     pub fn names(&self) -> Result<Vec<String>, StatsError> {
-        Ok(self
-            .entries()?
-            .into_iter()
-            .map(|entry| entry.name)
-            .collect())
+        Ok(self.entries()?.into_iter().map(|entry| entry.name).collect())
     }
 
     /// A copy of what the entry `name` holds; `None` if there is no such entry.
@@ -163,7 +149,7 @@ impl Segment {
         };
         self.attempt(|frame| {
             let entry = self.find(frame, &name).and_then(|index| frame.entry(index));
-            entry.map(|entry| value::read(frame, &entry)).transpose()
+            entry.map(|entry| read_entry(frame, &entry)).transpose()
         })
     }
 
@@ -172,12 +158,7 @@ impl Segment {
     /// # Errors
     /// As [`value`](Self::value).
     pub fn value_at(&self, index: u32) -> Result<Option<Value>, StatsError> {
-        self.attempt(|frame| {
-            frame
-                .entry(index)
-                .map(|entry| value::read(frame, &entry))
-                .transpose()
-        })
+        self.attempt(|frame| frame.entry(index).map(|entry| read_entry(frame, &entry)).transpose())
     }
 
     /// A handle to the simple counter `name`, which need not exist yet.
@@ -201,10 +182,7 @@ impl Segment {
     }
 
     /// Calls `read` until the directory stood still during a whole call.
-    pub(crate) fn attempt<T>(
-        &self,
-        mut read: impl FnMut(&Frame<'_>) -> Result<T, StatsError>,
-    ) -> Result<T, StatsError> {
+    pub(crate) fn attempt<T>(&self, mut read: impl FnMut(&Frame<'_>) -> Result<T, Failure>) -> Result<T, StatsError> {
         let map = &self.shared.map;
         epoch::consistently(map, self.retries, |moment| read(&Frame::new(map, moment)?))
     }
@@ -212,19 +190,19 @@ impl Segment {
     /// Index of the entry named `name`. Looks at the whole directory only if that changed since it last did.
     pub(crate) fn find(&self, frame: &Frame<'_>, name: &Name) -> Option<u32> {
         // A cache torn by a panic holds hints like any other.
-        let mut names = self
-            .shared
-            .names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.find(frame, name)
     }
 }
 
+fn read_entry(frame: &Frame<'_>, entry: &RawEntry<'_>) -> Result<Value, Failure> {
+    let held = entry.held();
+    let value = value::read(frame, held);
+    if entry.holds(held) { Ok(value?) } else { Err(Failure::Torn) }
+}
+
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment")
-            .field("size", &self.size())
-            .finish_non_exhaustive()
+        f.debug_struct("Segment").field("size", &self.size()).finish_non_exhaustive()
     }
 }

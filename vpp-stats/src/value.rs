@@ -1,6 +1,7 @@
 use crate::counter::Cell;
-use crate::directory::{EntryKind, Frame, RawEntry};
+use crate::directory::EntryKind;
 use crate::error::{Corruption, StatsError};
+use crate::frame::{Frame, Held};
 use crate::map::{WORD, Words};
 
 /// Packets and bytes of one column of a combined counter.
@@ -83,10 +84,10 @@ pub struct RingBuffer {
     pub data_offset: u32,
 }
 
-/// Copies what `entry` holds.
-pub(crate) fn read(frame: &Frame<'_>, entry: &RawEntry<'_>) -> Result<Value, StatsError> {
-    let union = entry.union();
-    Ok(match entry.kind() {
+/// Copies what an entry holds.
+pub(crate) fn read(frame: &Frame<'_>, held: Held) -> Result<Value, StatsError> {
+    let union = held.union;
+    Ok(match held.kind {
         EntryKind::Scalar => Value::Scalar(union),
         EntryKind::Gauge => Value::Gauge(union),
         EntryKind::Simple => Value::Simple(table(frame, union)?),
@@ -105,42 +106,31 @@ fn table<C: Cell>(frame: &Frame<'_>, data: u64) -> Result<Vec<Vec<C>>, StatsErro
     let mut budget = Budget::of(frame);
     (0..rows.len())
         .map(|thread| {
-            let row = frame.vector(rows.get(thread).unwrap_or(0), C::WORDS, "a row of counters")?;
+            let row = frame.row::<C>(rows.get(thread).unwrap_or(0))?;
             budget.take(row.len() as u64 * WORD)?;
-            Ok((0..row.len() / C::WORDS)
-                .map(|column| C::load(&row, column).unwrap_or_default())
-                .collect())
+            Ok((0..row.len() / C::WORDS).map(|column| C::load(&row, column).unwrap_or_default()).collect())
         })
         .collect()
 }
 
 fn linked(frame: &Frame<'_>, target: u32, column: u32) -> Result<Column, StatsError> {
-    let entry = frame.entry(target);
-    let found = entry.map_or(EntryKind::Illegal, |entry| entry.kind());
-    let data = entry.map_or(0, |entry| entry.union());
+    let nothing = Held { kind: EntryKind::Illegal, union: 0 };
+    let Held { kind: found, union: data } = frame.entry(target).map_or(nothing, |entry| entry.held());
     let values = match found {
         EntryKind::Simple => one_column(frame, data, column)?.map(Column::Simple),
         EntryKind::Combined => one_column(frame, data, column)?.map(Column::Combined),
         _ => None,
     };
-    values.ok_or(StatsError::Dangling {
-        target,
-        column,
-        found,
-    })
+    values.ok_or(StatsError::Dangling { target, column, found })
 }
 
 /// The values of one column; `None` if no row has it.
-fn one_column<C: Cell>(
-    frame: &Frame<'_>,
-    data: u64,
-    column: u32,
-) -> Result<Option<Vec<C>>, StatsError> {
+fn one_column<C: Cell>(frame: &Frame<'_>, data: u64, column: u32) -> Result<Option<Vec<C>>, StatsError> {
     let rows = frame.rows(data)?;
     let mut values = Vec::with_capacity(rows.len());
     let mut found = false;
     for thread in 0..rows.len() {
-        let row = frame.vector(rows.get(thread).unwrap_or(0), C::WORDS, "a row of counters")?;
+        let row = frame.row::<C>(rows.get(thread).unwrap_or(0))?;
         let cell = C::load(&row, column as usize);
         found |= cell.is_some();
         values.push(cell.unwrap_or_default());
@@ -166,17 +156,11 @@ fn names(frame: &Frame<'_>, data: u64) -> Result<Vec<Option<String>>, StatsError
 
 /// The first `len` bytes of `words` up to a NUL.
 fn text(words: &Words<'_>, len: usize) -> String {
-    let mut bytes: Vec<u8> = (0..words.len())
-        .flat_map(|index| words.get(index).unwrap_or(0).to_le_bytes())
-        .take(len)
-        .collect();
-    let end = bytes
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(bytes.len());
+    let mut bytes: Vec<u8> =
+        (0..words.len()).flat_map(|index| words.get(index).unwrap_or(0).to_le_bytes()).take(len).collect();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     bytes.truncate(end);
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn histogram(frame: &Frame<'_>, data: u64) -> Result<Vec<HistogramRow>, StatsError> {
@@ -185,10 +169,7 @@ fn histogram(frame: &Frame<'_>, data: u64) -> Result<Vec<HistogramRow>, StatsErr
         .into_iter()
         .map(|mut row| {
             let rest = row.split_off(row.len().min(1));
-            HistogramRow {
-                lowest_exponent: row.first().copied().unwrap_or(0),
-                bins: rest,
-            }
+            HistogramRow { lowest_exponent: row.first().copied().unwrap_or(0), bins: rest }
         })
         .collect())
 }
@@ -221,10 +202,7 @@ impl Budget {
     }
 
     fn take(&mut self, bytes: u64) -> Result<(), StatsError> {
-        self.0 = self
-            .0
-            .checked_sub(bytes)
-            .ok_or(StatsError::Corrupt(Corruption::Overlap))?;
+        self.0 = self.0.checked_sub(bytes).ok_or(StatsError::Corrupt(Corruption::Overlap))?;
         Ok(())
     }
 }

@@ -29,41 +29,25 @@ pub(super) struct Block {
 
 impl Heap {
     pub(super) fn new(end: u64) -> Self {
-        Self {
-            fresh: HEAP_START,
-            end,
-            returned: BTreeMap::new(),
-        }
+        Self { fresh: HEAP_START, end, returned: BTreeMap::new() }
     }
 
     /// A block of at least `size` bytes.
     pub(super) fn allocate(&mut self, size: u64) -> Result<Block, WriteError> {
-        let full = WriteError::Full {
-            wanted: size,
-            free: self.free(),
-        };
+        let full = WriteError::Full { wanted: size, free: self.free() };
         let Some(size) = size.max(1).checked_next_multiple_of(LINE) else {
             return Err(full);
         };
-        self.take_returned(size)
-            .or_else(|| self.take_fresh(size))
-            .ok_or(full)
+        self.take_returned(size).or_else(|| self.take_fresh(size)).ok_or(full)
     }
 
     pub(super) fn release(&mut self, block: Block) {
-        self.returned
-            .entry(block.size)
-            .or_default()
-            .push(block.offset);
+        self.returned.entry(block.size).or_default().push(block.offset);
     }
 
     /// Bytes that are not handed out; no single block need be as large.
     pub(super) fn free(&self) -> u64 {
-        let returned: u64 = self
-            .returned
-            .iter()
-            .map(|(size, blocks)| size * blocks.len() as u64)
-            .sum();
+        let returned: u64 = self.returned.iter().map(|(size, blocks)| size * blocks.len() as u64).sum();
         returned + (self.end - self.fresh).saturating_sub(LINE)
     }
 
@@ -71,11 +55,7 @@ impl Heap {
         let offset = self.fresh + LINE;
         let next = offset.checked_add(size).filter(|next| *next <= self.end)?;
         self.fresh = next;
-        Some(Block {
-            offset,
-            size,
-            is_fresh: true,
-        })
+        Some(Block { offset, size, is_fresh: true })
     }
 
     /// The smallest returned block that is large enough; what it has too much becomes a block of its own.
@@ -87,21 +67,9 @@ impl Heap {
         }
         let rest = found - size;
         if rest < 2 * LINE {
-            return Some(Block {
-                offset,
-                size: found,
-                is_fresh: false,
-            });
+            return Some(Block { offset, size: found, is_fresh: false });
         }
-        self.release(Block {
-            offset: offset + size + LINE,
-            size: rest - LINE,
-            is_fresh: false,
-        });
-        Some(Block {
-            offset,
-            size,
-            is_fresh: false,
-        })
+        self.release(Block { offset: offset + size + LINE, size: rest - LINE, is_fresh: false });
+        Some(Block { offset, size, is_fresh: false })
     }
 }

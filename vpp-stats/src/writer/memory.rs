@@ -1,11 +1,11 @@
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use super::WriteError;
 use super::heap::{Block, Heap};
 use crate::counter::Cell;
-use crate::header::Control;
+use crate::epoch::ControlsMut;
 use crate::map::{MapMut, WORD};
 
 /// Second half of a vector header, as VPP's for a table: 8 words of header, aligned to 2^6 bytes, on the default heap.
@@ -20,10 +20,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn map(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
-        Ok(Self {
-            map: MapMut::new(fd, size)?,
-            heap: Heap::new(size as u64),
-        })
+        Ok(Self { map: MapMut::new(fd, size)?, heap: Heap::new(size as u64) })
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -39,9 +36,7 @@ impl Memory {
     }
 
     pub(super) fn store(&self, offset: u64, value: u64) -> Result<(), WriteError> {
-        self.map
-            .store(offset, value, Ordering::Relaxed)
-            .ok_or(WriteError::OutOfBounds(offset))
+        self.map.store(offset, value, Ordering::Relaxed).ok_or(WriteError::OutOfBounds(offset))
     }
 
     pub(super) fn load_cell<C: Cell>(&self, offset: u64) -> Result<C, WriteError> {
@@ -60,32 +55,9 @@ impl Memory {
         Ok(())
     }
 
-    /// Tells readers that the directory is about to change.
-    pub(super) fn begin_change(&self) {
-        self.set_in_progress(true);
-        // A reader that sees any store made from here on, and then looks at in_progress, finds it set.
-        fence(Ordering::Release);
-    }
-
-    /// Ends a change: the epoch first, then in_progress, each after all that came before.
-    pub(super) fn end_change(&self, epoch: u64, is_stuck: bool) {
-        self.store_control(Control::Epoch, epoch);
-        self.set_in_progress(is_stuck);
-    }
-
-    pub(super) fn set_in_progress(&self, in_progress: bool) {
-        self.store_control(Control::InProgress, in_progress.into());
-    }
-
-    pub(super) fn set_directory(&self, address: u64) {
-        self.store_control(Control::Directory, address);
-    }
-
-    pub(super) fn store_header(&self, version: u64, base: u64, epoch: u64, directory: u64) {
-        self.store_control(Control::Base, base);
-        self.store_control(Control::Epoch, epoch);
-        self.store_control(Control::Directory, directory);
-        self.store_control(Control::Version, version);
+    /// The header, for the protocol.
+    pub(super) fn controls(&self) -> &impl ControlsMut {
+        &self.map
     }
 
     /// Room for a vector, all zero, without a length.
@@ -151,9 +123,7 @@ impl Memory {
         let spare = (block.size / element).saturating_sub(len as u64).min(255);
         let header = (len as u64 & u64::from(u32::MAX)) | VECTOR_FLAVOUR << 32 | spare << 48;
         let at = block.offset - WORD;
-        self.map
-            .store(at, header, Ordering::Release)
-            .ok_or(WriteError::OutOfBounds(at))
+        self.map.store(at, header, Ordering::Release).ok_or(WriteError::OutOfBounds(at))
     }
 
     /// Stores bytes at any offset. Readers may see half of it, word by word.
@@ -169,13 +139,6 @@ impl Memory {
             self.store(start, u64::from_le_bytes(word))?;
         }
         Ok(())
-    }
-
-    fn store_control(&self, control: Control, value: u64) {
-        // The smallest segment has more than the header, so there is nothing to report.
-        let _ = self
-            .map
-            .store(control as u64 * WORD, value, Ordering::Release);
     }
 }
 

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
-    SocketFlags, SocketType,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
 /// Connections that may wait to be accepted, as in VPP.
@@ -47,9 +46,7 @@ impl Listener {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if there is none and the listener does not block.
     pub fn accept(&self) -> io::Result<OwnedFd> {
-        Ok(retry_on_intr(|| {
-            rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC)
-        })?)
+        Ok(retry_on_intr(|| rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC))?)
     }
 
     /// Whether [`accept`](Self::accept) returns at once, as an event loop needs it.
@@ -97,10 +94,5 @@ fn is_stale(address: &SocketAddrUnix) -> io::Result<bool> {
 }
 
 fn seqpacket() -> io::Result<OwnedFd> {
-    Ok(rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )?)
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }

@@ -1,0 +1,175 @@
+use std::sync::atomic::{Ordering, fence};
+
+use crate::counter::Cell;
+use crate::directory::EntryKind;
+use crate::epoch::Moment;
+use crate::error::{Corruption, StatsError};
+use crate::header::{self, Control, HEAP_START};
+use crate::map::{Map, WORD, Words};
+use crate::name::Name;
+
+/// Words of a directory entry: type, union, and 16 words of name.
+pub(crate) const ENTRY_WORDS: usize = 18;
+/// Word of an entry at which its name begins.
+pub(crate) const NAME_AT: usize = 2;
+/// More rows than any VPP has threads. A corrupt length beyond it is refused, so that the work of a read is bounded by
+/// the columns that were asked for.
+const MAX_ROWS: usize = 4_096;
+
+/// The segment during one attempt to read it. Whatever comes from here is worth something only after the epoch was
+/// found unmoved.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    map: &'a Map,
+    base: u64,
+    entries: Words<'a>,
+    moment: Moment,
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn new(map: &'a Map, moment: Moment) -> Result<Self, StatsError> {
+        header::check(map)?;
+        let base = map.control(Control::Base).ok_or(StatsError::Truncated { size: map.len() })?;
+        let mut frame = Self { map, base, entries: Words::EMPTY, moment };
+        frame.entries = frame.vector(moment.directory, ENTRY_WORDS, "the directory")?;
+        Ok(frame)
+    }
+
+    /// Bytes in the segment.
+    pub(crate) fn size(&self) -> u64 {
+        self.map.len()
+    }
+
+    /// What the attempt relies on.
+    pub(crate) fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Entries in the directory, free ones included.
+    pub(crate) fn len(&self) -> u32 {
+        // The length of a vector is 32 bits wide.
+        (self.entries.len() / ENTRY_WORDS) as u32
+    }
+
+    /// The entry at `index`, if the directory is that long.
+    pub(crate) fn entry(&self, index: u32) -> Option<RawEntry<'a>> {
+        let start = (index as usize).checked_mul(ENTRY_WORDS)?;
+        Some(RawEntry { words: self.entries.sub(start, ENTRY_WORDS)? })
+    }
+
+    /// The elements of the vector at VPP's address `pointer`, each `element` words long. A null pointer is empty.
+    pub(crate) fn vector(&self, pointer: u64, element: usize, what: &'static str) -> Result<Words<'a>, StatsError> {
+        let Some((offset, len)) = self.vector_header(pointer, what)? else {
+            return Ok(Words::EMPTY);
+        };
+        let words = len * element as u64;
+        self.map.words(offset, words).ok_or(StatsError::OutOfBounds { what, offset, length: words * WORD })
+    }
+
+    /// As [`vector`](Self::vector), for elements of one byte. Returns the words that hold them and their number.
+    pub(crate) fn byte_vector(&self, pointer: u64, what: &'static str) -> Result<(Words<'a>, usize), StatsError> {
+        let Some((offset, len)) = self.vector_header(pointer, what)? else {
+            return Ok((Words::EMPTY, 0));
+        };
+        let error = StatsError::OutOfBounds { what, offset, length: len };
+        let words = self.map.words(offset, len.div_ceil(WORD)).ok_or(error)?;
+        Ok((words, len as usize))
+    }
+
+    /// The pointers to the rows of a table, one row for each thread.
+    pub(crate) fn rows(&self, pointer: u64) -> Result<Words<'a>, StatsError> {
+        let rows = self.vector(pointer, 1, "the rows of a table")?;
+        if rows.len() > MAX_ROWS {
+            return Err(StatsError::Corrupt(Corruption::TooLong));
+        }
+        Ok(rows)
+    }
+
+    /// One row of a table. A null pointer is empty: VPP hands the row in later.
+    pub(crate) fn row<C: Cell>(&self, pointer: u64) -> Result<Words<'a>, StatsError> {
+        self.vector(pointer, C::WORDS, "a row of counters")
+    }
+
+    /// The words of the block at VPP's address `pointer`.
+    pub(crate) fn block(&self, pointer: u64, words: u64, what: &'static str) -> Result<Words<'a>, StatsError> {
+        let offset = self.offset(pointer)?;
+        self.map.words(offset, words).ok_or(StatsError::OutOfBounds { what, offset, length: words * WORD })
+    }
+
+    /// Offset and number of elements of a vector; `None` for a null pointer.
+    fn vector_header(&self, pointer: u64, what: &'static str) -> Result<Option<(u64, u64)>, StatsError> {
+        if pointer == 0 {
+            return Ok(None);
+        }
+        let offset = self.offset(pointer)?;
+        // The 8 bytes before element 0: u32 length, then size and alignment of the header, of no use to a reader.
+        let error = StatsError::OutOfBounds { what, offset, length: WORD };
+        let at = offset.checked_sub(WORD).filter(|at| *at >= HEAP_START).ok_or(error.clone())?;
+        let header = self.map.words(at, 1).and_then(|words| words.get(0)).ok_or(error)?;
+        Ok(Some((offset, header & u64::from(u32::MAX))))
+    }
+
+    fn offset(&self, pointer: u64) -> Result<u64, StatsError> {
+        let offset = pointer.wrapping_sub(self.base);
+        if !offset.is_multiple_of(WORD) {
+            return Err(StatsError::Corrupt(Corruption::Misaligned));
+        }
+        Ok(offset)
+    }
+}
+
+/// What an entry said at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) kind: EntryKind,
+    /// Value, pointer, or the two indices of a symlink, the first one in the lower half.
+    pub(crate) union: u64,
+}
+
+/// A directory entry where it lies.
+#[derive(Clone, Copy)]
+pub(crate) struct RawEntry<'a> {
+    words: Words<'a>,
+}
+
+impl RawEntry<'_> {
+    pub(crate) fn kind(&self) -> EntryKind {
+        // The lower half of the first word; the upper half is padding.
+        EntryKind::of(self.word(0) as u32 as i32)
+    }
+
+    fn union(&self) -> u64 {
+        self.word(1)
+    }
+
+    /// Type and union. Ask [`holds`](Self::holds) after whatever was done with them.
+    pub(crate) fn held(&self) -> Held {
+        let held = Held { kind: self.kind(), union: self.union() };
+        // Later loads follow the pointer just loaded.
+        fence(Ordering::Acquire);
+        held
+    }
+
+    /// Whether the entry still is `held`. VPP clears a removed entry after the change has ended, and
+    /// `vlib_stats_add_symlink` fills one outside of any, so that the epoch does not tell.
+    pub(crate) fn holds(&self, held: Held) -> bool {
+        fence(Ordering::Acquire);
+        let moves = matches!(held.kind, EntryKind::Scalar | EntryKind::Gauge);
+        self.kind() == held.kind && (moves || self.union() == held.union)
+    }
+
+    /// The bytes of the name up to its NUL.
+    pub(crate) fn name(&self) -> Name {
+        Name::read(|index| self.word(NAME_AT + index))
+    }
+
+    /// Whether the name is `name`, without reading what follows its NUL.
+    pub(crate) fn is_named(&self, name: &Name) -> bool {
+        name.matches(|index| self.word(NAME_AT + index))
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        // `Frame::entry` made this run as long as an entry.
+        self.words.get(index).unwrap_or(0)
+    }
+}

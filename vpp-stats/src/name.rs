@@ -1,0 +1,145 @@
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::epoch::Moment;
+use crate::frame::Frame;
+use crate::map::WORD;
+
+/// Bytes of an entry's name, with its NUL; the NUL of a name that VPP cut may be missing.
+pub(crate) const NAME_BYTES: usize = 128;
+const NAME_WORDS: usize = NAME_BYTES / WORD as usize;
+
+/// A name as it lies in an entry, with zeros after its end.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub(crate) struct Name {
+    words: [u64; NAME_WORDS],
+    len: usize,
+}
+
+impl Name {
+    /// `None` for a name that no entry can have: empty, with a NUL inside, or longer than the field.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        let bytes = name.as_bytes();
+        if bytes.is_empty() || bytes.len() > NAME_BYTES || bytes.contains(&0) {
+            return None;
+        }
+        let mut words = [0; NAME_WORDS];
+        for (word, chunk) in words.iter_mut().zip(bytes.chunks(WORD as usize)) {
+            let mut padded = [0; WORD as usize];
+            padded[..chunk.len()].copy_from_slice(chunk);
+            *word = u64::from_le_bytes(padded);
+        }
+        Some(Self { words, len: bytes.len() })
+    }
+
+    /// The name whose words `word` gives. It ends at the first NUL; what follows that may be garbage.
+    pub(crate) fn read(word: impl Fn(usize) -> u64) -> Self {
+        let mut words = [0; NAME_WORDS];
+        for (index, place) in words.iter_mut().enumerate() {
+            let bytes = word(index).to_le_bytes();
+            if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
+                *place = u64::from_le_bytes(bytes) & !(u64::MAX << (8 * end));
+                return Self { words, len: index * WORD as usize + end };
+            }
+            *place = u64::from_le_bytes(bytes);
+        }
+        Self { words, len: NAME_BYTES }
+    }
+
+    /// Whether the words that `word` gives begin with this name and a NUL. Looks at no more of them than it must.
+    pub(crate) fn matches(&self, word: impl Fn(usize) -> u64) -> bool {
+        let (full, rest) = (self.len / WORD as usize, self.len % WORD as usize);
+        // The bytes up to the NUL of the word with the NUL. A name of 128 bytes has none.
+        let mask = u64::MAX >> (8 * (WORD as usize - 1 - rest));
+        (0..full).all(|index| word(index) == self.words[index])
+            && (full == NAME_WORDS || word(full) & mask == self.words[full])
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[cfg(feature = "writer")]
+    pub(crate) fn words(&self) -> &[u64; NAME_WORDS] {
+        &self.words
+    }
+
+    pub(crate) fn to_text(self) -> String {
+        String::from_utf8_lossy(&bytes_of(&self.words)[..self.len]).into_owned()
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_text())
+    }
+}
+
+fn bytes_of(words: &[u64; NAME_WORDS]) -> [u8; NAME_BYTES] {
+    let mut bytes = [0; NAME_BYTES];
+    for (chunk, word) in bytes.chunks_exact_mut(WORD as usize).zip(words) {
+        chunk.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+/// Where names were found, so that the directory is read as a whole only after it changed.
+///
+/// It holds hints alone: an index is used after the entry there was found to have the name still. So a torn or outdated
+/// cache costs time and never gives a wrong entry. It may miss one name: that of a symlink which VPP renamed in place,
+/// outside of a change, until the next change.
+#[derive(Debug, Default)]
+pub(crate) struct NameCache {
+    /// What the directory was when it was last read as a whole.
+    seen: Option<(Moment, u32)>,
+    by_name: HashMap<Name, u32>,
+    /// Slots that held nothing. `vlib_stats_add_symlink` may fill one with nothing else moving.
+    free: Vec<u32>,
+}
+
+impl NameCache {
+    /// Index of the entry named `name`.
+    pub(crate) fn find(&mut self, frame: &Frame<'_>, name: &Name) -> Option<u32> {
+        if let Some(index) = self.hit(frame, name) {
+            return Some(index);
+        }
+        let now = (frame.moment(), frame.len());
+        if self.seen != Some(now) {
+            self.rebuild(frame);
+            self.seen = Some(now);
+        } else {
+            // VPP clears the entry of a removed table after the change has ended, so the epoch does not tell.
+            self.free.extend(self.by_name.remove(name));
+            self.revisit(frame);
+        }
+        self.hit(frame, name)
+    }
+
+    fn hit(&self, frame: &Frame<'_>, name: &Name) -> Option<u32> {
+        let index = *self.by_name.get(name)?;
+        let entry = frame.entry(index)?;
+        (entry.kind().is_occupied() && entry.is_named(name)).then_some(index)
+    }
+
+    fn rebuild(&mut self, frame: &Frame<'_>) {
+        self.by_name.clear();
+        self.free.clear();
+        self.free.extend(0..frame.len());
+        self.revisit(frame);
+    }
+
+    /// Files the free slots that are taken by now.
+    fn revisit(&mut self, frame: &Frame<'_>) {
+        let by_name = &mut self.by_name;
+        self.free.retain(|index| {
+            let Some(entry) = frame.entry(*index).filter(|entry| entry.kind().is_occupied()) else {
+                return true;
+            };
+            let name = entry.name();
+            if !name.is_empty() {
+                by_name.insert(name, *index);
+            }
+            name.is_empty()
+        });
+    }
+}

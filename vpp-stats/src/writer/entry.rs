@@ -1,0 +1,120 @@
+use super::heap::Block;
+use super::id::Key;
+use super::{ENTRY_BYTES, SegmentWriter, WriteError, address, entry_at, kind_word};
+use crate::directory::EntryKind;
+use crate::epoch;
+use crate::frame::NAME_AT;
+use crate::map::WORD;
+use crate::name::{NAME_BYTES, Name};
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) generation: u64,
+    pub(super) name: String,
+    pub(super) body: Body,
+}
+
+#[derive(Debug)]
+pub(super) enum Body {
+    Free,
+    /// A scalar, gauge or symlink: all in the entry.
+    Plain,
+    Table(Table),
+    Names(Names),
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) outer: Block,
+    pub(super) rows: Vec<Block>,
+    pub(super) columns: usize,
+    pub(super) cell_bytes: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) outer: Block,
+    pub(super) strings: Vec<Option<Block>>,
+}
+
+/// Slots of the directory and what they own.
+impl SegmentWriter {
+    /// Fills a slot of the directory. Releases `body` if there is none to be had.
+    pub(super) fn insert(&mut self, name: &str, kind: EntryKind, union: u64, body: Body) -> Result<Key, WriteError> {
+        let field = match self.check_name(name).and_then(|field| self.reserve_slot().map(|()| field)) {
+            Ok(field) => field,
+            Err(error) => {
+                self.release(body);
+                return Err(error);
+            }
+        };
+        self.generation += 1;
+        let slot = Slot { generation: self.generation, name: name.to_owned(), body };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index as usize] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        self.by_name.insert(name.to_owned(), index);
+        let entry = entry_at(self.directory, index);
+        for (at, word) in (NAME_AT as u64..).zip(field.words()) {
+            self.memory.store(entry + at * WORD, *word)?;
+        }
+        self.memory.store(entry + WORD, union)?;
+        self.memory.store(entry, kind_word(kind))?;
+        self.memory.set_len(self.directory, self.slots.len(), ENTRY_BYTES)?;
+        Ok(Key { index, generation: self.generation })
+    }
+
+    fn check_name(&self, name: &str) -> Result<Name, WriteError> {
+        if self.by_name.contains_key(name) {
+            return Err(WriteError::Exists(name.to_owned()));
+        }
+        let field = Name::new(name).filter(|_| name.len() < NAME_BYTES);
+        field.ok_or_else(|| WriteError::Name(name.to_owned()))
+    }
+
+    /// Makes sure that the directory has room for one more entry.
+    fn reserve_slot(&mut self) -> Result<(), WriteError> {
+        let len = self.slots.len();
+        if !self.free.is_empty() || (len as u64 + 1) * ENTRY_BYTES <= self.directory.size {
+            return Ok(());
+        }
+        let grown = self.memory.grown(self.directory, len, len + 1, ENTRY_BYTES)?;
+        self.memory.set_len(grown, len, ENTRY_BYTES)?;
+        epoch::move_directory(self.memory.controls(), address(grown));
+        self.memory.release(self.directory);
+        self.directory = grown;
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, body: Body) {
+        match body {
+            Body::Free | Body::Plain => {}
+            Body::Table(table) => {
+                table.rows.into_iter().for_each(|row| self.memory.release(row));
+                self.memory.release(table.outer);
+            }
+            Body::Names(names) => {
+                names.strings.into_iter().flatten().for_each(|string| self.memory.release(string));
+                self.memory.release(names.outer);
+            }
+        }
+    }
+
+    pub(super) fn slot(&self, key: Key) -> Result<&Slot, WriteError> {
+        let slot = self.slots.get(key.index as usize);
+        slot.filter(|slot| slot.generation == key.generation && !matches!(slot.body, Body::Free))
+            .ok_or(WriteError::Stale)
+    }
+}
+
+pub(super) fn slot_mut(slots: &mut [Slot], key: Key) -> Result<&mut Slot, WriteError> {
+    let slot = slots.get_mut(key.index as usize);
+    slot.filter(|slot| slot.generation == key.generation && !matches!(slot.body, Body::Free)).ok_or(WriteError::Stale)
+}

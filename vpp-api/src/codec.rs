@@ -94,6 +94,13 @@ pub trait Wire: Sized {
 
     /// Appends the value.
     fn encode(&self, writer: &mut Writer<'_>);
+
+    /// Any value; as it stands for types of fixed length.
+    #[cfg(test)]
+    fn arbitrary(source: &mut tests::Source) -> Self {
+        let bytes = source.bytes(Self::MIN);
+        Self::decode(&mut Reader::new(&bytes), "arbitrary").expect("a type of fixed length takes any bytes")
+    }
 }
 
 macro_rules! big_endian {
@@ -241,3 +248,6 @@ macro_rules! wire_struct {
     )*};
 }
 pub(crate) use wire_struct;
+
+#[cfg(test)]
+pub(crate) mod tests;

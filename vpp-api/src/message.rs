@@ -37,6 +37,10 @@ pub trait Message: Clone + fmt::Debug + Eq + Send + Sync + Sized + 'static {
     fn status(&self) -> Option<Retval> {
         None
     }
+
+    /// Any value.
+    #[cfg(test)]
+    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self;
 }
 
 /// A message that VPP answers with exactly one reply.
@@ -286,6 +290,11 @@ macro_rules! messages {
                 ); )*
             }
 
+            #[cfg(test)]
+            fn arbitrary(_source: &mut $crate::codec::tests::Source) -> Self {
+                Self { $( $field: <$field_ty as $crate::codec::Wire>::arbitrary(_source), )* }
+            }
+
             $( fn status(&self) -> Option<$crate::types::Retval> {
                 Some($crate::message::messages!(@status $status self))
             } )?
@@ -295,3 +304,6 @@ macro_rules! messages {
     (@status result $self:ident) => { $crate::message::Reply::retval($self) };
 }
 pub(crate) use messages;
+
+#[cfg(test)]
+mod tests;

@@ -44,3 +44,6 @@ pub fn visit_all(visitor: &mut impl Visitor) {
     lb::visit(visitor);
     interface::visit(visitor);
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,16 @@ impl Wire for IpRoute {
         self.prefix.encode(writer);
         self.paths.encode(writer);
     }
+
+    #[cfg(test)]
+    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
+        Self {
+            table_id: Wire::arbitrary(source),
+            stats_index: Wire::arbitrary(source),
+            prefix: Wire::arbitrary(source),
+            paths: Wire::arbitrary(source),
+        }
+    }
 }
 
 /// `ip_route_v2`: 28 bytes and 167 per path; `src` stands between the count and the paths.
@@ -161,5 +171,16 @@ impl Wire for IpRouteV2 {
         self.paths.count().encode(writer);
         self.src.encode(writer);
         self.paths.iter().for_each(|path| path.encode(writer));
+    }
+
+    #[cfg(test)]
+    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
+        Self {
+            table_id: Wire::arbitrary(source),
+            stats_index: Wire::arbitrary(source),
+            prefix: Wire::arbitrary(source),
+            src: Wire::arbitrary(source),
+            paths: Wire::arbitrary(source),
+        }
     }
 }

@@ -104,6 +104,12 @@ impl<T: Wire, C: Count> Wire for Counted<T, C> {
         self.count().encode(writer);
         self.iter().for_each(|item| item.encode(writer));
     }
+
+    #[cfg(test)]
+    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
+        let items = (0..source.below(4)).map(|_| T::arbitrary(source)).collect();
+        Self { items, count: PhantomData }
+    }
 }
 
 #[cfg(feature = "serde")]

@@ -182,6 +182,12 @@ impl Wire for Text {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX).encode(writer);
         writer.put(&self.0);
     }
+
+    #[cfg(test)]
+    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
+        let len = source.below(40);
+        Self(source.bytes(len))
+    }
 }
 
 #[cfg(feature = "serde")]

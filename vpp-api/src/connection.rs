@@ -201,7 +201,11 @@ impl<T> Connection<T> {
     /// All bytes to send since the last time, if any.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
-        (!self.out.is_empty()).then(|| self.out.split().freeze())
+        if self.out.is_empty() {
+            return None;
+        }
+        self.counters.transmissions += 1;
+        Some(self.out.split().freeze())
     }
 
     /// Takes in bytes from VPP, in pieces of any size.
@@ -378,6 +382,8 @@ pub struct Counters {
     pub frames_sent: u64,
     /// Bytes put into the output, headers included.
     pub bytes_sent: u64,
+    /// Times that output was taken; frames sent per transmission is how well writes coalesce.
+    pub transmissions: u64,
     /// Whole frames taken in.
     pub frames_received: u64,
     /// Bytes taken in.

@@ -83,3 +83,93 @@ pub enum Expired {
         after: Duration,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: Duration = Duration::from_secs(30);
+    const SILENCE: Duration = Duration::from_secs(5);
+
+    /// Some point in time.
+    #[expect(clippy::disallowed_methods, reason = "the one origin of all times in these tests")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn without_calls_nothing_is_due() {
+        let mut deadlines = Deadlines::new(CALL, SILENCE);
+        let start = origin();
+        assert_eq!(deadlines.poll_timeout(|_| true), None);
+        deadlines.handle_arrival(start);
+        assert_eq!(deadlines.poll_timeout(|_| true), None);
+        assert_eq!(deadlines.poll_expired(start + secs(1000), |_| true), None);
+    }
+
+    #[test]
+    fn silence_runs_from_the_first_outstanding_call() {
+        let mut deadlines = Deadlines::new(CALL, SILENCE);
+        let start = origin();
+        // An arrival long ago does not count against a call made now.
+        deadlines.handle_arrival(start);
+        let later = start + secs(100);
+        deadlines.handle_start(later, 1, 1);
+        assert_eq!(deadlines.poll_timeout(|_| true), Some(later + SILENCE));
+        assert_eq!(deadlines.poll_expired(later + secs(4), |_| true), None);
+        assert_eq!(deadlines.poll_expired(later + SILENCE, |_| true), Some(Expired::Silence { after: SILENCE }));
+    }
+
+    #[test]
+    fn a_second_call_does_not_hide_the_silence_of_the_first() {
+        let mut deadlines = Deadlines::new(CALL, SILENCE);
+        let start = origin();
+        deadlines.handle_start(start, 1, 1);
+        deadlines.handle_start(start + secs(4), 2, 2);
+        assert_eq!(deadlines.poll_timeout(|_| true), Some(start + SILENCE));
+    }
+
+    #[test]
+    fn whatever_arrives_breaks_the_silence() {
+        let mut deadlines = Deadlines::new(CALL, SILENCE);
+        let start = origin();
+        deadlines.handle_start(start, 1, 1);
+        deadlines.handle_arrival(start + secs(4));
+        assert_eq!(deadlines.poll_timeout(|_| true), Some(start + secs(9)));
+        assert_eq!(deadlines.poll_expired(start + secs(8), |_| true), None);
+    }
+
+    #[test]
+    fn one_late_reply_is_told_by_its_call_however_much_else_arrives() {
+        let mut deadlines = Deadlines::new(CALL, SILENCE);
+        let start = origin();
+        deadlines.handle_start(start, 1, 1);
+        for step in 0..8 {
+            let now = start + secs(4 * step);
+            deadlines.handle_arrival(now);
+            deadlines.handle_start(now, 2 + step as u32, 2);
+        }
+        let is_pending = |context| context == 1;
+        assert_eq!(deadlines.poll_timeout(is_pending), Some(start + CALL));
+        let expired = deadlines.poll_expired(start + CALL, is_pending);
+        assert_eq!(expired, Some(Expired::Call { context: 1, after: CALL }));
+    }
+
+    #[test]
+    fn answered_calls_are_forgotten() {
+        let mut deadlines = Deadlines::new(CALL, SILENCE);
+        let start = origin();
+        for context in 1..=100 {
+            deadlines.handle_start(start, context, context as usize);
+        }
+        assert_eq!(deadlines.poll_timeout(|context| context > 90), Some(start + SILENCE));
+        assert_eq!(deadlines.started.len(), 10);
+        assert_eq!(deadlines.poll_timeout(|_| false), None);
+        deadlines.handle_start(start + secs(9), 101, 1);
+        assert_eq!(deadlines.started.len(), 1);
+    }
+}

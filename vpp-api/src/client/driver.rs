@@ -67,16 +67,17 @@ async fn drive(stream: &UnixStream, shared: &Shared) -> Disconnect {
 /// Sends what has gathered, as far as the socket takes it.
 fn flush(stream: &UnixStream, shared: &Shared, unsent: &mut Bytes) -> Result<(), Disconnect> {
     loop {
+        let mut core = shared.lock();
+        if core.closing {
+            return Err(Disconnect::Closed);
+        }
         if unsent.is_empty() {
-            let mut core = shared.lock();
-            if core.closing {
-                return Err(Disconnect::Closed);
-            }
             match core.connection.poll_transmit() {
                 Some(bytes) => *unsent = bytes,
                 None => return Ok(()),
             }
         }
+        drop(core);
         match stream.try_write(unsent) {
             Ok(count) => unsent.advance(count),
             Err(error) if is_temporary(&error) => return Ok(()),

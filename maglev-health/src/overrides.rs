@@ -49,7 +49,6 @@ pub struct MemberKey {
 
 /// What an operator's action did.
 #[expect(clippy::exhaustive_enums, reason = "an action changes something or was in force")]
-#[must_use]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Done {
     /// It is in force now.

@@ -1,0 +1,9 @@
+//! What a user of the crate can see, by theme.
+
+mod flush;
+mod holds;
+mod overrides;
+mod pools;
+mod properties;
+mod reload;
+mod rig;

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{fcntl_get_seals, fstat};
+use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -21,6 +21,9 @@ use crate::map::Map;
 /// How long [`Segment::connect`](crate::Segment::connect) waits for VPP to take the connection, and again for its
 /// answer. VPP does both from its main loop, which an API call can hold for a while.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A recording larger than this is refused rather than copied. VPP's default is 32 MiB.
+const LARGEST_COPY: usize = 1 << 30;
 
 /// Takes the descriptor of the segment from the stats socket at `path`.
 ///
@@ -68,19 +71,22 @@ fn receive(socket: &OwnedFd, byte: &mut [u8; 1], control: &mut RecvAncillaryBuff
 
 /// Maps a memory file, or copies any other file.
 pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<Map, ConnectError> {
-    let size = fstat(fd).map_err(|errno| ConnectError::Map(errno.into()))?.st_size;
-    let size = check_size(u64::try_from(size).unwrap_or(0))?;
-    // Only memory files have seals.
-    if fcntl_get_seals(fd).is_ok() {
-        return Map::live(fd, size).map_err(ConnectError::Map);
-    }
-    copy(&read_all(fd, size).map_err(ConnectError::Map)?)
+    let status = fstat(fd).map_err(|errno| ConnectError::Map(errno.into()))?;
+    let size = check_size(u64::try_from(status.st_size).unwrap_or(0))?;
+    // Only files in memory have seals. One without a name is a memfd, which nobody truncates but who made it.
+    let is_live = fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK) || status.st_nlink == 0);
+    let map = if is_live { Map::live(fd, size) } else { read_file(fd, size) };
+    map.map_err(ConnectError::Map)
 }
 
 /// Copies a recording.
 pub(crate) fn copy(bytes: &[u8]) -> Result<Map, ConnectError> {
-    check_size(bytes.len() as u64)?;
-    Map::copied(bytes).map_err(ConnectError::Map)
+    let size = check_size(bytes.len() as u64)?;
+    let copied = Map::copied(size, |memory| {
+        memory.copy_from_slice(bytes);
+        Ok(())
+    });
+    copied.map_err(ConnectError::Map)
 }
 
 fn check_size(size: u64) -> Result<usize, ConnectError> {
@@ -92,9 +98,10 @@ fn check_size(size: u64) -> Result<usize, ConnectError> {
 }
 
 /// The first `size` bytes of a file, wherever its cursor is.
-fn read_all(fd: BorrowedFd<'_>, size: usize) -> io::Result<Vec<u8>> {
+fn read_file(fd: BorrowedFd<'_>, size: usize) -> io::Result<Map> {
+    if size > LARGEST_COPY {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let file = File::from(fd.try_clone_to_owned()?);
-    let mut bytes = vec![0; size];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes)
+    Map::copied(size, |memory| file.read_exact_at(memory, 0))
 }

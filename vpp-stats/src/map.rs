@@ -40,10 +40,10 @@ impl Map {
         Ok(Self { raw })
     }
 
-    /// A private copy of `bytes`, which are not empty.
-    pub(crate) fn copied(bytes: &[u8]) -> io::Result<Self> {
-        let mut memory = MmapOptions::new().len(bytes.len()).map_anon()?;
-        memory.copy_from_slice(bytes);
+    /// Private memory of `size` bytes, which is not 0, with what `fill` puts there.
+    pub(crate) fn copied(size: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Self> {
+        let mut memory = MmapOptions::new().len(size).map_anon()?;
+        fill(&mut memory)?;
         Ok(Self { raw: memory.into() })
     }
 

@@ -67,9 +67,9 @@ impl Segment {
 
     /// The segment behind a descriptor. The descriptor is not needed any longer after the call.
     ///
-    /// A memory file (memfd) is mapped, whether it is sealed against shrinking or not: VPP cannot seal one of huge
-    /// pages. Whoever gave it could then truncate it, and reading beyond its end raises SIGBUS. A file on a disk, such
-    /// as a recording, is copied, since anybody could truncate it.
+    /// A memory file (memfd) is mapped, whether it is sealed against shrinking or not, since VPP does not seal one of
+    /// huge pages. Whoever made an unsealed one could truncate it, and reading beyond its end would raise SIGBUS; VPP
+    /// never does. Any other file, such as a recording, is copied, since anybody could truncate it; at most 1 GiB.
     ///
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].

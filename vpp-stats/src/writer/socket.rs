@@ -2,6 +2,7 @@ use std::fs;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use rustix::io::{Errno, retry_on_intr};
@@ -31,7 +32,7 @@ impl Listener {
         let address = SocketAddrUnix::new(path)?;
         let socket = seqpacket()?;
         match rustix::net::bind(&socket, &address) {
-            Err(Errno::ADDRINUSE) if is_stale(&address)? => {
+            Err(Errno::ADDRINUSE) if is_stale(path, &address)? => {
                 fs::remove_file(path)?;
                 rustix::net::bind(&socket, &address)?;
             }
@@ -86,8 +87,11 @@ pub fn send_fd(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the file at `address` is a socket that refuses connections.
-fn is_stale(address: &SocketAddrUnix) -> io::Result<bool> {
+/// Whether the file at `path` is a socket that refuses connections. Files of other types refuse them too.
+fn is_stale(path: &Path, address: &SocketAddrUnix) -> io::Result<bool> {
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Ok(false);
+    }
     let probe = seqpacket()?;
     rustix::io::ioctl_fionbio(&probe, true)?;
     Ok(rustix::net::connect(&probe, address) == Err(Errno::CONNREFUSED))

@@ -26,6 +26,28 @@ pub fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
+/// A directory of its own for one test, removed with all in it at the end.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vpp-stats-{}-{test}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("the temporary directory can be written");
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left behind there harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Reads all there is to read in every way there is, and counts the errors. The point is that it returns.
 pub fn read_everything(segment: &Segment) -> usize {
     let mut errors = 0;

@@ -24,6 +24,7 @@ mod suggest;
 mod yaml;
 
 pub use diagnostic::{ConfigError, Diagnostic, ErrorKind};
+pub use duration::{DurationError, parse as parse_duration};
 pub use model::{
     Backend, CheckKind, Config, Family, ForeignVips, Frontend, HealthCheck, HealthChecker, HttpParams, Lb, Pool,
     PoolMember, Protocol, Regexp, TableLength, TlsParams,
@@ -50,8 +51,9 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// No config of any use is larger; what is, was given by mistake.
-const LARGEST: u64 = 64 << 20;
+/// Enough for tens of thousands of frontends. What is larger was given by mistake, and would cost the daemon a hundred
+/// times its size in memory just to refuse it.
+const LARGEST: usize = 8 << 20;
 
 impl Config {
     /// Reads and checks a file.
@@ -62,6 +64,9 @@ impl Config {
         let path = path.as_ref();
         let name = path.display().to_string();
         let bytes = read_file(path).map_err(|error| report::unreadable(&error, &name))?;
+        if bytes.len() > LARGEST {
+            return Err(report::too_large(&name));
+        }
         match String::from_utf8(bytes) {
             Ok(text) => Self::parse(&text, &name, context),
             Err(error) => Err(report::not_utf8(&error, &name)),
@@ -73,6 +78,9 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: &str, file: &str, context: Context) -> Result<Loaded, ConfigError> {
+        if text.len() > LARGEST {
+            return Err(report::too_large(file));
+        }
         let sha256 = sha256(text);
         // Counted in columns it would shift every place in the first line.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -89,13 +97,10 @@ impl Config {
     }
 }
 
-/// The whole of a file, or an error once it turns out to have no end in sight.
+/// The whole of a file, or its start if it is too large for a config.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
-    }
+    File::open(path)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -21,7 +21,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// The line of the file and a line with carets below it; empty when the file as a whole is meant.
+    /// The line of the file and a line with carets below it; empty when there is none to show.
     pub snippet: String,
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 /// Why a text is no duration.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum DurationError {
+#[non_exhaustive]
+pub enum DurationError {
     /// Nothing there.
     #[error("an empty text is no duration")]
     Empty,
@@ -27,7 +28,7 @@ pub(super) enum DurationError {
 
 /// Reads numbers with units, as Go's `time.ParseDuration` does: `ns`, `us`, `µs`, `ms`, `s`, `m`, `h`. A bare 0 needs
 /// no unit. What is finer than a nanosecond is cut off.
-pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
+pub fn parse(text: &str) -> Result<Duration, DurationError> {
     if text.is_empty() {
         return Err(DurationError::Empty);
     }

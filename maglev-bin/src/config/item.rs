@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::duration;
 use super::report::{At, Report, Spot};
+use super::schema;
 use super::source::Span;
 use super::suggest::nearest;
 use super::yaml::{Entry, Node, Scalar, ScalarKind, Value};
@@ -20,6 +21,8 @@ pub(super) struct Item<'t> {
 /// The entries of a mapping whose keys are known beforehand.
 pub(super) struct Fields<'t> {
     entries: HashMap<&'t str, Item<'t>>,
+    /// Keys that one which stands here was probably meant to be.
+    misspelt: Vec<&'static str>,
     spot: Spot,
 }
 
@@ -50,6 +53,16 @@ impl<'t> Item<'t> {
         matches!(self.node.value, Value::Null)
     }
 
+    /// Nothing, or a list or mapping without anything in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.node.value {
+            Value::Null => true,
+            Value::Scalar(_) => false,
+            Value::List(nodes) => nodes.is_empty(),
+            Value::Mapping(entries) => entries.is_empty(),
+        }
+    }
+
     fn at<T>(&self, value: T) -> At<T> {
         At { value, spot: self.spot.clone() }
     }
@@ -64,21 +77,25 @@ impl<'t> Item<'t> {
         hint: impl Fn(&str) -> Option<String>,
     ) -> Option<Fields<'t>> {
         let mut entries = HashMap::new();
+        let mut misspelt = Vec::new();
         for entry in self.entries(report, "write `key: value` lines, indented below it")? {
             let item = self.below(entry);
             if keys.contains(&entry.key.as_str()) {
                 entries.insert(entry.key.as_str(), item);
                 continue;
             }
-            let help = hint(&entry.key).or_else(|| match nearest(&entry.key, keys.iter().copied()) {
-                Some(near) => Some(format!("did you mean `{near}`?")),
-                None if keys.is_empty() => Some("remove it: nothing is set here".to_owned()),
-                None => Some(format!("known here: {}", list(keys))),
-            });
+            let near = nearest(&entry.key, keys.iter().copied());
+            misspelt.extend(near);
+            let help = match (hint(&entry.key), near) {
+                (Some(hint), _) => hint,
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) if keys.is_empty() => "remove it: nothing is set here".to_owned(),
+                (None, None) => format!("known here: {}", list(keys, "and")),
+            };
             let spot = Spot { span: entry.span, ..item.spot };
-            report.parse(&spot, format!("unknown key `{}`", entry.key), help);
+            report.parse(&spot, format!("unknown key `{}`", entry.key.escape_debug()), help);
         }
-        Some(Fields { entries, spot: self.spot.clone() })
+        Some(Fields { entries, misspelt, spot: self.spot.clone() })
     }
 
     /// A mapping from names to things; nothing at all counts as an empty one. `how` tells how one is written.
@@ -161,7 +178,7 @@ impl<'t> Item<'t> {
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, report: &mut Report, words: &[(&'static str, T)]) -> Option<At<T>> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let expected = format!("one of {}", list(&names));
+        let expected = list(&names, "or");
         let scalar = match self.scalar() {
             Some(scalar) => scalar,
             None => return self.wrong_type(report, &expected, None),
@@ -308,11 +325,6 @@ impl<'t> Item<'t> {
 }
 
 impl<'t> Fields<'t> {
-    /// A mapping that is not there, which would stand at `spot`.
-    pub(super) fn none(spot: Spot) -> Self {
-        Self { entries: HashMap::new(), spot }
-    }
-
     /// The mapping itself.
     pub(super) fn spot(&self) -> &Spot {
         &self.spot
@@ -322,15 +334,26 @@ impl<'t> Fields<'t> {
         self.entries.get(key)
     }
 
+    /// The mapping at `key`, an empty one where there is none. Nothing if something else than a mapping stands there,
+    /// or if the key is misspelt: then it would be idle to say what is not in it.
+    pub(super) fn section(&self, report: &mut Report, key: &str, keys: &[&'static str]) -> Option<Fields<'t>> {
+        match self.get(key) {
+            Some(item) => item.fields(report, keys, schema::home),
+            None if self.misspelt.contains(&key) => None,
+            None => Some(Fields { entries: HashMap::new(), misspelt: Vec::new(), spot: self.absent(key) }),
+        }
+    }
+
     /// The place to complain of a key that is not there: the mapping, with the key's name.
     pub(super) fn absent(&self, key: &str) -> Spot {
         Spot { key: join(&self.spot.key, key), span: self.spot.span }
     }
 
-    /// What stands at `key`, or a report that nothing does.
+    /// What stands at `key`, or a report that nothing does. None either if the key is there but misspelt, which is
+    /// reported already.
     pub(super) fn required(&self, report: &mut Report, key: &str, help: &str) -> Option<&Item<'t>> {
         let item = self.get(key);
-        if item.is_none() {
+        if item.is_none() && !self.misspelt.contains(&key) {
             report.semantic(&self.absent(key), format!("`{key}` is missing"), help.to_owned());
         }
         item
@@ -341,13 +364,13 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// `a, b and c`.
-pub(super) fn list(words: &[&str]) -> String {
+/// `a`, `b` and `c`.
+pub(super) fn list(words: &[&str], and: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         None => String::new(),
         Some((only, [])) => only.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) => format!("{} {and} {last}", rest.join(", ")),
     }
 }
 

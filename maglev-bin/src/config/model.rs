@@ -65,6 +65,14 @@ pub struct HealthChecker {
     pub netns: Option<String>,
 }
 
+impl Default for HealthChecker {
+    /// Five transitions tell a flapping backend from one that failed once.
+    fn default() -> Self {
+        const FIVE: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
+        Self { transition_history: FIVE, netns: None }
+    }
+}
+
 /// How VPP's lb plugin is set up and kept in step.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -85,6 +93,23 @@ pub struct Lb {
     pub startup_max_delay: Duration,
     /// What happens to VIPs in VPP that no config of ours has known.
     pub foreign_vips: ForeignVips,
+}
+
+impl Default for Lb {
+    /// What holds for keys that are left out. The table and its time-out are VPP's own but for the buckets, of which
+    /// VPP has 1,024, too few for a router; the delays give each check of a usual interval time for a verdict.
+    fn default() -> Self {
+        Self {
+            sync_interval: Duration::from_secs(30),
+            ipv4_src_address: None,
+            ipv6_src_address: None,
+            sticky_buckets_per_core: 65_536,
+            flow_timeout: Duration::from_secs(40),
+            startup_min_delay: Duration::from_secs(5),
+            startup_max_delay: Duration::from_secs(30),
+            foreign_vips: ForeignVips::Remove,
+        }
+    }
 }
 
 /// What happens to VIPs in VPP that no config of ours has known.
@@ -205,6 +230,11 @@ impl Regexp {
     /// Whether the expression is found anywhere in `body`. Linear in its length.
     pub fn is_match(&self, body: &[u8]) -> bool {
         self.0.is_match(body)
+    }
+
+    /// The compiled expression.
+    pub fn regex(&self) -> &regex::bytes::Regex {
+        &self.0
     }
 
     /// The text as written.

@@ -72,52 +72,38 @@ pub(super) struct MemberDraft {
 /// Reads a whole document.
 pub(super) fn read(root: &Node, report: &mut Report, context: Context) -> Draft {
     let root = Item::root(root);
-    let top = if root.is_null() {
+    if root.is_empty() {
         report.parse(root.spot(), "the file is empty", "a config starts with `maglev:`".to_owned());
-        None
-    } else {
-        root.fields(report, schema::ROOT, schema::home)
-    };
-    if let Some(top) = &top {
-        top.required(report, "maglev", "everything stands below this key");
     }
-    let maglev = top.as_ref().and_then(|top| top.get("maglev"));
-    let maglev = maglev.and_then(|maglev| maglev.fields(report, schema::MAGLEV, schema::home));
-    let section = |name: &str| maglev.as_ref().and_then(|maglev| maglev.get(name));
-    let vpp = section("vpp").and_then(|vpp| vpp.fields(report, schema::VPP, schema::home));
-    // Without anything below `maglev` the file itself is the place to complain of what is absent.
-    let lb_absent = match (&vpp, &maglev) {
-        (Some(vpp), _) => vpp.absent("lb"),
-        (None, Some(maglev)) => maglev.absent("vpp.lb"),
-        (None, None) => root.spot().clone(),
-    };
-    let lb_item = vpp.as_ref().and_then(|vpp| vpp.get("lb"));
-    // Where the shape is wrong already, nothing is said about the inside.
-    let unknown = maglev.is_none() || (section("vpp").is_some() && vpp.is_none());
-    let lb_fields = match lb_item {
-        Some(item) => item.fields(report, schema::LB, schema::home),
-        None => (!unknown).then(|| Fields::none(lb_absent)),
-    };
+    // A document with other keys than `maglev` has been complained of here.
+    let top = root.fields(report, schema::ROOT, schema::home).filter(|top| top.get("maglev").is_some());
+    let maglev = top.and_then(|top| top.section(report, "maglev", schema::MAGLEV));
+    let vpp = maglev.as_ref().and_then(|maglev| maglev.section(report, "vpp", schema::VPP));
+    let lb_fields = vpp.and_then(|vpp| vpp.section(report, "lb", schema::LB));
+    let healthchecker_fields =
+        maglev.as_ref().and_then(|maglev| maglev.section(report, "healthchecker", schema::HEALTHCHECKER));
+    let named = |key: &str| maglev.as_ref().and_then(|maglev| maglev.get(key));
+    if let Some(maglev) = maglev.as_ref().filter(|maglev| maglev.get("frontends").is_none_or(Item::is_empty)) {
+        let help = "with `foreign-vips: remove` every VIP in VPP is deleted".to_owned();
+        report.warning(&maglev.absent("frontends"), "there is no frontend, so nothing is served", help);
+    }
     Draft {
-        healthchecker: healthchecker(section("healthchecker"), report),
+        healthchecker: healthchecker(healthchecker_fields.as_ref(), report),
         lb: lb(lb_fields.as_ref(), report, context),
-        healthchecks: healthcheck::read(section("healthchecks"), report),
-        backends: service::backends(section("backends"), report),
-        frontends: service::frontends(section("frontends"), report),
+        healthchecks: healthcheck::read(named("healthchecks"), report),
+        backends: service::backends(named("backends"), report),
+        frontends: service::frontends(named("frontends"), report),
     }
 }
 
-const TRANSITION_HISTORY: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
-
-fn healthchecker(item: Option<&Item<'_>>, report: &mut Report) -> HealthChecker {
-    let fields = item.and_then(|item| item.fields(report, schema::HEALTHCHECKER, schema::home));
-    let get = |key: &str| fields.as_ref().and_then(|fields| fields.get(key));
+fn healthchecker(fields: Option<&Fields<'_>>, report: &mut Report) -> HealthChecker {
+    let get = |key: &str| fields.and_then(|fields| fields.get(key));
     let history = get("transition-history").and_then(|item| item.integer_in(report, 1..=1_000_000));
     HealthChecker {
         transition_history: history
             .and_then(|history| usize::try_from(history.value).ok())
             .and_then(NonZeroUsize::new)
-            .unwrap_or(TRANSITION_HISTORY),
+            .unwrap_or(HealthChecker::default().transition_history),
         netns: get("netns").and_then(|item| netns(item, report)),
     }
 }
@@ -147,21 +133,6 @@ fn netns(item: &Item<'_>, report: &mut Report) -> Option<String> {
         return None;
     }
     Some(name)
-}
-
-impl Default for Lb {
-    fn default() -> Self {
-        Self {
-            sync_interval: Duration::from_secs(30),
-            ipv4_src_address: None,
-            ipv6_src_address: None,
-            sticky_buckets_per_core: 65_536,
-            flow_timeout: Duration::from_secs(40),
-            startup_min_delay: Duration::from_secs(5),
-            startup_max_delay: Duration::from_secs(30),
-            foreign_vips: ForeignVips::Remove,
-        }
-    }
 }
 
 fn lb(fields: Option<&Fields<'_>>, report: &mut Report, context: Context) -> Lb {

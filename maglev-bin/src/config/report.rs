@@ -43,6 +43,11 @@ struct Finding {
 }
 
 impl Report {
+    /// How much was found so far.
+    pub(super) fn len(&self) -> usize {
+        self.findings.len()
+    }
+
     /// The text cannot be read at this place.
     pub(super) fn parse(&mut self, spot: &Spot, message: impl Into<String>, help: impl Into<Option<String>>) {
         self.add(Class::Parse, spot, message.into(), help.into());
@@ -122,15 +127,25 @@ pub(super) fn not_utf8(error: &FromUtf8Error, file: &str) -> ConfigError {
 
 /// There are no bytes.
 pub(super) fn unreadable(error: &io::Error, file: &str) -> ConfigError {
+    const WHICH: &str = "`--config` or MAGLEV_CONFIG names the file";
     let (message, help) = match error.kind() {
-        io::ErrorKind::NotFound => ("there is no such file".to_owned(), "`--config` or MAGLEV_CONFIG names the file"),
+        io::ErrorKind::NotFound => ("there is no such file".to_owned(), WHICH),
         io::ErrorKind::PermissionDenied => {
             ("this file may not be read".to_owned(), "make it readable for the user that maglevd runs as")
         }
-        io::ErrorKind::IsADirectory => ("this is a directory".to_owned(), "`--config` or MAGLEV_CONFIG names the file"),
-        io::ErrorKind::FileTooLarge => ("this file is larger than 64 MiB".to_owned(), "is it a config?"),
-        _ => (error.to_string(), "`--config` or MAGLEV_CONFIG names the file"),
+        io::ErrorKind::IsADirectory => ("this is a directory".to_owned(), WHICH),
+        _ => (error.to_string(), WHICH),
     };
+    without_place(ErrorKind::Read, file, message, help)
+}
+
+/// There are more bytes than any config needs.
+pub(super) fn too_large(file: &str) -> ConfigError {
+    let message = format!("this is larger than {} MiB", super::LARGEST >> 20);
+    without_place(ErrorKind::Read, file, message, "is it a config?")
+}
+
+fn without_place(kind: ErrorKind, file: &str, message: String, help: &str) -> ConfigError {
     let diagnostic = Diagnostic {
         file: file.to_owned(),
         line: 0,
@@ -140,5 +155,5 @@ pub(super) fn unreadable(error: &io::Error, file: &str) -> ConfigError {
         help: Some(help.to_owned()),
         snippet: String::new(),
     };
-    ConfigError { kind: ErrorKind::Read, diagnostics: vec![diagnostic] }
+    ConfigError { kind, diagnostics: vec![diagnostic] }
 }

@@ -1,6 +1,6 @@
 //! The rules that concern several parts of a config at once, and the config that comes out when they hold.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,24 +14,24 @@ use super::suggest::nearest;
 
 /// Looks at everything that refers to something else. The result is worth something only if nothing is reported.
 pub(super) fn apply(draft: Draft, report: &mut Report, sha256: String) -> Config {
-    let checks: HashMap<&str, &Arc<HealthCheck>> =
+    let checks: BTreeMap<&str, &Arc<HealthCheck>> =
         draft.healthchecks.iter().map(|check| (check.value.name.as_str(), &check.value)).collect();
-    let known: HashMap<&str, &BackendDraft> =
-        draft.backends.iter().map(|backend| (backend.name.value.as_str(), backend)).collect();
+    let known: Known<'_> = draft.backends.iter().map(|backend| (backend.name.value.as_str(), backend)).collect();
 
     for backend in &draft.backends {
         if let Some(check) = &backend.healthcheck {
-            refer(check, "healthcheck", checks.keys().copied(), report);
+            refer(check, "healthcheck", &checks, report);
         }
     }
     for frontend in &draft.frontends {
         pool_names(frontend, report);
         for pool in &frontend.pools {
             for member in &pool.members {
-                refer(&member.name, "backend", known.keys().copied(), report);
+                refer(&member.name, "backend", &known, report);
             }
         }
         members(frontend, &known, report);
+        weightless(frontend, report);
     }
     addresses(&draft, &known, report);
     unused(&draft, report);
@@ -58,15 +58,18 @@ pub(super) fn apply(draft: Draft, report: &mut Report, sha256: String) -> Config
     }
 }
 
-/// A name has to be one of `names`.
-fn refer<'n>(name: &At<String>, what: &str, names: impl Iterator<Item = &'n str> + Clone, report: &mut Report) {
-    if names.clone().any(|known| known == name.value) {
+/// Backends by name, in an order, so that of two equally near names it is always the same that is offered.
+type Known<'d> = BTreeMap<&'d str, &'d BackendDraft>;
+
+/// A name has to be one of `known`.
+fn refer<T>(name: &At<String>, what: &str, known: &BTreeMap<&str, T>, report: &mut Report) {
+    // Who has lost hundreds of names needs no advice on the single one, and it takes time to find.
+    const ADVISED: usize = 100;
+    if known.contains_key(name.value.as_str()) {
         return;
     }
-    // Sorted, so that of two equally near names it is always the same that is offered.
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    let help = match nearest(&name.value, names.iter().copied()) {
+    let near = if report.len() < ADVISED { nearest(&name.value, known.keys().copied()) } else { None };
+    let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add it to `maglev.{what}s`, or remove it here"),
     };
@@ -84,8 +87,6 @@ fn pool_names(frontend: &FrontendDraft, report: &mut Report) {
         }
     }
 }
-
-type Known<'d> = HashMap<&'d str, &'d BackendDraft>;
 
 /// The backends of a frontend have one family, and each an address of its own.
 fn members(frontend: &FrontendDraft, known: &Known<'_>, report: &mut Report) {
@@ -130,66 +131,82 @@ fn family_of(frontend: &FrontendDraft, known: &Known<'_>) -> Option<Family> {
 
 /// What frontends of one address allow each other, and that no backend has the address of a VIP.
 fn addresses(draft: &Draft, known: &Known<'_>, report: &mut Report) {
-    let mut by_address: HashMap<IpAddr, Vec<&FrontendDraft>> = HashMap::new();
+    let mut by_address: HashMap<IpAddr, Neighbours<'_>> = HashMap::new();
     for frontend in &draft.frontends {
         let Some(address) = &frontend.address else { continue };
-        let others = by_address.entry(address.value).or_default();
-        conflict(frontend, address, others, known, report);
-        others.push(frontend);
+        let neighbours = by_address.entry(address.value).or_insert_with(|| Neighbours::of(frontend));
+        neighbours.meet(frontend, address, family_of(frontend, known), report);
     }
     for backend in &draft.backends {
         let Some(address) = &backend.address else { continue };
-        if let Some(frontend) = by_address.get(&address.value).and_then(|frontends| frontends.first()) {
-            let name = &frontend.name;
-            let message =
-                format!("{} is the address of frontend `{}`, line {}", address.value, name.value, name.spot.span.line);
+        if let Some(Neighbours { first, .. }) = by_address.get(&address.value) {
             let help = "VPP crashes at the first packet when a backend has the address of a VIP: give it its own";
+            let message = format!("{} is the address of {}", address.value, place(first));
             report.semantic(&address.spot, message, help.to_owned());
         }
     }
 }
 
-/// Holds a frontend against those before it that have the same address, and reports the first that it cannot stand
-/// beside.
-fn conflict(
-    frontend: &FrontendDraft,
-    address: &At<IpAddr>,
-    others: &[&FrontendDraft],
-    known: &Known<'_>,
-    report: &mut Report,
-) {
-    let family = family_of(frontend, known);
-    for other in others {
-        let who = format!("frontend `{}`, line {}", other.name.value, other.name.spot.span.line);
-        let (message, help) = match (frontend.service, other.service) {
-            (Some(ours), Some(theirs)) if ours == theirs => (
-                format!("{} is already served by {who}", describe(address.value, ours)),
-                "change the address, the protocol or the port, or make the two one frontend with two pools",
-            ),
-            (Some(Service::Everything), Some(_)) => (
-                format!("{} is served as a whole here, and on single ports by {who}", address.value),
-                "VPP has either one frontend for all of an address or one for each port of it",
-            ),
-            (Some(_), Some(Service::Everything)) => (
-                format!("{} is served on a single port here, and as a whole by {who}", address.value),
-                "VPP has either one frontend for all of an address or one for each port of it",
-            ),
-            _ => match (family, family_of(other, known)) {
-                (Some(ours), Some(theirs)) if ours != theirs => (
-                    format!("{} has {ours} backends here and {theirs} backends in {who}", address.value),
-                    "all frontends of one address have backends of one family, because VPP has one encapsulation for it",
-                ),
-                _ => continue,
-            },
+fn place(frontend: &FrontendDraft) -> String {
+    format!("frontend `{}`, line {}", frontend.name.value, frontend.name.spot.span.line)
+}
+
+/// The frontends of one address, as far as they matter to those that follow.
+struct Neighbours<'d> {
+    first: &'d FrontendDraft,
+    by_service: HashMap<Service, &'d FrontendDraft>,
+    /// The first that serves a single port.
+    single: Option<&'d FrontendDraft>,
+    /// The first whose backends are known, and their family.
+    family: Option<(Family, &'d FrontendDraft)>,
+}
+
+impl<'d> Neighbours<'d> {
+    fn of(first: &'d FrontendDraft) -> Self {
+        Self { first, by_service: HashMap::new(), single: None, family: None }
+    }
+
+    /// Reports what keeps `frontend` from standing beside those before it, the worst alone.
+    fn meet(&mut self, frontend: &'d FrontendDraft, address: &At<IpAddr>, family: Option<Family>, report: &mut Report) {
+        const ONE_OR_ALL: &str = "VPP has either one VIP for all of an address or one for each port of it";
+        let ip = address.value;
+        let whole = self.by_service.get(&Service::Everything).copied();
+        let twin = frontend.service.and_then(|service| self.by_service.get(&service));
+        let other_family = family.zip(self.family).filter(|(ours, (theirs, _))| ours != theirs);
+        let conflict = match (frontend.service, twin, whole, self.single, other_family) {
+            (Some(service), Some(twin), ..) => Some((
+                format!("{} is served by {} already", describe(ip, service), place(twin)),
+                "change the address, the protocol or the port, or make one frontend of the two, with two pools",
+            )),
+            (Some(Service::One(..)), _, Some(whole), ..) => {
+                Some((format!("{ip} is served on a single port here, and as a whole by {}", place(whole)), ONE_OR_ALL))
+            }
+            (Some(Service::Everything), _, _, Some(single), _) => {
+                Some((format!("{ip} is served as a whole here, and on single ports by {}", place(single)), ONE_OR_ALL))
+            }
+            (.., Some((ours, (theirs, other)))) => Some((
+                format!("{ip} has {ours} backends here, and {theirs} ones in {}", place(other)),
+                "all frontends of one address have backends of one family, because VPP has one encapsulation for it",
+            )),
+            _ => None,
         };
-        report.semantic(&address.spot, message, help.to_owned());
-        return;
+        if let Some((message, help)) = conflict {
+            report.semantic(&address.spot, message, help.to_owned());
+            return;
+        }
+        if let Some(service) = frontend.service {
+            self.by_service.insert(service, frontend);
+            if service != Service::Everything {
+                self.single.get_or_insert(frontend);
+            }
+        }
+        self.family = self.family.or(family.map(|family| (family, frontend)));
     }
 }
 
 fn describe(address: IpAddr, service: Service) -> String {
     match service {
-        Service::Everything => format!("{address}, every port,"),
+        Service::Everything => format!("{address} as a whole"),
         Service::One(protocol, port) => format!("{address} {protocol} port {port}"),
     }
 }
@@ -214,6 +231,17 @@ fn unused(draft: &Draft, report: &mut Report) {
     for backend in draft.backends.iter().filter(|backend| !members.contains(backend.name.value.as_str())) {
         let message = format!("no frontend uses backend `{}`", backend.name.value);
         report.warning(&backend.name.spot, message, None);
+    }
+}
+
+/// A pool without weight is never chosen.
+fn weightless(frontend: &FrontendDraft, report: &mut Report) {
+    for pool in &frontend.pools {
+        let Some(name) = &pool.name else { continue };
+        if !pool.members.is_empty() && pool.members.iter().all(|member| member.weight == 0) {
+            let message = format!("pool `{}` never serves: no backend in it has a weight above 0", name.value);
+            report.warning(&name.spot, message, None);
+        }
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn home(key: &str) -> Option<String> {
     let mut homes: Vec<&str> =
         SECTIONS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(section, _)| *section).collect();
     homes.dedup();
-    (!homes.is_empty()).then(|| format!("`{key}` belongs in {}", list(&homes)))
+    (!homes.is_empty()).then(|| format!("`{key}` belongs in {}", list(&homes, "or")))
 }
 
 /// The same for a key among the `params` of a check of type `kind`.
@@ -86,5 +86,5 @@ pub(super) fn home_of_param(key: &str, kind: &str) -> Option<String> {
         ("server-name" | "insecure-skip-verify", "http") => "; for HTTP over TLS write `type: https`",
         _ => "",
     };
-    Some(format!("`{key}` is for checks of type {}, and this one is {kind}{advice}", list(&types)))
+    Some(format!("`{key}` is for checks of type {}, and this one is {kind}{advice}", list(&types, "or")))
 }

@@ -17,8 +17,17 @@ impl Span {
 
 /// A text, cut into lines where a YAML parser does.
 pub(super) struct Source<'t> {
-    lines: Vec<&'t str>,
+    lines: Vec<Line<'t>>,
 }
+
+struct Line<'t> {
+    text: &'t str,
+    /// Where each [`STEP`]th character starts, so that a place deep in a long line is found without counting from its
+    /// start. Empty where characters are bytes.
+    steps: Vec<usize>,
+}
+
+const STEP: usize = 64;
 
 impl<'t> Source<'t> {
     pub(super) fn new(text: &'t str) -> Self {
@@ -35,55 +44,120 @@ impl<'t> Source<'t> {
                 '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => {}
                 _ => continue,
             }
-            lines.push(&text[start..at]);
+            lines.push(Line::new(&text[start..at]));
             start = end;
         }
-        lines.push(&text[start..]);
+        lines.push(Line::new(&text[start..]));
         Self { lines }
     }
 
     /// A line without its end, counted from 1; empty behind the last one.
     pub(super) fn line(&self, line: usize) -> &'t str {
-        line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default()
+        self.rest_of_line(line, 1)
     }
 
     pub(super) fn lines(&self) -> impl Iterator<Item = &'t str> {
-        self.lines.iter().copied()
+        self.lines.iter().map(|line| line.text)
     }
 
     /// What stands from a place to the end of its line.
     pub(super) fn rest_of_line(&self, line: usize, column: usize) -> &'t str {
-        let text = self.line(line);
-        let start = text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
-        &text[start..]
+        let line = line.checked_sub(1).and_then(|index| self.lines.get(index));
+        line.map(|line| line.from(column.saturating_sub(1))).unwrap_or_default()
     }
 
-    /// The line of `span`, and below it a line with carets. Long lines are cut around the place.
+    /// The line of `span`, and below it a line with carets; a long line is cut around the place. Empty for an empty line.
     pub(super) fn snippet(&self, span: Span) -> String {
         const BEFORE: usize = 60;
         const SHOWN: usize = 100;
-        let chars: Vec<char> = self.line(span.line).chars().collect();
-        let at = (span.column.saturating_sub(1)).min(chars.len());
-        let first = if chars.len() > SHOWN { at.saturating_sub(BEFORE) } else { 0 };
-        let last = chars.len().min(first + SHOWN);
-        let mut source = String::new();
-        let mut carets = String::new();
+        let at = span.column.saturating_sub(1);
+        // Lines that fit are shown from their start.
+        let first = if at < SHOWN { 0 } else { at - BEFORE };
+        let rest = self.rest_of_line(span.line, first + 1);
+        if rest.is_empty() && first == 0 {
+            return String::new();
+        }
+        let (mut source, mut carets) = (String::new(), String::new());
         if first > 0 {
             source.push_str("...");
             carets.push_str("   ");
         }
-        for (index, &c) in chars.iter().enumerate().take(last).skip(first) {
+        let mut chars = rest.chars();
+        let mut shown = first;
+        for c in chars.by_ref().take(SHOWN) {
             // A tab below a tab keeps the carets in their place whatever the terminal's tab stops are.
             source.push(if c.is_control() && c != '\t' { '\u{fffd}' } else { c });
-            if index < at {
+            if shown < at {
                 carets.push(if c == '\t' { '\t' } else { ' ' });
             }
+            shown += 1;
         }
-        if last < chars.len() {
+        if chars.next().is_some() {
             source.push_str("...");
         }
-        let width = span.width.clamp(1, (last - at).max(1));
-        carets.extend(std::iter::repeat_n('^', width));
+        carets.extend(std::iter::repeat_n('^', span.width.clamp(1, shown.saturating_sub(at).max(1))));
         format!("{source}\n{carets}")
+    }
+}
+
+impl<'t> Line<'t> {
+    fn new(text: &'t str) -> Self {
+        let steps = match text.is_ascii() {
+            true => Vec::new(),
+            false => text.char_indices().step_by(STEP).map(|(at, _)| at).collect(),
+        };
+        Self { text, steps }
+    }
+
+    /// What follows the first `skipped` characters.
+    fn from(&self, skipped: usize) -> &'t str {
+        if self.steps.is_empty() {
+            return self.text.get(skipped..).unwrap_or_default();
+        }
+        let Some(&step) = self.steps.get(skipped / STEP) else { return "" };
+        let rest = &self.text[step..];
+        rest.char_indices().nth(skipped % STEP).map_or("", |(at, _)| &rest[at..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_where_yaml_ends_them() {
+        let source = Source::new("a\nb\r\nc\rd\u{85}e\u{2028}f\n");
+        assert_eq!(source.lines().collect::<Vec<_>>(), ["a", "b", "c", "d", "e", "f", ""]);
+        assert_eq!((source.line(0), source.line(2), source.line(99)), ("", "b", ""));
+    }
+
+    #[test]
+    fn places_count_characters_in_lines_of_any_kind() {
+        for text in ["0123456789".repeat(40), "ä1ö3€5𝄞789".repeat(40)] {
+            let source = Source::new(&text);
+            for column in 1..=text.chars().count() + 2 {
+                let wanted: String = text.chars().skip(column - 1).collect();
+                assert_eq!(source.rest_of_line(1, column), wanted, "column {column}");
+            }
+        }
+    }
+
+    #[test]
+    fn carets_stand_below_the_place() {
+        let snippet = |text: &str, column, width| Source::new(text).snippet(Span { line: 1, column, width });
+        assert_eq!(snippet("key: value", 6, 5), "key: value\n     ^^^^^");
+        assert_eq!(snippet("\tkey: ä", 7, 1), "\tkey: ä\n\t     ^");
+        assert_eq!(snippet("key:", 5, 1), "key:\n    ^");
+        assert_eq!(snippet("key: value", 6, 500), "key: value\n     ^^^^^");
+        assert_eq!(snippet("", 1, 1), "");
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let text = format!("{}here{}", "-".repeat(300), "+".repeat(300));
+        let snippet = Source::new(&text).snippet(Span { line: 1, column: 301, width: 4 });
+        let (source, carets) = snippet.split_once('\n').expect("two lines");
+        assert_eq!(source, format!("...{}here{}...", "-".repeat(60), "+".repeat(36)));
+        assert_eq!(carets, format!("{}^^^^", " ".repeat(63)));
     }
 }

@@ -13,6 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, Seq
 use super::source::{Source, Span};
 
 mod complaint;
+mod precheck;
 
 pub(super) use complaint::Complaint;
 
@@ -66,18 +67,21 @@ pub(super) struct Entry {
 /// # Errors
 /// Why this is not YAML, or not YAML that a config may use.
 pub(super) fn parse(text: &str, source: &Source<'_>) -> Result<Node, Complaint> {
-    complaint::check_characters(source)?;
-    let reader = Reader {
-        source,
-        seen: RefCell::new(None),
-        // Without aliases each node needs a byte of text of its own, or the byte in front of an empty value.
-        nodes_left: Cell::new(2 * text.len() + 1024),
-    };
+    precheck::characters(source)?;
+    precheck::nesting(source)?;
+    let reader = Reader { source, seen: RefCell::new(None), nodes_left: Cell::new(most_nodes(text)) };
     let mut root = Tree(&reader)
         .deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| complaint::from_parser(&error, source))?;
     root.point_at(Span::START);
     Ok(root)
+}
+
+/// How many nodes a text may expand to. Without aliases each node needs a byte of its own, or the one in front of an
+/// empty value. With them a frontend may share pools of hundreds of backends with a thousand others, and a few lines
+/// could fill any memory.
+fn most_nodes(text: &str) -> usize {
+    250_000 + 4 * text.len()
 }
 
 impl Node {

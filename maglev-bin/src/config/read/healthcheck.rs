@@ -214,18 +214,22 @@ fn regexp(item: &Item<'_>, report: &mut Report) -> Option<Regexp> {
     match Regexp::new(&text.value) {
         Ok(regexp) => Some(regexp),
         Err(error) => {
-            let (message, help) = told(&error);
-            report.semantic(&text.spot, format!("this regexp does not compile: {message}"), help);
+            report.semantic(&text.spot, format!("this regexp does not compile: {}", reason(&error)), None);
             None
         }
     }
 }
 
-/// The last line of the regex error is the reason; the lines above draw the place, which the snippet does already.
-fn told(error: &regex::Error) -> (String, Option<String>) {
+/// The last line of the regex error is the reason. The lines above draw the text and mark the character; they are
+/// there for errors of syntax in a text of one line.
+fn reason(error: &regex::Error) -> String {
+    const MARGIN: usize = 4;
     let text = error.to_string();
     let reason = text.lines().last().unwrap_or_default();
-    let reason = reason.strip_prefix("error: ").unwrap_or(reason).to_owned();
-    let drawn: Vec<&str> = text.lines().filter(|line| line.starts_with("    ")).map(str::trim_end).collect();
-    (reason, (!drawn.is_empty()).then(|| drawn.join(" ")))
+    let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+    let mark = text.lines().find(|line| line.contains('^') && line.trim_matches([' ', '^']).is_empty());
+    match mark.and_then(|mark| mark.chars().position(|c| c == '^')).and_then(|at| at.checked_sub(MARGIN)) {
+        Some(at) => format!("{reason}, at character {}", at + 1),
+        None => reason.to_owned(),
+    }
 }

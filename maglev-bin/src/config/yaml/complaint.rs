@@ -2,7 +2,7 @@
 
 use crate::config::source::{Source, Span};
 
-/// Why a text is not YAML that a config may use.
+/// Why a text is not YAML, or not YAML that a config may use.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::config) struct Complaint {
     /// `None`: the text as a whole.
@@ -13,66 +13,11 @@ pub(in crate::config) struct Complaint {
 
 // What our own visitors fail with. The parser hands it on inside its error.
 pub(super) const TOO_MANY_NODES: &str = "aliases expand to more than the file could hold";
-pub(super) const TAG: &str = "a tag stands in front of this value";
+pub(super) const TAG: &str = "a config has no tags";
 pub(super) const MERGE: &str = "only mappings can be merged";
 pub(super) const KEY: &str = "a key";
 
-/// What to do about an error, by a part of the parser's text. The first match counts.
-const HELP: &[(&str, &str)] = &[
-    (TOO_MANY_NODES, "write the values out instead of nesting aliases"),
-    (TAG, "remove the `!tag`: a config has none"),
-    (MERGE, "`<<` takes the alias of a mapping, as in `<<: *defaults`, or a list of such aliases"),
-    (
-        "expected a key",
-        "a key is a single word followed by `: `; if this starts with `{`, `[` or `*`, put it in quotes",
-    ),
-    ("recursion limit", "a config nests nine levels deep at most; an alias may stand inside its own anchor"),
-    ("repetition limit", "write the values out instead of nesting aliases"),
-    ("unknown anchor", "define it further up with `&name`; a value that starts with `*` needs quotes"),
-    (
-        "mapping values are not allowed",
-        "a `: ` stands where no key can be: is the line above complete, the indentation even, or does the value need quotes?",
-    ),
-    ("did not find expected '-' indicator", "this line does not belong to the list above it: check its indentation"),
-    (
-        "did not find expected key",
-        "this line does not continue the mapping above it: check its indentation and the quotes",
-    ),
-    ("could not find expected ':'", "a key needs `: ` behind it on the same line"),
-    ("did not find expected ',' or '}'", "close the `{`, or put a comma between its entries"),
-    ("did not find expected ',' or ']'", "close the `[`, or put a comma between its items"),
-    ("while scanning a quoted scalar", "the closing quote is missing"),
-    ("unknown escape character", "in double quotes write `\\\\` for a backslash, or use single quotes"),
-    ("block sequence entries are not allowed", "a `- ` cannot stand here: put the list on the next line, indented"),
-    ("did not find expected node content", "a value is missing here"),
-    (
-        "did not find expected <document start>",
-        "there is more text behind the end of the config: check its indentation",
-    ),
-    ("found a tab character", "YAML wants spaces"),
-];
-
-/// Refuses what the parser would refuse without saying where: characters that no YAML may contain.
-pub(super) fn check_characters(source: &Source<'_>) -> Result<(), Complaint> {
-    for (index, line) in source.lines().enumerate() {
-        let odd = line.chars().enumerate().find(|&(at, c)| match c {
-            '\t' => false,
-            // A byte order mark, which may stand at the very start alone.
-            '\u{feff}' => index > 0 || at > 0,
-            '\u{fffe}' | '\u{ffff}' => true,
-            c => c.is_control(),
-        });
-        if let Some((at, c)) = odd {
-            return Err(Complaint {
-                span: Some(Span { line: index + 1, column: at + 1, width: 1 }),
-                message: format!("not YAML: U+{:04X} is not allowed", u32::from(c)),
-                help: Some("remove this character, or write it as an escape in double quotes".to_owned()),
-            });
-        }
-    }
-    Ok(())
-}
-
+/// Puts an error of the parser into words. What is not known here keeps the parser's.
 pub(super) fn from_parser(error: &serde_yaml::Error, source: &Source<'_>) -> Complaint {
     let text = error.to_string();
     if text.contains("more than one document") {
@@ -82,38 +27,153 @@ pub(super) fn from_parser(error: &serde_yaml::Error, source: &Source<'_>) -> Com
             help: Some("a config is one document: remove this line and what follows, or join the two".to_owned()),
         };
     }
-    let span = error.location().map(|place| {
-        let rest = source.rest_of_line(place.line(), place.column());
-        let width = rest.split([' ', '\t', ',']).next().map_or(1, |word| word.chars().count().max(1));
-        Span { line: place.line(), column: place.column(), width }
-    });
-    let at = span.map_or("", |span| source.rest_of_line(span.line, span.column));
-    let help = match at.chars().next() {
-        Some('\t') => Some("this is a tab: YAML wants spaces for indentation".to_owned()),
-        Some(c @ ('@' | '`' | '%')) if text.contains("cannot start any token") => {
-            Some(format!("put the value in quotes: `{c}` cannot start an unquoted one"))
-        }
-        _ => HELP.iter().find(|(part, _)| text.contains(part)).map(|&(_, help)| help.to_owned()),
+    let place = error.location().map(|place| Place { line: place.line(), column: place.column() });
+    let known = KNOWN.iter().find(|known| text.contains(known.part));
+    let (message, help) = match known {
+        Some(known) => (known.message.to_owned(), Some(known.help.to_owned())),
+        None => (text.clone(), None),
     };
-    Complaint { span, message: format!("not YAML: {}", without_place(&text)), help }
+    // What is not closed is pointed at where it was opened: the parser notices at the end of the file.
+    let opened = known.filter(|known| known.opened).and_then(|_| context_of(&text));
+    let (message, help) = match (place, opened) {
+        (Some(at), Some(_)) => (message, help.map(|help| format!("{help}; reading went on to line {}", at.line))),
+        (Some(at), None) => special(&text, at, source).unwrap_or((message, help)),
+        (None, _) => (message, help),
+    };
+    let span = opened.or(place).map(|place| place.word(source));
+    Complaint { span, message: format!("not YAML: {message}"), help }
 }
 
-/// The parser's text without the place of the problem itself, which is told apart from it. The second place, of what
-/// was being read, stays: `did not find expected ',' or '}', while parsing a flow mapping at line 5 column 7`.
-fn without_place(text: &str) -> String {
-    let ours = [TOO_MANY_NODES, TAG, MERGE].into_iter().find(|ours| text.contains(ours));
-    if let Some(ours) = ours {
-        return ours.to_owned();
+/// What the parser says and what a person is told.
+struct Known {
+    /// Part of the parser's text; the first match counts.
+    part: &'static str,
+    message: &'static str,
+    help: &'static str,
+    /// Whether to point at the start of what was being read, and not at where the parser gave up.
+    opened: bool,
+}
+
+const fn at_problem(part: &'static str, message: &'static str, help: &'static str) -> Known {
+    Known { part, message, help, opened: false }
+}
+
+const fn at_start(part: &'static str, message: &'static str, help: &'static str) -> Known {
+    Known { part, message, help, opened: true }
+}
+
+const KNOWN: &[Known] = &[
+    at_problem(TOO_MANY_NODES, TOO_MANY_NODES, "write the values out instead of nesting aliases"),
+    at_problem("repetition limit", TOO_MANY_NODES, "write the values out instead of nesting aliases"),
+    at_problem(TAG, TAG, "remove the `!tag`"),
+    at_problem(MERGE, MERGE, "`<<` takes the alias of a mapping, as in `<<: *defaults`, or a list of such aliases"),
+    at_problem(
+        "expected a key",
+        "this cannot be a key",
+        "a key is a single word followed by `: `; quote it if it starts with `{`, `[` or `*`",
+    ),
+    at_problem(
+        "recursion limit",
+        "this nests far deeper than any config",
+        "look for an alias inside its own anchor, or for brackets that are not closed",
+    ),
+    at_problem(
+        "unknown anchor",
+        "this alias has no anchor",
+        "put `&name` further up, or quote a value that starts with `*`",
+    ),
+    at_problem("found a tab character", "a tab stands where YAML wants spaces", "replace it"),
+    at_problem(
+        "did not find expected '-' indicator",
+        "this line is not an item of the list above it",
+        "check its indentation, or start it with `- `",
+    ),
+    at_problem(
+        "did not find expected key",
+        "this does not fit the lines above it",
+        "check the indentation, and whether a quote above it is closed",
+    ),
+    at_start("could not find expected ':'", "this line has no `:`", "write `: ` behind the key"),
+    at_start("expected ',' or '}'", "this `{` is not closed", "close it, or put a comma between its entries"),
+    at_start("expected ',' or ']'", "this `[` is not closed", "close it, or put a comma between its items"),
+    at_start("while scanning a quoted scalar", "this quote is not closed", "put the same quote behind the value"),
+    at_problem(
+        "unknown escape character",
+        "this is no escape",
+        "in double quotes write `\\\\` for a backslash, or use single quotes",
+    ),
+    at_problem("did not find expected hexdecimal number", "this escape lacks hex digits", "or use single quotes"),
+    at_problem(
+        "block sequence entries are not allowed",
+        "no list can start here",
+        "put it on the next line, indented, or quote a value that starts with `-`",
+    ),
+    at_problem("did not find expected node content", "a value is missing here", "write one, or quote what is there"),
+    at_problem(
+        "did not find expected <document start>",
+        "the config has ended above this line",
+        "check the indentation: everything stands below `maglev:`",
+    ),
+];
+
+/// Errors whose cause the text around them tells better than the parser can.
+fn special(error: &str, at: Place, source: &Source<'_>) -> Option<(String, Option<String>)> {
+    let here = source.rest_of_line(at.line, at.column);
+    if error.contains("cannot start any token") {
+        return Some(match here.chars().next() {
+            Some('\t') => ("a tab stands where YAML wants spaces".to_owned(), Some("replace it".to_owned())),
+            Some(c) => (format!("an unquoted value cannot start with `{c}`"), Some("put it in quotes".to_owned())),
+            None => return None,
+        });
     }
-    if text.contains("expected a key") {
-        return "this cannot be a key".to_owned();
+    if error.contains("mapping values are not allowed") {
+        return Some(misplaced_colon(at, source));
     }
-    let Some((problem, rest)) = text.split_once(" at line ") else {
-        return text.to_owned();
+    None
+}
+
+/// A `: ` where no key can be: in a value, or because the line above is not what it seems.
+fn misplaced_colon(at: Place, source: &Source<'_>) -> (String, Option<String>) {
+    let line = source.line(at.line);
+    let before: String = line.chars().take(at.column - 1).collect();
+    if before.contains(": ") {
+        return ("an unquoted value cannot contain `: `".to_owned(), Some("put the value in quotes".to_owned()));
+    }
+    let above = (1..at.line).rev().find(|&above| {
+        let text = source.line(above).trim_start();
+        !text.is_empty() && !text.starts_with('#')
+    });
+    let message = "this line cannot follow the one above it".to_owned();
+    let Some(above) = above else { return (message, None) };
+    let help = if source.line(above).contains(':') {
+        format!("it is indented below line {above}, which has a value already: check the indentation of both")
+    } else {
+        format!("line {above} has no `:` at its end")
     };
-    match rest.split_once(", ") {
-        Some((_, context)) => format!("{problem}, {context}"),
-        None => problem.to_owned(),
+    (message, Some(help))
+}
+
+/// Where the parser says that something began: `…, while parsing a flow mapping at line 5 column 7`.
+fn context_of(text: &str) -> Option<Place> {
+    let (_, context) = text.rsplit_once(", while ")?;
+    let (_, place) = context.rsplit_once(" at line ")?;
+    let (line, column) = place.split_once(" column ")?;
+    Some(Place { line: line.parse().ok()?, column: column.parse().ok()? })
+}
+
+/// Line and column, counted from 1.
+#[derive(Clone, Copy)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl Place {
+    /// The word that starts here.
+    fn word(self, source: &Source<'_>) -> Span {
+        let rest = source.rest_of_line(self.line, self.column);
+        let word = rest.split([' ', '\t', ',']).next().unwrap_or_default();
+        Span { line: self.line, column: self.column, width: word.chars().count().max(1) }
     }
 }
 

@@ -105,3 +105,104 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rstest::rstest;
+
+    use super::*;
+
+    /// A self-signed certificate that is valid until this day, 00:00 UTC.
+    fn until(year: i32, month: u8, day: u8) -> Vec<u8> {
+        let mut params = CertificateParams::new(["www.example.com".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(1960, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    fn unix(seconds: u64) -> Option<SystemTime> {
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    /// `notBefore` and `notAfter` around a validity, as small as a certificate can be to get that far.
+    fn around(validity: &[u8]) -> Vec<u8> {
+        let tbs = [&[INTEGER, 1, 7, SEQUENCE, 0, SEQUENCE, 0][..], &wrap(SEQUENCE, validity)].concat();
+        wrap(SEQUENCE, &wrap(SEQUENCE, &tbs))
+    }
+
+    fn wrap(tag: u8, contents: &[u8]) -> Vec<u8> {
+        [&[tag, 0x81, u8::try_from(contents.len()).unwrap()][..], contents].concat()
+    }
+
+    fn times(tag: u8, after: &str) -> Vec<u8> {
+        [wrap(UTC_TIME, b"200101000000Z"), wrap(tag, after.as_bytes())].concat()
+    }
+
+    #[rstest]
+    // `date -u -d ... +%s` gave the seconds.
+    #[case(until(2026, 1, 2), 1_767_312_000)]
+    #[case(until(2049, 12, 31), 2_524_521_600)]
+    #[case::generalized_time_from_here(until(2050, 1, 1), 2_524_608_000)]
+    #[case(until(2400, 2, 29), 13_574_563_200)]
+    fn certificates_of_others_are_read(#[case] der: Vec<u8>, #[case] seconds: u64) {
+        assert_eq!(not_after(&der), unix(seconds));
+    }
+
+    #[rstest]
+    #[case(UTC_TIME, "491231235959Z", unix(2_524_607_999))]
+    #[case(UTC_TIME, "700101000001Z", unix(1))]
+    #[case::before_1970(UTC_TIME, "500101000000Z", SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(631_152_000)))]
+    #[case::never(GENERALIZED_TIME, "99991231235959Z", unix(253_402_300_799))]
+    #[case::no_such_day(UTC_TIME, "260230000000Z", None)]
+    #[case::no_such_hour(UTC_TIME, "260101240000Z", None)]
+    #[case::no_seconds(UTC_TIME, "2601010000Z", None)]
+    #[case::no_zone(UTC_TIME, "260101000000", None)]
+    #[case::other_zone(UTC_TIME, "260101000000+0100", None)]
+    #[case::fraction(GENERALIZED_TIME, "20260101000000.5Z", None)]
+    #[case::long_year_in_utc_time(UTC_TIME, "20260101000000Z", None)]
+    #[case::not_digits(UTC_TIME, "26-1-1000000Z", None)]
+    #[case::empty(UTC_TIME, "", None)]
+    #[case::other_type(INTEGER, "260101000000Z", None)]
+    fn times_are_read_as_rfc_5280_has_them(#[case] tag: u8, #[case] text: &str, #[case] expected: Option<SystemTime>) {
+        assert_eq!(not_after(&around(&times(tag, text))), expected);
+    }
+
+    #[test]
+    fn a_validity_has_two_times() {
+        let one = times(UTC_TIME, "260101000000Z");
+        assert_eq!(not_after(&around(&one[..16])), None);
+        assert_eq!(not_after(&around(&[&one[..], &[0]].concat())), None);
+    }
+
+    #[rstest]
+    #[case::indefinite(&[SEQUENCE, 0x80])]
+    #[case::more_than_there_is(&[SEQUENCE, 0x84, 0xff, 0xff, 0xff, 0xff])]
+    #[case::longer_than_any(&[SEQUENCE, 0x89, 1, 1, 1, 1, 1, 1, 1, 1, 1])]
+    #[case::cut_in_the_length(&[SEQUENCE, 0x82, 1])]
+    #[case::nothing(&[])]
+    fn odd_lengths_are_refused(#[case] der: &[u8]) {
+        assert_eq!(not_after(der), None);
+    }
+
+    #[test]
+    fn a_certificate_cut_anywhere_is_refused() {
+        let der = until(2026, 1, 2);
+        for length in 0..der.len() {
+            assert_eq!(not_after(&der[..length]), None, "cut at {length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_does_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..400_usize, byte: u8) {
+            let _ = not_after(&bytes);
+            let mut der = until(2026, 1, 2);
+            let at = at % der.len();
+            der[at] = byte;
+            let _ = not_after(&der);
+        }
+    }
+}

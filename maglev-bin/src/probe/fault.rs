@@ -2,6 +2,7 @@
 
 use std::io;
 
+use maglev_health::Code;
 use rustix::io::Errno;
 
 use super::end::End;
@@ -21,6 +22,15 @@ pub(super) fn own_fault(error: &io::Error) -> Option<Cause> {
     })
 }
 
+/// What an error of `connect` or `send` means that was known at once, before anything came back: `code`, unless it is our own fault.
+pub(super) fn sending(code: Code, what: &str, error: &io::Error) -> End {
+    let detail = format!("{what} {}", words(error));
+    match own_fault(error) {
+        Some(cause) => End::own(cause, detail),
+        None => End::fail(code, detail),
+    }
+}
+
 /// An error of a step that involves no peer at all, such as making a socket: always our own.
 pub(super) fn local(what: &str, error: &io::Error) -> End {
     let cause = own_fault(error).unwrap_or_else(|| Cause::System(error.raw_os_error().unwrap_or(0)));
@@ -36,6 +46,8 @@ pub(super) fn words(error: &io::Error) -> String {
         Some(Errno::NETUNREACH) => "network unreachable",
         Some(Errno::TIMEDOUT) => "timed out",
         Some(Errno::ACCESS) => "prohibited",
+        // What `connect` and `send` say to a route of type blackhole.
+        Some(Errno::INVAL) => "blackholed",
         Some(Errno::MFILE) => "too many open files",
         Some(Errno::NFILE) => "too many open files in the system",
         _ => {

@@ -29,16 +29,18 @@ where
 {
     let client =
         http1::Builder::new().title_case_headers(true).max_buf_size(MOST_HEAD).handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = match client {
+    let (sender, mut connection) = match client {
         Ok(client) => client,
         Err(error) => return broken(&error, "no response"),
     };
     let mut judged = pin!(ask(sender, request(http, address), http, deadline));
-    // The connection moves the bytes. Nothing is spawned: dropping this future drops both, and with them the socket.
+    // The connection moves the bytes. Nothing is spawned: dropping this future drops both, and with them the socket. A shutdown
+    // would send a FIN where a reset is wanted, and leave a server that closed first in TIME_WAIT.
+    let moved = poll_fn(|cx| connection.poll_without_shutdown(cx));
     let end = tokio::select! {
         biased;
         end = &mut judged => end,
-        _ = connection => judged.await,
+        _ = moved => judged.await,
     };
     end.unwrap_or_else(|end| end)
 }
@@ -146,3 +148,6 @@ const MOST_HEAD: usize = 64 * 1024;
 
 /// Of a body, for the regexp.
 const MOST_BODY: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,118 @@ pub(super) const PAYLOAD: usize = 32;
 
 /// Bytes of a message.
 pub(super) const LENGTH: usize = 8 + PAYLOAD;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ECHO: Echo = Echo { identifier: 0x1234, sequence: 1, payload: PATTERN };
+
+    /// 0, 1, 2, ... 31.
+    const PATTERN: [u8; PAYLOAD] = {
+        let mut bytes = [0; PAYLOAD];
+        let mut n = 0;
+        while n < PAYLOAD {
+            bytes[n] = n as u8;
+            n += 1;
+        }
+        bytes
+    };
+
+    /// The reply to [`ECHO`], the sum from another implementation.
+    fn reply_v4() -> Vec<u8> {
+        [&[0, 0, 0xfc, 0xc9, 0x12, 0x34, 0, 1][..], &PATTERN].concat()
+    }
+
+    fn reply_v6() -> Vec<u8> {
+        [&[129, 0, 0, 0, 0x12, 0x34, 0, 1][..], &PATTERN].concat()
+    }
+
+    #[test]
+    fn requests_are_these_bytes() {
+        let v4 = [&[8, 0, 0xf4, 0xc9, 0x12, 0x34, 0, 1][..], &PATTERN].concat();
+        assert_eq!(ECHO.request(Version::V4), *v4);
+        let v6 = [&[128, 0, 0, 0, 0x12, 0x34, 0, 1][..], &PATTERN].concat();
+        assert_eq!(ECHO.request(Version::V6), *v6);
+    }
+
+    #[test]
+    fn a_reply_must_repeat_everything() {
+        assert!(ECHO.is_answered_by(Version::V4, &reply_v4()));
+        assert!(ECHO.is_answered_by(Version::V6, &reply_v6()));
+        assert!(!ECHO.is_answered_by(Version::V4, &reply_v6()), "a type of the other protocol");
+        assert!(!ECHO.is_answered_by(Version::V4, &ECHO.request(Version::V4)), "our own request, which loops on lo");
+        for (n, whole) in [(Version::V4, reply_v4()), (Version::V6, reply_v6())] {
+            for at in 0..whole.len() {
+                let mut changed = whole.clone();
+                changed[at] ^= 0x40;
+                // The checksum of ICMPv6 is the kernel's to check.
+                let ignored = n == Version::V6 && (2..4).contains(&at);
+                assert_eq!(ECHO.is_answered_by(n, &changed), ignored, "byte {at} of {n:?}");
+                assert!(!ECHO.is_answered_by(n, &whole[..at]), "cut at {at}");
+            }
+            let longer = [&whole[..], &[0, 0]].concat();
+            assert!(!ECHO.is_answered_by(n, &longer), "two bytes more, which the sum does not show");
+        }
+    }
+
+    #[test]
+    fn eight_bytes_of_a_quote_are_enough() {
+        for version in [Version::V4, Version::V6] {
+            let request = ECHO.request(version);
+            assert!(ECHO.is_quoted_by(version, &request));
+            assert!(ECHO.is_quoted_by(version, &request[..8]));
+            assert!(!ECHO.is_quoted_by(version, &request[..7]));
+            let other = Echo { sequence: 2, ..ECHO };
+            assert!(!other.is_quoted_by(version, &request));
+        }
+        assert!(!ECHO.is_quoted_by(Version::V4, &reply_v4()));
+    }
+
+    #[test]
+    fn the_ipv4_header_is_as_long_as_it_says() {
+        let mut packet = [0; 30];
+        packet[0] = 0x45;
+        packet[9] = 1;
+        assert_eq!(in_ipv4(&packet), Some(&packet[20..]));
+        packet[0] = 0x47;
+        assert_eq!(in_ipv4(&packet), Some(&packet[28..]));
+        packet[0] = 0x4f;
+        assert_eq!(in_ipv4(&packet), None, "a header longer than the packet");
+        packet[0] = 0x44;
+        assert_eq!(in_ipv4(&packet), None, "a header shorter than any");
+        packet[0] = 0x65;
+        assert_eq!(in_ipv4(&packet), None, "not IPv4");
+        packet[0] = 0x45;
+        packet[9] = 17;
+        assert_eq!(in_ipv4(&packet), None, "UDP");
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_reply_answers(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(ECHO.is_answered_by(Version::V4, &bytes), bytes == reply_v4());
+            if let Some(message) = in_ipv4(&bytes) {
+                prop_assert!(bytes.ends_with(message));
+            }
+            let _ = ECHO.is_quoted_by(Version::V6, &bytes);
+        }
+
+        #[test]
+        fn every_request_has_a_reply(identifier: u16, sequence: u16, payload: [u8; PAYLOAD]) {
+            let echo = Echo { identifier, sequence, payload };
+            for version in [Version::V4, Version::V6] {
+                let mut reply = echo.request(version);
+                reply[0] = version.reply();
+                if version == Version::V4 {
+                    reply[2..4].fill(0);
+                    let sum = checksum(&reply);
+                    reply[2..4].copy_from_slice(&sum.to_be_bytes());
+                }
+                prop_assert!(echo.is_answered_by(version, &reply));
+            }
+        }
+    }
+}

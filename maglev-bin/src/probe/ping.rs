@@ -1,7 +1,7 @@
 //! The ICMP probe: sends one echo request and waits for its reply, or for a router to say that there is no way.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 
 use maglev_health::Code;
 use rustix::io::Errno;
@@ -11,9 +11,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::end::{End, Step};
-use super::fault::{local, words};
+use super::fault::{local, sending, words};
 use super::icmp::{Echo, LENGTH, Version, in_ipv4};
-use super::socket::{Wanted, sending_fault};
 
 /// An ICMP socket that has sent its request.
 #[derive(Debug)]
@@ -26,14 +25,12 @@ pub(super) struct Ping {
 }
 
 impl Ping {
-    /// Sends an echo request over a socket that [`Wanted::open`] made.
-    pub(super) fn send(socket: Socket, wanted: Wanted) -> Step<Self> {
-        let version = if wanted.address.is_ipv4() { Version::V4 } else { Version::V6 };
+    /// Sends an echo request over a socket that `Wanted::open` made.
+    pub(super) fn send(socket: Socket, to: IpAddr) -> Step<Self> {
+        let version = if to.is_ipv4() { Version::V4 } else { Version::V6 };
         let raw = socket.r#type().map_err(|error| local("no socket", &error))? == Type::RAW;
         // Connected, so that the kernel passes on only what concerns this peer, errors of routers on the way included.
-        socket
-            .connect(&SocketAddr::new(wanted.address, 0).into())
-            .map_err(|error| sending_fault(Code::L3Err, "echo", wanted, &error))?;
+        socket.connect(&SocketAddr::new(to, 0).into()).map_err(|error| sending(Code::L3Err, "echo", &error))?;
         let identifier = if raw { fastrand::u16(..) } else { kernel_identifier(&socket)? };
         if raw {
             // Best effort: without it foreign replies wake this probe, which tells them from its own anyway.
@@ -43,7 +40,7 @@ impl Ping {
         fastrand::fill(&mut payload);
         let echo = Echo { identifier, sequence: fastrand::u16(..), payload };
         send(&socket, &echo.request(version), SendFlags::empty())
-            .map_err(|errno| sending_fault(Code::L3Err, "echo", wanted, &errno.into()))?;
+            .map_err(|errno| sending(Code::L3Err, "echo", &errno.into()))?;
         let socket = UdpSocket::from_std(StdUdpSocket::from(socket)).map_err(|error| local("no socket", &error))?;
         Ok(Self { socket, version, raw, echo })
     }

@@ -1,6 +1,7 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use maglev_health::Code;
+use maglev_health::{Code, Outcome};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
@@ -14,7 +15,7 @@ use super::ping::Ping;
 use super::report::{Cause, Report};
 use super::socket::{Transport, Wanted};
 use super::target::{Http, Kind, Target, Tcp, Tls};
-use super::tcp::connect;
+use super::tcp;
 use super::tls::{Connector, Expiry, Inside, describe, handshake};
 
 /// Sends probes. One for the whole daemon; any number of probes may run at once.
@@ -94,7 +95,12 @@ impl Prober {
             Kind::Tcp(tcp) => probe.tcp(tcp).await,
             Kind::Icmp => probe.icmp().await,
         };
-        let (Ok(end) | Err(end)) = end;
+        let (Ok(mut end) | Err(mut end)) = end;
+        if end.outcome == Outcome::Fail
+            && let Some(lost) = probe.lost_ground().await
+        {
+            end = lost;
+        }
         let report = Report {
             outcome: end.outcome,
             code: end.code,
@@ -144,15 +150,16 @@ impl Probe<'_> {
     async fn icmp(&self) -> Step<End> {
         let wanted = self.wanted(Transport::Icmp);
         let socket = self.deadline.or_own(self.prober.sockets.open(wanted)).await?;
-        let ping = Ping::send(socket, wanted)?;
+        let ping = Ping::send(socket, wanted.address)?;
         let answer = async { Ok(ping.answer().await) };
         self.deadline.or_fail(Code::L3Tout, "no echo reply in time", answer).await
     }
 
     async fn connect(&self, port: u16) -> Step<TcpStream> {
         let wanted = self.wanted(Transport::Tcp);
+        let to = SocketAddr::new(wanted.address, port);
         let socket = self.deadline.or_own(self.prober.sockets.open(wanted)).await?;
-        self.deadline.or_fail(Code::L4Tout, "no answer to connect in time", connect(socket, wanted, port)).await
+        self.deadline.or_fail(Code::L4Tout, "no answer to connect in time", tcp::connect(socket, to)).await
     }
 
     async fn secure(&self, port: u16, tls: &Tls, inside: Inside) -> Step<tokio_rustls::client::TlsStream<TcpStream>> {
@@ -168,7 +175,23 @@ impl Probe<'_> {
             .await
     }
 
+    /// Whether the namespace or the source went away under a probe that failed: then that is why, and there is no verdict.
+    ///
+    /// Else the probes in flight at that moment would fail every backend at once, and with `fall: 1` empty every VIP.
+    async fn lost_ground(&self) -> Option<End> {
+        let looked =
+            Deadline::after(Instant::now(), LOOK).or_own(self.prober.sockets.open(self.wanted(Transport::Udp)));
+        looked.await.err().filter(|end| match &end.cause {
+            Some(Cause::Source(_) | Cause::NamespaceMissing(_) | Cause::NamespaceRefused(_)) => true,
+            // The probe itself found what it needed.
+            _ => false,
+        })
+    }
+
     fn wanted(&self, transport: Transport) -> Wanted {
         Wanted { transport, address: self.target.address, source: self.target.source }
     }
 }
+
+/// For making one more socket after a failed probe. It takes microseconds; a machine that needs longer has no time for niceties.
+const LOOK: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::end::{End, Step};
-use super::fault::{local, own_fault, words};
+use super::fault::local;
 use super::report::Cause;
 
 /// The socket that a probe needs.
@@ -25,26 +25,35 @@ pub(super) struct Wanted {
 pub(super) enum Transport {
     Tcp,
     Icmp,
+    /// Sends nothing. For seeing whether namespace and source are still there.
+    Udp,
 }
 
 impl Wanted {
-    /// A new socket with its options, bound to its source, not connected. Nothing is sent.
+    /// A new socket with its options, bound to its source, not connected to anybody. Nothing is sent.
     ///
     /// Does not block. Every error is our own fault.
     pub(super) fn open(self) -> Step<Socket> {
         let socket = match self.transport {
             Transport::Tcp => self.tcp(),
             Transport::Icmp => self.icmp(),
+            Transport::Udp => self.new_socket(Type::DGRAM, Protocol::UDP),
         };
         let socket = socket.map_err(|error| local("no socket", &error))?;
         if let Some(source) = self.source {
             socket.bind(&SocketAddr::new(source, 0).into()).map_err(|error| bind_fault(source, &error))?;
+            if self.transport == Transport::Udp {
+                // With `net.ipv4.ip_nonlocal_bind` one can bind to what is not there. The way from there to there is asked for
+                // here; it is only found if the address is our own.
+                let port = 9;
+                socket.connect(&SocketAddr::new(source, port).into()).map_err(|error| bind_fault(source, &error))?;
+            }
         }
         Ok(socket)
     }
 
     fn tcp(self) -> io::Result<Socket> {
-        let socket = Socket::new(self.domain(), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        let socket = self.new_socket(Type::STREAM, Protocol::TCP)?;
         socket.set_tcp_nodelay(true)?;
         // Closing then sends a reset: thousands of probes leave no TIME_WAIT, on neither side.
         socket.set_linger(Some(Duration::ZERO))?;
@@ -58,9 +67,8 @@ impl Wanted {
     /// A datagram ("ping") socket, which `net.ipv4.ping_group_range` allows to some groups without any capability; a raw socket else.
     fn icmp(self) -> io::Result<Socket> {
         let protocol = if self.address.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
-        let new = |kind: Type| Socket::new(self.domain(), kind.nonblocking().cloexec(), Some(protocol));
-        let socket = match new(Type::DGRAM) {
-            Err(error) if is_refusal(&error) => new(Type::RAW)?,
+        let socket = match self.new_socket(Type::DGRAM, protocol) {
+            Err(error) if is_refusal(&error) => self.new_socket(Type::RAW, protocol)?,
             other => other?,
         };
         // Without it "host unreachable" from a router is not reported, and the probe could only time out.
@@ -72,20 +80,9 @@ impl Wanted {
         Ok(socket)
     }
 
-    fn domain(self) -> Domain {
-        if self.address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }
-    }
-}
-
-/// What an error of `connect` or `send` means that was known at once: nothing came from the peer yet. `code` is for the verdict if it
-/// is not our own fault.
-pub(super) fn sending_fault(code: maglev_health::Code, what: &str, wanted: Wanted, error: &io::Error) -> End {
-    let detail = format!("{what} {}", words(error));
-    match (own_fault(error), wanted.source) {
-        (Some(cause), _) => End::own(cause, detail),
-        // The source went away after `bind`, or `net.ipv4.ip_nonlocal_bind` let `bind` take a missing one: IPv4 finds out here.
-        (None, Some(source)) if Errno::from_io_error(error) == Some(Errno::INVAL) => missing_source(source),
-        (None, _) => End::fail(code, detail),
+    fn new_socket(self, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+        let domain = if self.address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+        Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol))
     }
 }
 

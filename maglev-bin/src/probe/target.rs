@@ -79,7 +79,7 @@ pub struct Tls {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum TargetError {
     /// Correct the path.
-    #[error("a path starts with `/` and has only printable ASCII characters, no space and no `#`")]
+    #[error("a path starts with `/` and has less than 64 KiB of printable ASCII, without spaces and `#`")]
     Path,
     /// Correct the host.
     #[error("a host has only printable ASCII characters and no space")]
@@ -89,7 +89,10 @@ pub enum TargetError {
     ServerName,
 }
 
-/// Path and query of a request, as sent: starts with `/`. The default is `/`.
+/// Path and query of a request. The default is `/`.
+///
+/// Starts with `/`, printable ASCII without spaces and without `#`, less than 64 KiB. It is sent as written, but for the characters
+/// that no URL may hold (RFC 3986): these go percent-encoded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Path(PathAndQuery);
 
@@ -109,12 +112,19 @@ impl FromStr for Path {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        // The parser drops a fragment without a word and lets some bytes above 127 pass.
-        let plain = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        match PathAndQuery::from_str(text) {
-            Ok(path) if plain => Ok(Self(path)),
-            _ => Err(TargetError::Path),
+        // A fragment is for browsers and never sent.
+        if !text.starts_with('/') || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+            return Err(TargetError::Path);
         }
+        let mut path = String::with_capacity(text.len());
+        for c in text.chars() {
+            if r#""<>\^`{|}"#.contains(c) {
+                path.push_str(&format!("%{:02X}", u32::from(c)));
+            } else {
+                path.push(c);
+            }
+        }
+        PathAndQuery::try_from(path).map(Self).map_err(|_| TargetError::Path)
     }
 }
 
@@ -173,6 +183,19 @@ mod tests {
         for bad in ["", "healthz", "*", "/a b", "/a#b", "/ä", "/\r\nX: y", "http://a/"] {
             assert_eq!(bad.parse::<Path>(), Err(TargetError::Path), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn every_printable_character_but_one_may_be_in_a_path() {
+        for c in ('!'..='~').filter(|c| *c != '#') {
+            let sent = match c {
+                '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' => format!("%{:X}", u32::from(c)),
+                _ => c.to_string(),
+            };
+            let path = format!("/{c}?{c}").parse::<Path>().map(|p| p.as_uri().to_string());
+            assert_eq!(path, Ok(format!("/{sent}?{sent}")));
+        }
+        assert_eq!("/".repeat(1 << 16).parse::<Path>(), Err(TargetError::Path));
     }
 
     #[test]

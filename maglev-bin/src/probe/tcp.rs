@@ -8,19 +8,17 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::end::{End, Step};
-use super::fault::{local, words};
-use super::socket::{Wanted, sending_fault};
+use super::fault::{local, sending, words};
 
-/// Connects a socket that [`Wanted::open`] made. Cancelled or failed, the socket is closed.
+/// Connects a socket that `Wanted::open` made. Cancelled or failed, the socket is closed.
 ///
 /// `TcpSocket::connect` does not tell an error of the call itself, which may be our own fault, from one that the network sent back,
 /// which never is. So the two steps are taken here.
-pub(super) async fn connect(socket: Socket, wanted: Wanted, port: u16) -> Step<TcpStream> {
-    let to = SocketAddr::new(wanted.address, port);
+pub(super) async fn connect(socket: Socket, to: SocketAddr) -> Step<TcpStream> {
     if let Err(error) = socket.connect(&to.into())
         && Errno::from_io_error(&error) != Some(Errno::INPROGRESS)
     {
-        return Err(sending_fault(Code::L4Con, "connect", wanted, &error));
+        return Err(sending(Code::L4Con, "connect", &error));
     }
     let stream = TcpStream::from_std(socket.into()).map_err(|error| local("no socket", &error))?;
     let connected = stream

@@ -1,0 +1,277 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use maglev_health::Outcome;
+use proptest::prelude::*;
+use rstest::rstest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{Instant, sleep};
+
+use super::super::target::Tls;
+use super::*;
+
+const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+const V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+fn http() -> Http {
+    Http { port: 80, path: "/healthz?full=1".parse().unwrap(), host: None, codes: 200..=399, regexp: None, tls: None }
+}
+
+fn looking_for(regexp: &str) -> Http {
+    Http { regexp: Some(Regex::new(regexp).unwrap()), ..http() }
+}
+
+/// Sends one probe to a peer of this kind, with a paused clock.
+async fn probe<P: Future<Output = ()>>(http: &Http, address: IpAddr, peer: impl FnOnce(DuplexStream) -> P) -> End {
+    let (ours, theirs) = duplex(1 << 20);
+    let deadline = Deadline::after(Instant::now(), TIMEOUT);
+    // A peer that is done has closed its side; one that never is goes when the probe has ended.
+    let mut peer = pin!(peer(theirs));
+    let mut end = pin!(exchange(ours, http, address, deadline));
+    tokio::select! {
+        end = &mut end => end,
+        () = &mut peer => end.await,
+    }
+}
+
+/// Sends one probe to a peer that reads the request, says this and closes.
+async fn answered(http: &Http, response: impl AsRef<[u8]>) -> End {
+    probe(http, V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        // The probe may have heard enough before the end.
+        let _ = peer.write_all(response.as_ref()).await;
+    })
+    .await
+}
+
+async fn read_head(peer: &mut DuplexStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(peer.read_u8().await.expect("the request ends with an empty line"));
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// Only for a passing reply with this body.
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[rstest]
+#[case::plain_v4(http(), V4, "192.0.2.1")]
+#[case::plain_v6(http(), V6, "[2001:db8::1]")]
+#[case::other_port_v4(Http { port: 8080, ..http() }, V4, "192.0.2.1:8080")]
+#[case::other_port_v6(Http { port: 8080, ..http() }, V6, "[2001:db8::1]:8080")]
+#[case::https(Http { port: 443, tls: Some(Tls::default()), ..http() }, V4, "192.0.2.1")]
+#[case::https_on_80(Http { port: 80, tls: Some(Tls::default()), ..http() }, V6, "[2001:db8::1]:80")]
+#[case::http_on_443(Http { port: 443, ..http() }, V4, "192.0.2.1:443")]
+#[case::named(Http { host: Some("www.example.com".parse().unwrap()), port: 8080, ..http() }, V4, "www.example.com")]
+#[tokio::test(start_paused = true)]
+async fn a_request_is_these_bytes_and_no_more(#[case] http: Http, #[case] address: IpAddr, #[case] host: &str) {
+    let (ours, mut theirs) = duplex(4096);
+    let deadline = Deadline::after(Instant::now(), TIMEOUT);
+    let end = exchange(ours, &http, address, deadline).await;
+    assert_eq!(end, End::fail(Code::L7Tout, "no response in time"));
+
+    let mut sent = String::new();
+    theirs.read_to_string(&mut sent).await.unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        sent,
+        format!(
+            "GET /healthz?full=1 HTTP/1.1\r\nHost: {host}\r\nUser-Agent: maglevd/{version}\r\nConnection: close\r\n\r\n"
+        )
+    );
+}
+
+#[rstest]
+#[case(200..=399, 200, End::pass(Code::L7Ok, "status 200"))]
+#[case(200..=399, 204, End::pass(Code::L7Ok, "status 204"))]
+#[case(200..=399, 302, End::pass(Code::L7Ok, "status 302"))]
+#[case(200..=399, 399, End::pass(Code::L7Ok, "status 399"))]
+#[case(200..=399, 404, End::fail(Code::L7Sts, "status 404"))]
+#[case(200..=399, 503, End::fail(Code::L7Sts, "status 503"))]
+#[case(200..=299, 302, End::fail(Code::L7Sts, "status 302"))]
+#[case(404..=404, 404, End::pass(Code::L7Ok, "status 404"))]
+#[case(404..=404, 200, End::fail(Code::L7Sts, "status 200"))]
+#[case(200..=399, 999, End::fail(Code::L7Sts, "status 999"))]
+#[tokio::test(start_paused = true)]
+async fn the_status_decides(#[case] codes: RangeInclusive<u16>, #[case] status: u16, #[case] expected: End) {
+    let http = Http { codes, ..http() };
+    let response = format!("HTTP/1.1 {status} Some Words\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(answered(&http, response).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interim_response_is_not_the_answer() {
+    let end = answered(&http(), "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 Busy\r\n\r\n").await;
+    assert_eq!(end, End::fail(Code::L7Sts, "status 503"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn http_1_0_will_do() {
+    let end = answered(&looking_for("^ok"), "HTTP/1.0 200 OK\r\n\r\nok").await;
+    assert_eq!(end, End::pass(Code::L7Ok, "status 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_regexp_nobody_waits_for_the_body() {
+    let end = probe(&http(), V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        peer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
+        sleep(TIMEOUT * 2).await;
+    })
+    .await;
+    assert_eq!(end, End::pass(Code::L7Ok, "status 200"));
+}
+
+#[rstest]
+#[case::found("^ok", ok("ok then"), true)]
+#[case::not_found("^ok", ok("not ok"), false)]
+#[case::whole_body("^ok$", ok("ok"), true)]
+#[case::more_than_the_whole("^ok$", ok("ok "), false)]
+#[case::empty_body("x", ok(""), false)]
+#[case::empty_regexp("", ok(""), true)]
+#[case::bytes(r"(?-u)\xff", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\x7f\r\n0\r\n\r\n".to_owned(), false)]
+#[case::split_over_chunks(
+    "^abcd$",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;note=x\r\nc\r\n1\r\nd\r\n0\r\nTrailer: t\r\n\r\n".to_owned(),
+    true
+)]
+#[case::until_the_close("^abcd$", "HTTP/1.1 200 OK\r\n\r\nabcd".to_owned(), true)]
+#[case::not_in_the_head("nginx", "HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\napache".to_owned(), false)]
+#[case::last_of_64_kib("X", ok(&("x".repeat(65_535) + "X")), true)]
+#[case::first_beyond_64_kib("X", ok(&("x".repeat(65_536) + "X")), false)]
+#[case::end_of_64_kib_counts_as_the_end("x$", ok(&("x".repeat(65_536) + "y")), true)]
+#[tokio::test(start_paused = true)]
+async fn the_regexp_decides(#[case] regexp: &str, #[case] response: String, #[case] found: bool) {
+    let expected = if found {
+        End::pass(Code::L7Ok, "status 200")
+    } else {
+        End::fail(Code::L7Rsp, "status 200, regexp not found")
+    };
+    assert_eq!(answered(&looking_for(regexp), response).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_comes_before_the_regexp() {
+    let end = answered(&looking_for("^ok"), "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nok").await;
+    assert_eq!(end, End::fail(Code::L7Sts, "status 503"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_match_ends_the_wait_for_an_endless_body() {
+    let began = Instant::now();
+    let end = probe(&looking_for("^ok"), V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        peer.write_all(b"HTTP/1.1 200 OK\r\n\r\nok, and there is more").await.unwrap();
+        sleep(TIMEOUT * 2).await;
+    })
+    .await;
+    assert_eq!(end, End::pass(Code::L7Ok, "status 200"));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_match_that_more_text_may_undo_is_waited_for() {
+    let end = probe(&looking_for("^ok$"), V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        peer.write_all(b"HTTP/1.1 200 OK\r\n\r\nok").await.unwrap();
+        sleep(TIMEOUT / 2).await;
+        peer.write_all(b" not").await.unwrap();
+    })
+    .await;
+    assert_eq!(end, End::fail(Code::L7Rsp, "status 200, regexp not found"));
+}
+
+#[rstest]
+#[case::nothing("", "no response, connection closed before message completed")]
+#[case::other_protocol("SSH-2.0-OpenSSH_9.2\r\n", "no response, invalid HTTP version parsed")]
+#[case::http_0_9("<html></html>", "no response, invalid HTTP version parsed")]
+#[case::half_a_head("HTTP/1.1 200 OK\r\nContent-", "no response, connection closed before message completed")]
+#[case::bad_header("HTTP/1.1 200 OK\r\nA B: c\r\n\r\n", "no response, invalid HTTP header parsed")]
+#[case::no_status("HTTP/1.1 abc OK\r\n\r\n", "no response, invalid HTTP status-code parsed")]
+#[case::two_lengths(
+    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "no response, invalid content-length parsed"
+)]
+#[tokio::test(start_paused = true)]
+async fn what_is_no_response_fails(#[case] response: &str, #[case] detail: &str) {
+    assert_eq!(answered(&http(), response).await, End::fail(Code::L7Rsp, detail));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_cut_short_fails() {
+    let end = answered(&looking_for("never"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnev").await;
+    assert_eq!(end.code, Code::L7Rsp);
+    assert!(end.detail.starts_with("status 200, "), "{}", end.detail);
+    let end = answered(&looking_for("^nev"), "HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nnev and some").await;
+    assert_eq!(end, End::pass(Code::L7Ok, "status 200"), "a match needs no more text");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_head_is_refused_before_it_fills_the_memory() {
+    let end = answered(&http(), format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(MOST_HEAD))).await;
+    assert_eq!(end, End::fail(Code::L7Rsp, "no response, message head is too large"));
+    let many = (0..1000).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
+    let end = answered(&http(), format!("HTTP/1.1 200 OK\r\n{many}\r\n")).await;
+    assert_eq!(end, End::fail(Code::L7Rsp, "no response, message head is too large"));
+}
+
+#[rstest]
+#[case::in_the_head("", "no response in time")]
+#[case::in_the_body("HTTP/1.1 200 OK\r\n\r\n", "status 200, no whole body in time")]
+#[tokio::test(start_paused = true)]
+async fn a_slow_drip_ends_at_the_time_out(#[case] start: &'static str, #[case] detail: &str) {
+    let began = Instant::now();
+    let end = probe(&looking_for("never"), V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        peer.write_all(start.as_bytes()).await.unwrap();
+        for byte in b"HTTP/1.1 200 OK\r\nX: ".iter().chain(std::iter::repeat(&b'x')) {
+            sleep(Duration::from_millis(10)).await;
+            peer.write_all(&[*byte]).await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(end, End::fail(Code::L7Tout, detail));
+    assert_eq!(began.elapsed(), TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_closes_without_reading_fails() {
+    let end = probe(&http(), V4, |peer| async move { drop(peer) }).await;
+    assert_eq!((end.outcome, end.code), (Outcome::Fail, Code::L7Rsp));
+    assert!(end.detail.starts_with("no response, connection "), "{}", end.detail);
+}
+
+proptest! {
+    #[test]
+    fn what_is_settled_stays_a_match(
+        regexp in prop::sample::select(vec![
+            "a", "^a", "a$", "^a*b?$", r"\ba\b", r"a\B", "(?m)^b$", "(?mR)a$", "b|ab$", "(?s).*b$", r"a\b{end}", "",
+            r"(?-u:\b)a", "ä$", r"\Aab\z", "a{2,}", "a+?$", "(?m)a$|b",
+        ]),
+        text in "[abä \r\n]{0,12}",
+        more in "[abä \r\n]{0,12}",
+        cut in 0..30_usize,
+    ) {
+        let regexp = Regex::new(regexp).unwrap();
+        let whole = format!("{text}{more}").into_bytes();
+        let seen = &whole[..cut.min(whole.len())];
+        if settled(&regexp, seen) {
+            prop_assert!(regexp.is_match(&whole), "{seen:?} of {whole:?}");
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_an_answer_of_some_kind(
+        start in prop::sample::select(vec!["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]),
+        garbage in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let response = [start.as_bytes(), &garbage].concat();
+        let end = runtime.block_on(answered(&looking_for("^never$"), response));
+        prop_assert_ne!(end.outcome, Outcome::NoVerdict);
+    }
+}

@@ -1,0 +1,12 @@
+//! Probes over real sockets, as the daemon sends them.
+//!
+//! Tests in network namespaces need root and `ip`; elsewhere they say on stderr that they skip.
+
+mod http;
+mod icmp;
+mod limits;
+mod namespace;
+mod netns;
+mod server;
+mod tcp;
+mod tls;

@@ -1,1 +1,26 @@
-//! Skeleton.
+//! Stand-in for FD.io VPP's load balancer on real Unix sockets.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod addr;
+mod cli;
+mod faults;
+mod fib;
+mod flows;
+mod lb;
+mod log;
+mod options;
+mod pool;
+mod segment;
+mod server;
+mod simulator;
+mod snapshot;
+mod text;
+mod vpp;
+
+pub use self::faults::{Fault, FaultError, parse_duration};
+pub use self::log::LogEntry;
+pub use self::options::{ApiLog, Options, Release, UnknownRelease};
+pub use self::server::{BindError, RestartError};
+pub use self::simulator::{Ended, Simulator, StartError};
+pub use self::snapshot::{FlowTotals, LbSnapshot, ServerSnapshot, VipSnapshot};

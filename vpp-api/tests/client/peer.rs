@@ -6,9 +6,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use vpp_api::client::{Client, Options};
 use vpp_api::message::Message;
+use vpp_api::messages::memclnt::ControlPingReply;
 use vpp_api::messages::vpe::ShowVersionReply;
-use vpp_api::server::{Incoming, ServedTable, Session};
+use vpp_api::server::{AnyRequest, Incoming, ServedTable, Session};
 use vpp_api::types::{FixedString, Retval};
+
+pub(crate) const CLIENT_INDEX: u32 = 0x8000_0001;
 
 /// The other end of a client's socket. It does what the test tells it, and nothing by itself.
 pub(crate) struct Peer {
@@ -25,13 +28,18 @@ impl Peer {
     /// A client, connected, and its peer, which serves `table`.
     pub(crate) async fn serving(table: ServedTable, options: Options) -> (Client, Self) {
         let (ours, theirs) = UnixStream::pair().expect("a socket pair");
-        let mut peer = Self { stream: theirs, session: Session::new(Arc::new(table), 0x8000_0001) };
+        let mut peer = Self::on(theirs, table);
         let greeting = async {
             peer.next().await;
             peer.flush().await;
         };
         let (client, ()) = tokio::join!(Client::from_stream(ours, options), greeting);
         (client.expect("the handshake succeeds"), peer)
+    }
+
+    /// A peer that has not greeted anybody yet.
+    pub(crate) fn on(stream: UnixStream, table: ServedTable) -> Self {
+        Self { stream, session: Session::new(Arc::new(table), CLIENT_INDEX) }
     }
 
     /// The next request.
@@ -53,6 +61,17 @@ impl Peer {
         }
     }
 
+    /// Answers a dump and its ping, which have to be next, with `rows`.
+    pub(crate) async fn answer_dump<M: Message>(&mut self, rows: Vec<M>) {
+        let dump = self.next().await;
+        for row in &rows {
+            self.session.reply(dump.context, row).expect("the message is served");
+        }
+        let end = self.next().await;
+        assert!(matches!(end.request, AnyRequest::ControlPing(_)), "a dump is followed by a ping, not {end:?}");
+        self.reply(end.context, &pong()).await;
+    }
+
     /// Sends a reply or a details message.
     pub(crate) async fn reply<M: Message>(&mut self, context: u32, message: &M) {
         self.session.reply(context, message).expect("the message is served");
@@ -62,7 +81,25 @@ impl Peer {
     /// Sends what is in the session's output.
     pub(crate) async fn flush(&mut self) {
         let output = self.session.take_output();
-        self.stream.write_all(&output).await.expect("the client takes bytes");
+        self.send(&output).await;
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("the client takes bytes");
+    }
+
+    /// Sends one frame around `body`.
+    pub(crate) async fn send_body(&mut self, body: &[u8]) {
+        let mut frame = [0; 16].to_vec();
+        frame[8..12].copy_from_slice(&u32::try_from(body.len()).expect("a short body").to_be_bytes());
+        frame.extend_from_slice(body);
+        self.send(&frame).await;
+    }
+
+    /// The id of `M`, as two bytes.
+    pub(crate) fn id<M: Message>(&self) -> [u8; 2] {
+        self.session.table().table().id_of::<M>().expect("the message is served").to_be_bytes()
     }
 }
 
@@ -74,4 +111,8 @@ pub(crate) fn version(version: &str) -> ShowVersionReply {
         build_date: FixedString::default(),
         build_directory: FixedString::default(),
     }
+}
+
+pub(crate) fn pong() -> ControlPingReply {
+    ControlPingReply { retval: Retval::OK, client_index: CLIENT_INDEX, vpe_pid: 4711 }
 }

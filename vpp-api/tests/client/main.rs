@@ -1,0 +1,5 @@
+//! The tokio client against a scripted peer.
+
+mod calls;
+mod lifecycle;
+mod peer;

@@ -45,12 +45,12 @@ pub(crate) struct Fib {
 }
 
 impl Fib {
-    /// A FIB that holds `routes` entries of no interest to us, so that the next one gets at least that statistics index.
+    /// A FIB that holds `routes` entries of no interest to us, so that the next one gets that statistics index.
     pub(crate) fn new(routes: u32) -> Self {
         let mut fib = Self {
             entries: HashMap::new(),
             lengths: BTreeMap::new(),
-            next_index: routes.max(FEWEST_ROUTES),
+            next_index: routes,
             free_indices: Vec::new(),
             fresh: Vec::new(),
         };
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn longest_match_prefers_the_longer_and_ends_at_the_default_route() {
-        let mut fib = Fib::new(0);
+        let mut fib = Fib::new(FEWEST_ROUTES);
         assert_eq!(fib.add_vip(Family::Ip4, ip4([198, 51, 100, 0], 28)), 28);
         assert_eq!(fib.add_vip(Family::Ip4, ip4([198, 51, 100, 7], 32)), 29);
         let found =
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_a_vip_leads_into_lb() {
-        let mut fib = Fib::new(0);
+        let mut fib = Fib::new(FEWEST_ROUTES);
         let both = ip4([192, 0, 2, 1], 32);
         fib.hold_server(Family::Ip4, both.address);
         fib.add_vip(Family::Ip4, both);

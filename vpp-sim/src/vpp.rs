@@ -146,3 +146,6 @@ impl Interface {
         vec![local, host]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use vpp_api::message::Message;
 use vpp_api::messages::{Visitor, visit_all};
 use vpp_api::server::ServedTable;
 
+use crate::fib::FEWEST_ROUTES;
 use crate::options::{Options, Release};
 use crate::segment::{Board, SegmentError};
 use crate::vpp::{Identity, Interface, Now, Vpp};
@@ -33,7 +34,8 @@ impl Process {
     ) -> Result<Self, SegmentError> {
         let threads = usize::from(options.workers) + 1;
         let identity = Identity { release: options.release, pid: std::process::id().wrapping_add(life) };
-        let vpp = Vpp::new(identity, threads, options.routes, Interface::defaults());
+        let routes = options.routes.max(FEWEST_ROUTES);
+        let vpp = Vpp::new(identity, threads, routes, Interface::defaults());
         let boottime = (unix_time() as u64).max(last_boottime + 1);
         let board = Board::new(&vpp, threads, boottime)?;
         let seed = options.seed.wrapping_add(u64::from(life));

@@ -218,3 +218,20 @@ pub enum CallFailure {
     #[error("lost the link to VPP")]
     Lost,
 }
+
+impl CallFailure {
+    /// The answer does not belong to the call. Nothing is known, as after a refusal.
+    pub(crate) fn senseless() -> Self {
+        Self::Refused { retval: 0, text: "the answer does not belong to the call".to_owned() }
+    }
+}
+
+impl Reply {
+    /// What came of a write.
+    pub(crate) fn of_write(reply: Result<Self, CallFailure>) -> Result<(), CallFailure> {
+        match reply? {
+            Self::Done => Ok(()),
+            _ => Err(CallFailure::senseless()),
+        }
+    }
+}

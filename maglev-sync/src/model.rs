@@ -2,7 +2,9 @@
 
 mod actual;
 mod desired;
+mod dump;
 mod key;
+mod settle;
 mod values;
 
 pub use self::actual::{Actual, ActualAs, ActualEncap, ActualLength, ActualVip, LbConf};

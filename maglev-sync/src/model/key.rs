@@ -63,6 +63,11 @@ impl VipKey {
         Self::new(IpNet::from(address), protocol, port)
     }
 
+    /// What sorts before or equals every key of this prefix.
+    pub(crate) fn lowest(prefix: IpNet) -> Self {
+        Self { prefix: prefix.trunc(), protocol: Protocol(0), port: 0 }
+    }
+
     /// Its prefix, without host bits.
     pub fn prefix(&self) -> IpNet {
         self.prefix

@@ -1,0 +1,238 @@
+//! Runs a plan over a [`Dataplane`].
+//!
+//! No task is spawned: the calls in flight are futures of the one that applies. Dropping it abandons calls whose fate is then unknown;
+//! VPP must be read again before the next plan.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::call::{Call, CallFailure, Reply};
+use crate::dataplane::Dataplane;
+use crate::event::Failure;
+use crate::exec::{CallId, Ended, Executor, Next, Priority};
+use crate::model::{Actual, VipKey};
+use crate::plan::{Note, Plan, Stage, Step};
+
+/// How to apply a plan.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ApplyOptions {
+    /// Calls in flight at the same time, at least 1. 64: ten times the speed of one at a time, and VPP's main loop still breathes.
+    pub in_flight: usize,
+}
+
+impl Default for ApplyOptions {
+    fn default() -> Self {
+        Self { in_flight: 64 }
+    }
+}
+
+/// What became of a plan, key by key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The settings.
+    pub conf: Outcome,
+    /// Each VIP of either state.
+    pub vips: BTreeMap<VipKey, Outcome>,
+}
+
+impl Status {
+    /// Whether everything is as desired now, as far as the plan could tell.
+    pub fn is_ok(&self) -> bool {
+        self.failures().next().is_none() && !matches!(self.conf, Outcome::Failed(_))
+    }
+
+    /// The VIPs that failed.
+    pub fn failures(&self) -> impl Iterator<Item = (&VipKey, &Failure)> {
+        self.vips.iter().filter_map(|(key, outcome)| match outcome {
+            Outcome::Failed(failure) => Some((key, failure)),
+            Outcome::Unchanged | Outcome::Changed => None,
+        })
+    }
+}
+
+/// What became of one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "complete by nature")]
+pub enum Outcome {
+    /// It was as desired.
+    Unchanged,
+    /// It is as desired now.
+    Changed,
+    /// It is not, and VPP must be read to know what it is.
+    Failed(Failure),
+}
+
+/// Carries a plan out.
+///
+/// Every step is attempted, in the order that [`Plan`] describes: a refused call fails its unit alone, a lost link all that is left. Flushes
+/// of VIPs that go are paced to a quarter of the time.
+pub async fn apply(plan: &Plan, dataplane: &impl Dataplane, options: ApplyOptions) -> Status {
+    let mut pass = Pass::new(plan);
+    if let Some(update) = plan.conf() {
+        let call = Call::Conf(*update);
+        pass.conf = match Reply::of_write(dataplane.call(call.clone()).await) {
+            Ok(()) => Outcome::Changed,
+            Err(CallFailure::Lost) => {
+                pass.lost();
+                Outcome::Failed(Failure::LinkLost)
+            }
+            Err(failure) => Outcome::Failed(Failure::Refused { call, failure }),
+        };
+    }
+
+    let mut calls = FuturesUnordered::new();
+    loop {
+        pass.exec.handle_timeout(now());
+        while calls.len() < options.in_flight.max(1)
+            && let Some((id, call)) = pass.poll()
+        {
+            calls.push(async move { (id, dataplane.call(call).await) });
+        }
+        let rested = pass.exec.poll_timeout();
+        let rest = async {
+            match rested {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        if calls.is_empty() && rested.is_none() {
+            return pass.finish();
+        }
+        tokio::select! {
+            biased;
+            Some((id, reply)) = calls.next() => pass.handle_reply(id, reply),
+            () = rest => {}
+        }
+    }
+}
+
+/// Reads what VPP holds, as far as its dumps tell: not `src_ip_sticky`, nor lengths above 65,535.
+///
+/// # Errors
+/// The first call that failed.
+pub async fn read(dataplane: &impl Dataplane) -> Result<Actual, CallFailure> {
+    let Reply::Conf(conf) = dataplane.call(Call::ConfGet).await? else { return Err(CallFailure::senseless()) };
+    let Reply::Vips(vips) = dataplane.call(Call::VipDump).await? else { return Err(CallFailure::senseless()) };
+    let Reply::Ases(ases) = dataplane.call(Call::AsDump(None)).await? else {
+        return Err(CallFailure::senseless());
+    };
+    Ok(Actual::from_dumps(conf, &vips, &ases))
+}
+
+/// A plan under way.
+struct Pass {
+    exec: Executor,
+    /// The stages of each unit that have not begun, and its VIPs, by its first VIP.
+    units: BTreeMap<VipKey, (Vec<VipKey>, VecDeque<Vec<Step>>)>,
+    conf: Outcome,
+    vips: BTreeMap<VipKey, Outcome>,
+    lost: bool,
+}
+
+impl Pass {
+    fn new(plan: &Plan) -> Self {
+        let (units, book) = plan.parts();
+        let mut pass = Self {
+            exec: Executor::new(book.clone()),
+            units: BTreeMap::new(),
+            conf: Outcome::Unchanged,
+            vips: plan.unchanged().iter().map(|key| (*key, Outcome::Unchanged)).collect(),
+            lost: false,
+        };
+        for note in plan.notes() {
+            if let Note::InTheWay { key, by } = *note {
+                pass.vips.insert(key, Outcome::Failed(Failure::InTheWay { by }));
+            }
+        }
+        for unit in units {
+            let Some(lead) = unit.keys.first() else { continue };
+            pass.units.insert(*lead, (unit.keys.clone(), unit.stages.iter().cloned().collect()));
+        }
+        let leads: BTreeSet<VipKey> = pass.units.keys().copied().collect();
+        leads.iter().for_each(|lead| pass.next_stage(lead));
+        pass
+    }
+
+    fn poll(&mut self) -> Option<(CallId, Call)> {
+        while !self.lost {
+            match self.exec.poll(now())? {
+                Next::Call(id, step) => return Some((id, step.call)),
+                Next::Forbidden { step, rule, ended } => {
+                    self.fail(&step.key, Failure::Forbidden { call: step.call, rule });
+                    self.ended(ended);
+                }
+            }
+        }
+        None
+    }
+
+    fn handle_reply(&mut self, id: CallId, reply: Result<Reply, CallFailure>) {
+        let outcome = Reply::of_write(reply);
+        let Some((step, ended)) = self.exec.finish(now(), id, outcome.is_ok()) else { return };
+        match outcome {
+            Ok(()) => {}
+            Err(CallFailure::Lost) => return self.lost(),
+            Err(failure) => self.fail(&step.key, Failure::Refused { call: step.call, failure }),
+        }
+        self.ended(ended);
+    }
+
+    fn next_stage(&mut self, lead: &VipKey) {
+        let Some((keys, stages)) = self.units.get_mut(lead) else { return };
+        if let Some(steps) = stages.pop_front() {
+            let urgent = steps.first().is_some_and(|step| step.stage == Stage::UrgentCut);
+            self.exec.submit(*lead, if urgent { Priority::Urgent } else { Priority::Pass }, steps);
+            return;
+        }
+        for key in std::mem::take(keys) {
+            self.vips.entry(key).or_insert(Outcome::Changed);
+        }
+        self.units.remove(lead);
+    }
+
+    fn ended(&mut self, ended: Option<Ended>) {
+        let Some(Ended { lead, failed, .. }) = ended else { return };
+        if !failed {
+            return self.next_stage(&lead);
+        }
+        // The VIPs of a unit share its fate.
+        let Some((keys, _)) = self.units.remove(&lead) else { return };
+        let failure = keys.iter().find_map(|key| match self.vips.get(key) {
+            Some(Outcome::Failed(failure)) => Some(failure.clone()),
+            _ => None,
+        });
+        if let Some(failure) = failure {
+            keys.iter().for_each(|key| self.fail(key, failure.clone()));
+        }
+    }
+
+    /// Only the first failure of a VIP counts: the others follow from it.
+    fn fail(&mut self, key: &VipKey, failure: Failure) {
+        self.vips.entry(*key).or_insert(Outcome::Failed(failure));
+    }
+
+    fn lost(&mut self) {
+        self.lost = true;
+        for (_, (keys, _)) in std::mem::take(&mut self.units) {
+            keys.iter().for_each(|key| self.fail(key, Failure::LinkLost));
+        }
+        self.exec.clear();
+    }
+
+    fn finish(self) -> Status {
+        Status { conf: self.conf, vips: self.vips }
+    }
+}
+
+/// Tokio's clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

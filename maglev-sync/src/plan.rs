@@ -1,0 +1,274 @@
+//! From desired and actual state to an ordered list of calls.
+
+mod unit;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+pub(crate) use self::unit::{Intent, Permit, Unit, View, prefix_range};
+use crate::call::{Call, ConfUpdate};
+use crate::exec::AddressBook;
+use crate::model::{
+    Actual, ActualLength, Desired, DesiredConf, ForeignVips, LbConf, StickyBuckets, TableLength, VipKey,
+};
+
+/// What a plan may touch besides the VIPs of the desired state.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Scope {
+    /// VIPs that we programmed: they go when they left the desired state, whatever becomes of foreign ones.
+    pub ours: BTreeSet<VipKey>,
+    /// Whether VIPs that are not in the desired state may go at all.
+    pub prune: bool,
+    /// Whether VIPs are re-created for another table length, and sticky tables for another size. Both cut flows.
+    pub recreate: bool,
+}
+
+/// The calls that take VPP from its actual to the desired state, in order, and what is left as it is on purpose.
+///
+/// A plan is made of the settings and of units that do not depend on each other: a VIP, or the VIPs of one address that exclude each
+/// other in VPP. The steps of a unit are grouped in stages; a stage begins when every call of the one before succeeded:
+///
+/// 1. cuts of servers that do not serve. Where that would leave the VIP empty although another server is about to be added or
+///    raised, that one comes right before, in the same stage;
+/// 2. additions and raises;
+/// 3. deletions, and cuts of servers that still serve.
+///
+/// So no VIP stands empty on the way from one state that serves to another, whatever VPP refuses. A VIP that must be re-created is one
+/// stage: its servers deleted with flush, the VIP deleted and added, servers added. VIPs that exclude each other are treated likewise, all
+/// deletions first. A VIP that goes loses its servers, with flush, and then itself.
+///
+/// # Guarantees
+/// The plan depends on the two states alone. Over equal states it is empty.
+///
+/// # Caveats
+/// Flushes that are owed depend on history and are not part of a plan; see [`crate::Reconciler`].
+#[derive(Clone, Debug)]
+pub struct Plan {
+    conf: Option<ConfUpdate>,
+    units: Vec<Unit>,
+    unchanged: BTreeSet<VipKey>,
+    notes: Vec<Note>,
+    book: AddressBook,
+}
+
+impl Plan {
+    /// Plans the way from `actual` to `desired`.
+    pub fn new(desired: &Desired, actual: &Actual, scope: &Scope) -> Self {
+        let permit = Everything { scope, foreign: desired.foreign };
+        let view = View { desired: &desired.vips, actual: &actual.vips, permit: &permit };
+        let mut notes = Vec::new();
+
+        let conf = conf_update(&desired.conf, &actual.conf, actual.vips.is_empty() || scope.recreate);
+        if conf.is_none_or(|update| update.sticky_buckets.is_none())
+            && !desired.conf.has_sticky_buckets_of(&actual.conf)
+        {
+            notes.push(Note::StickyBuckets {
+                wanted: desired.conf.sticky_buckets,
+                actual: actual.conf.sticky_buckets_per_core,
+            });
+        }
+
+        let mut units = Vec::new();
+        let mut unchanged = BTreeSet::new();
+        let mut planned = BTreeSet::new();
+        let keys: BTreeSet<VipKey> = desired.vips.keys().chain(actual.vips.keys()).copied().collect();
+        for &key in &keys {
+            if planned.contains(&key) {
+                continue;
+            }
+            match view.unit(&key) {
+                Ok(unit) if unit.is_empty() => {
+                    unchanged.insert(key);
+                }
+                Ok(unit) => {
+                    planned.extend(unit.keys.iter().copied());
+                    units.push(unit);
+                }
+                Err(by) if desired.vips.contains_key(&key) => notes.push(Note::InTheWay { key, by }),
+                // It would only have gone to make room.
+                Err(_) => {}
+            }
+            if let (Some(wanted), Some(vip)) = (desired.vips.get(&key), actual.vips.get(&key))
+                && view.intent(&key) == Intent::Keep
+                && !vip.table_length.agrees_with(wanted.table_length)
+            {
+                notes.push(Note::TableLength { key, wanted: wanted.table_length, actual: vip.table_length });
+            }
+        }
+        Self { conf, units, unchanged, notes, book: AddressBook::of(&actual.vips) }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.conf.is_none() && self.units.is_empty()
+    }
+
+    /// New settings, sent before anything else.
+    pub fn conf(&self) -> Option<&ConfUpdate> {
+        self.conf.as_ref()
+    }
+
+    /// Every step but the settings, unit by unit, in order.
+    ///
+    /// Units run side by side: the cuts of all of them come first.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.units.iter().flat_map(|unit| unit.stages.iter().flatten())
+    }
+
+    /// VIPs that need nothing.
+    pub fn unchanged(&self) -> &BTreeSet<VipKey> {
+        &self.unchanged
+    }
+
+    /// What differs and is left as it is, and why.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The units, and the addresses that VPP holds.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn parts(&self) -> (&[Unit], &AddressBook) {
+        (&self.units, &self.book)
+    }
+}
+
+/// One line a step, notes last; `nothing to do` for an empty plan.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            writeln!(f, "nothing to do")?;
+        }
+        if let Some(conf) = &self.conf {
+            writeln!(f, "{}", Call::Conf(*conf))?;
+        }
+        for step in self.steps() {
+            writeln!(f, "{step}")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
+    }
+}
+
+/// One call of a plan.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Step {
+    /// The VIP it is for.
+    pub key: VipKey,
+    /// The call.
+    pub call: Call,
+    /// Where it stands in the order of its unit.
+    pub stage: Stage,
+    /// The server's weight before, if it had one.
+    pub before: Option<u8>,
+}
+
+/// The call, with the weight before.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.before, &self.call) {
+            (Some(before), Call::AsSetWeight { .. } | Call::AsDel { .. }) => {
+                write!(f, "{} (was {before})", self.call)
+            }
+            _ => self.call.fmt(f),
+        }
+    }
+}
+
+/// Where a step stands in the order of its unit.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Stage {
+    /// A cut of a server that does not serve, or the addition or raise that must come right before it.
+    UrgentCut,
+    /// An addition or raise.
+    Grow,
+    /// A deletion, or a cut of a server that still serves.
+    Shrink,
+    /// Creation or re-creation of VIPs.
+    Create,
+    /// Removal of a VIP.
+    Remove,
+    /// A flush that is owed.
+    Flush,
+}
+
+/// Something that differs and is left as it is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// Another table length needs a re-creation, which cuts flows.
+    TableLength {
+        /// The VIP.
+        key: VipKey,
+        /// The length wanted.
+        wanted: TableLength,
+        /// The length in VPP.
+        actual: ActualLength,
+    },
+    /// Another number of sticky buckets forgets all sessions.
+    StickyBuckets {
+        /// The number wanted.
+        wanted: StickyBuckets,
+        /// The number in VPP.
+        actual: u32,
+    },
+    /// VPP cannot hold the VIP beside another one, which stays. Nothing of its unit is done.
+    InTheWay {
+        /// The VIP.
+        key: VipKey,
+        /// The other one.
+        by: VipKey,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TableLength { key, wanted, actual } => {
+                write!(f, "{key}: stands with {actual} buckets, not {wanted}; left until it is re-created")
+            }
+            Self::StickyBuckets { wanted, actual } => {
+                write!(f, "{actual} sticky buckets per core, not {wanted}; left while there are VIPs")
+            }
+            Self::InTheWay { key, by } => write!(f, "{key}: VPP cannot hold it beside {by}; nothing is deleted"),
+        }
+    }
+}
+
+/// The settings to send, if any; other sticky buckets only if that is allowed.
+pub(crate) fn conf_update(desired: &DesiredConf, actual: &LbConf, buckets_may_change: bool) -> Option<ConfUpdate> {
+    let sticky_buckets =
+        (buckets_may_change && !desired.has_sticky_buckets_of(actual)).then_some(desired.sticky_buckets);
+    if sticky_buckets.is_none() && desired.has_addresses_and_timeout_of(actual) {
+        return None;
+    }
+    Some(ConfUpdate {
+        ip4_src: desired.ip4_src,
+        ip6_src: desired.ip6_src,
+        sticky_buckets,
+        flow_timeout: Some(desired.flow_timeout),
+    })
+}
+
+/// The permit of a plan that stands for itself.
+struct Everything<'a> {
+    scope: &'a Scope,
+    foreign: ForeignVips,
+}
+
+impl Permit for Everything<'_> {
+    fn may_write(&self, _: &VipKey) -> bool {
+        true
+    }
+
+    fn may_remove(&self, key: &VipKey) -> bool {
+        self.scope.prune && (self.foreign == ForeignVips::Remove || self.scope.ours.contains(key))
+    }
+
+    fn may_resize(&self, _: &VipKey) -> bool {
+        self.scope.recreate
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,662 @@
+//! Keeps VPP as desired: the sans-IO engine of a daemon.
+
+mod backoff;
+mod drift;
+mod flush;
+mod indices;
+mod reads;
+mod runs;
+mod state;
+mod warmup;
+mod writes;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use self::backoff::Backoff;
+use self::drift::DriftClock;
+use self::indices::{IndexBook, VerboseText};
+use self::reads::{FullRead, Read};
+use self::runs::Runs;
+use self::state::{Doubt, VipState};
+use self::warmup::WarmUp;
+use crate::call::{Call, CallFailure, ConfUpdate, Reply};
+use crate::event::{Cause, Event, SyncFailure, SyncScope, WarmUpPhase, Warning};
+use crate::exec::{AddressBook, CallId, Executor, Priority};
+use crate::model::{Actual, Desired, DesiredVip, ForeignVips, VipKey};
+use crate::plan::{Intent, Permit, Plan, Scope, View};
+use crate::status::{Flows, Indices, SyncStatus, VipStatus};
+
+/// Keeps one VPP as desired.
+///
+/// It owns no clock, socket or task: time comes in as `now`, calls go out through [`Reconciler::poll_call`], answers come back through
+/// [`Reconciler::handle_reply`]. After each `handle_*`, [`Reconciler::set_desired`] or other input, and when [`Reconciler::poll_timeout`]
+/// is due, its owner does this until both yield nothing:
+///
+/// 1. poll all events, and act on them: [`Event::Read`] is the moment to derive weights from what VPP holds;
+/// 2. poll all calls and send them, in this order.
+///
+/// ```text
+///            set_desired, update_vip            handle_reply
+///                     │                              │
+///                     v                              v
+///                  desired ──┐                ┌── model <── dumps: at link-up, one VIP at a time, on request
+///                            v                v
+///   dirty VIPs ──────────> unit of a plan ──> stage ──> gate ──> poll_call
+///  (health first)                 ^                       │
+///                                 └──── next stage <──────┘ replies; a refused one: back off, read again
+/// ```
+///
+/// # Guarantees
+/// * Nothing is written before VPP was read whole, that reading was seen by the owner, and a desired state is there; nor while the warm-up
+///   forbids it.
+/// * Over a VPP that is as desired no write is sent.
+/// * The order of calls is that of [`Plan`]; at most [`Settings::in_flight`] calls are in flight.
+/// * A VIP whose call was refused is read again before it is written again.
+///
+/// # Assumptions
+/// `now` never goes backwards. Calls reach VPP in the order in which they were polled. [`CallFailure::Lost`] is followed by
+/// [`Reconciler::handle_link_down`]. Extra calls of any method are harmless.
+#[derive(Debug)]
+pub struct Reconciler {
+    settings: Settings,
+    warm_up: WarmUp,
+    connected: bool,
+    boot: Option<BootId>,
+    /// Whether VPP was read whole once in the life of the process.
+    read_before: bool,
+    desired: Option<Desired>,
+    /// VIPs that this process or an earlier one programmed, or was told to.
+    ours: BTreeSet<VipKey>,
+    /// What VPP holds; nothing while there is no link, or it was not read yet.
+    model: Option<Actual>,
+    vips: BTreeMap<VipKey, VipState>,
+    /// VIPs that can be planned now.
+    ready: BTreeSet<(Priority, VipKey)>,
+    /// VIPs that must be read again, and may be.
+    doubtful: BTreeSet<VipKey>,
+    timers: BTreeSet<(Instant, VipKey)>,
+    exec: Executor,
+    reads: HashMap<CallId, Read>,
+    full_read: Option<FullRead>,
+    conf: ConfState,
+    drift: DriftClock,
+    index_book: IndexBook,
+    verbose: VerboseText,
+    runs: Runs,
+    /// Warnings that stand, by cause.
+    warned: HashMap<Cause, Warning>,
+    events: VecDeque<Event>,
+    /// Readings that the owner has not seen yet.
+    unseen_reads: usize,
+}
+
+/// How often and how much.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// In this time every VIP is compared with VPP once. 30 s: a stray change lives half of that on average, and 1,000 VIPs cost one
+    /// small dump every 30 ms.
+    pub sync_interval: Duration,
+    /// Nothing is written before this, counted from the start of the process. 5 s: the first probes are back.
+    pub startup_min_delay: Duration,
+    /// Every VIP is written from then on. 30 s: a server that has not answered by then is down.
+    pub startup_max_delay: Duration,
+    /// Calls in flight at the same time. 64: ten times the speed of one at a time, and VPP's main loop still breathes.
+    pub in_flight: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sync_interval: Duration::from_secs(30),
+            startup_min_delay: Duration::from_secs(5),
+            startup_max_delay: Duration::from_secs(30),
+            in_flight: 64,
+        }
+    }
+}
+
+/// Names one life of a VPP, e.g. by its process id and boot time. Another one after a reconnect means that VPP has restarted.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct BootId(pub u64, pub u64);
+
+/// What an operator asks for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SyncRequest {
+    /// What to read and sync.
+    pub scope: RequestScope,
+    /// Whether VIPs may be re-created for another table length, and, with [`RequestScope::All`], sticky tables for another size. Both cut
+    /// flows. What is right is left alone.
+    pub recreate: bool,
+}
+
+/// What an operator wants synced.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "all or one")]
+pub enum RequestScope {
+    /// Everything, after reading VPP whole.
+    All,
+    /// One VIP, after reading it.
+    Vip(VipKey),
+}
+
+/// The settings of the plugin, as a key of their own.
+#[derive(Debug, Default)]
+struct ConfState {
+    in_flight: Option<(CallId, ConfUpdate)>,
+    backoff: Backoff,
+    /// Read again before the next try.
+    doubt: bool,
+    /// An operator allowed another number of sticky buckets.
+    resize: bool,
+}
+
+impl Reconciler {
+    /// A reconciler without link and without desired state; the warm-up begins `now`.
+    pub fn new(settings: Settings, now: Instant) -> Self {
+        let mut this = Self {
+            warm_up: WarmUp::new(now, settings.startup_min_delay, settings.startup_max_delay),
+            drift: DriftClock::new(settings.sync_interval),
+            settings,
+            connected: false,
+            boot: None,
+            read_before: false,
+            desired: None,
+            ours: BTreeSet::new(),
+            model: None,
+            vips: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            exec: Executor::new(AddressBook::default()),
+            reads: HashMap::new(),
+            full_read: None,
+            conf: ConfState::default(),
+            index_book: IndexBook::default(),
+            verbose: VerboseText::default(),
+            runs: Runs::default(),
+            warned: HashMap::new(),
+            events: VecDeque::new(),
+            unseen_reads: 0,
+        };
+        this.push(Event::WarmUp(this.warm_up.phase()));
+        this
+    }
+
+    /// VIPs that an earlier process programmed: they go if they are not in the desired state.
+    pub fn adopt(&mut self, vips: impl IntoIterator<Item = VipKey>) {
+        self.ours.extend(vips);
+    }
+
+    /// VIPs that this process or an earlier one programmed, or has in its desired state.
+    pub fn ours(&self) -> &BTreeSet<VipKey> {
+        &self.ours
+    }
+
+    /// There is a link to a VPP that can be programmed. VPP is read whole; a link that was up before is taken for lost.
+    pub fn handle_link_up(&mut self, now: Instant, boot: BootId) {
+        self.handle_link_down(now);
+        let same_boot = self.boot == Some(boot);
+        if self.boot.is_some() && !same_boot {
+            self.vips.values_mut().for_each(|state| state.debts.forgive());
+            self.warned.clear();
+        }
+        self.boot = Some(boot);
+        self.connected = true;
+        self.verbose.reset(same_boot);
+        self.full_read = Some(FullRead::at_link_up());
+    }
+
+    /// The link is gone, with every call in flight.
+    pub fn handle_link_down(&mut self, now: Instant) {
+        if !self.connected {
+            return;
+        }
+        self.connected = false;
+        self.model = None;
+        self.exec.clear();
+        self.reads.clear();
+        self.full_read = None;
+        self.conf = ConfState::default();
+        self.ready.clear();
+        self.doubtful.clear();
+        self.vips.values_mut().for_each(VipState::reset_link);
+        self.drift.stop();
+        self.verbose.flows = None;
+        self.index_book.clear();
+        let mut events = Vec::new();
+        self.runs.abort(now, &SyncFailure::LinkLost, &mut events);
+        self.events.extend(events);
+        self.tell_indices();
+    }
+
+    /// Takes over a whole new desired state: at start, and after a reload.
+    ///
+    /// VIPs that left it go at once, if they are ours and the warm-up is over; else at its end. Every VIP that it ever named is ours.
+    /// After the warm-up a new VIP is released at once if it stands in VPP, else when it is decided, at the latest
+    /// [`Settings::startup_max_delay`] from now.
+    pub fn set_desired(&mut self, now: Instant, desired: Desired) {
+        let old = self.desired.replace(desired);
+        let (Some(desired), old) = (self.desired.as_ref(), old.as_ref()) else { return };
+        let mut changed = Vec::new();
+        let mut appeared = Vec::new();
+        for (key, vip) in &desired.vips {
+            let before = old.and_then(|old| old.vips.get(key));
+            if before != Some(vip) {
+                changed.push(*key);
+            }
+            if before.is_none() {
+                appeared.push(*key);
+            }
+        }
+        let left: Vec<VipKey> = old
+            .into_iter()
+            .flat_map(|old| old.vips.keys())
+            .filter(|key| !desired.vips.contains_key(key))
+            .copied()
+            .collect();
+        if old.is_none_or(|old| old.conf != desired.conf) {
+            self.conf.backoff.clear();
+        }
+        self.ours.extend(&changed);
+
+        for key in &appeared {
+            self.appear(now, key);
+        }
+        for key in &left {
+            self.state(key).debts.clear();
+            self.state(key).released = false;
+            self.state(key).release_by = None;
+        }
+        if self.warm_up.phase() == WarmUpPhase::Done {
+            left.iter().for_each(|key| self.state(key).prune = true);
+        }
+        for key in &changed {
+            self.take_over(key);
+        }
+        for key in changed.iter().chain(&left) {
+            self.touch(now, key, Priority::Pass);
+        }
+        self.release_decided(now);
+        self.warn_of_differences();
+        self.need_indices();
+    }
+
+    /// Takes over the new desired state of one VIP, ahead of a running pass. Does nothing unless
+    /// [`Reconciler::set_desired`] named the VIP.
+    pub fn update_vip(&mut self, now: Instant, key: VipKey, vip: DesiredVip) {
+        let slot = self.desired.as_mut().and_then(|desired| desired.vips.get_mut(&key));
+        let Some(slot) = slot.filter(|slot| **slot != vip) else { return };
+        *slot = vip;
+        self.take_over(&key);
+        self.touch(now, &key, Priority::Health);
+        self.release_if_decided(now, &key);
+    }
+
+    /// Reads and syncs on behalf of an operator.
+    ///
+    /// The warm-up stays in force: what is not released is read, but not written.
+    pub fn request_sync(&mut self, now: Instant, request: SyncRequest) {
+        if !self.connected {
+            let scope = match request.scope {
+                RequestScope::All => SyncScope::All,
+                RequestScope::Vip(key) => SyncScope::Vip(key),
+            };
+            self.refuse_sync(scope, SyncFailure::NotConnected);
+            return;
+        }
+        match request.scope {
+            RequestScope::All => {
+                let full_read = self.full_read.get_or_insert_with(FullRead::on_request);
+                full_read.resize |= request.recreate;
+                full_read.retry_now();
+            }
+            RequestScope::Vip(key) => self.request_vip(now, key, request.recreate),
+        }
+    }
+
+    /// Asks for the flows of all servers; they come with the next verbose text, which is read for at most 0.1 % of the time.
+    pub fn request_flows(&mut self, _now: Instant) {
+        if self.connected {
+            self.verbose.want();
+        }
+    }
+
+    /// Takes over other settings. The warm-up goes on by its own clock.
+    pub fn set_settings(&mut self, now: Instant, settings: Settings) {
+        self.warm_up.set_delays(settings.startup_min_delay, settings.startup_max_delay);
+        let desired = &self.desired;
+        self.drift.set_interval(now, settings.sync_interval, desired.iter().flat_map(|desired| desired.vips.keys()));
+        self.settings = settings;
+    }
+
+    /// Takes the answer to a call. Answers to calls of an earlier link are ignored.
+    pub fn handle_reply(&mut self, now: Instant, id: CallId, reply: Result<Reply, CallFailure>) {
+        let known = self.reads.contains_key(&id) || self.exec.contains(id) || self.conf.is_in_flight(id);
+        if !known {
+            return;
+        }
+        if reply == Err(CallFailure::Lost) {
+            self.handle_link_down(now);
+        } else if let Some(read) = self.reads.remove(&id) {
+            self.handle_read(now, id, read, reply);
+        } else if self.conf.is_in_flight(id) {
+            self.handle_conf_reply(now, reply);
+        } else {
+            self.handle_write_reply(now, id, reply);
+        }
+        self.tell_indices();
+    }
+
+    /// Expires what is due. Early or repeated calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(phase) = self.warm_up.handle_timeout(now) {
+            self.enter_phase(now, phase);
+        }
+        while let Some(&(at, key)) = self.timers.first().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, key));
+            self.vip_timeout(now, &key);
+        }
+        self.exec.handle_timeout(now);
+        self.conf.backoff.handle_timeout(now);
+        self.verbose.handle_timeout(now);
+        if let Some(full_read) = &mut self.full_read {
+            full_read.handle_timeout(now);
+        }
+        let desired = &self.desired;
+        self.drift.handle_timeout(now, || desired.iter().flat_map(|desired| desired.vips.keys()));
+    }
+
+    /// When [`Reconciler::handle_timeout`] is next due; may change after any input or polled call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let full_read = self.full_read.as_ref().and_then(FullRead::poll_timeout);
+        let verbose = if self.connected { self.verbose.poll_timeout() } else { None };
+        [
+            self.warm_up.poll_timeout(),
+            self.timers.first().map(|(at, _)| *at),
+            self.exec.poll_timeout(),
+            self.conf.backoff.until(),
+            self.drift.poll_timeout(),
+            verbose,
+            full_read,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The next call to send, in order; none while an [`Event::Read`] was not polled.
+    #[must_use]
+    pub fn poll_call(&mut self, now: Instant) -> Option<(CallId, Call)> {
+        self.handle_timeout(now);
+        if !self.connected || self.unseen_reads > 0 || self.calls_in_flight() >= self.settings.in_flight.max(1) {
+            return None;
+        }
+        let call = self
+            .poll_full_read()
+            .or_else(|| self.poll_conf())
+            .or_else(|| self.poll_writes(now, Priority::Debt))
+            .or_else(|| self.poll_doubts())
+            .or_else(|| self.poll_writes(now, Priority::Pass))
+            .or_else(|| self.poll_drift())
+            .or_else(|| self.poll_verbose(now))
+            .or_else(|| self.poll_route());
+        self.tell_indices();
+        call
+    }
+
+    /// What happened; call until none after every input and after polling calls.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if matches!(event, Event::Read { .. }) {
+            self.unseen_reads -= 1;
+        }
+        Some(event)
+    }
+
+    /// What VPP holds, as far as known; nothing while it was not read since the link came up.
+    pub fn actual(&self) -> Option<&Actual> {
+        self.model.as_ref()
+    }
+
+    /// The weight that VPP has for this server; nothing if it has no such server, or VPP was not read.
+    pub fn actual_weight(&self, key: &VipKey, address: IpAddr) -> Option<u8> {
+        Some(self.model.as_ref()?.vips.get(key)?.ases.get(&address)?.weight)
+    }
+
+    /// What should be there; nothing before [`Reconciler::set_desired`].
+    pub fn desired(&self) -> Option<&Desired> {
+        self.desired.as_ref()
+    }
+
+    /// What a sync of everything would do, warm-up aside; nothing unless both states are known.
+    pub fn plan(&self) -> Option<Plan> {
+        let scope = Scope { ours: self.ours.clone(), prune: true, recreate: false };
+        Some(Plan::new(self.desired.as_ref()?, self.model.as_ref()?, &scope))
+    }
+
+    /// Where everything stands.
+    pub fn status(&self) -> SyncStatus {
+        let mut status = SyncStatus {
+            connected: self.connected,
+            reading: self.full_read.is_some(),
+            warm_up: self.warm_up.phase(),
+            vips: BTreeMap::new(),
+            foreign: Vec::new(),
+            sticky_buckets_differ: None,
+            flushes_owed: self.vips.values().map(|state| state.debts.owed()).sum(),
+            calls_in_flight: self.calls_in_flight(),
+            verbose: self.verbose.status,
+        };
+        let wanted = |key: &VipKey| self.desired.as_ref().and_then(|desired| desired.vips.get(key));
+        for (key, state) in &self.vips {
+            let (wanted, standing) = (wanted(key), self.model.as_ref().and_then(|model| model.vips.get(key)));
+            if wanted.is_none() && !self.ours.contains(key) {
+                if standing.is_some() {
+                    status.foreign.push(*key);
+                }
+                continue;
+            }
+            if wanted.is_none() && standing.is_none() {
+                continue;
+            }
+            let agrees =
+                |view: View<'_>| view.unit(key).is_ok_and(|unit| unit.is_empty()) && view.intent(key) == Intent::Keep;
+            status.vips.insert(
+                *key,
+                VipStatus {
+                    released: state.released,
+                    standing: standing.is_some(),
+                    in_sync: state.doubt.is_none() && self.with_view(agrees).unwrap_or(false),
+                    compared: state.compared,
+                    last_error: state.last_error.clone(),
+                    backoff_until: state.backoff.until(),
+                    table_length_wanted: wanted.map(|vip| vip.table_length),
+                    table_length: standing.map(|vip| vip.table_length),
+                    flushes_owed: state.debts.owed(),
+                },
+            );
+        }
+        if let (Some(desired), Some(model)) = (&self.desired, &self.model)
+            && !desired.conf.has_sticky_buckets_of(&model.conf)
+        {
+            status.sticky_buckets_differ = Some((desired.conf.sticky_buckets, model.conf.sticky_buckets_per_core));
+        }
+        status
+    }
+
+    /// Where VPP keeps the counters of what stands there.
+    pub fn indices(&self) -> &Indices {
+        self.index_book.indices()
+    }
+
+    /// The flows of each server, from the last verbose text of this link.
+    pub fn flows(&self) -> Option<&Flows> {
+        self.verbose.flows.as_ref()
+    }
+
+    fn calls_in_flight(&self) -> usize {
+        self.exec.in_flight() + self.reads.len() + usize::from(self.conf.in_flight.is_some())
+    }
+
+    fn state(&mut self, key: &VipKey) -> &mut VipState {
+        self.vips.entry(*key).or_insert_with(VipState::new)
+    }
+
+    fn push(&mut self, event: Event) {
+        if matches!(event, Event::Read { .. }) {
+            self.unseen_reads += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        if self.warned.get(&warning.cause()) != Some(&warning) {
+            self.warned.insert(warning.cause(), warning.clone());
+            self.push(Event::Warning(warning));
+        }
+    }
+
+    fn refuse_sync(&mut self, scope: SyncScope, reason: SyncFailure) {
+        self.push(Event::SyncError { scope, reason, counts: Default::default(), elapsed: Duration::ZERO });
+    }
+
+    /// A VIP came into the desired state.
+    fn appear(&mut self, now: Instant, key: &VipKey) {
+        let stands = self.stands(key);
+        let done = self.warm_up.phase() == WarmUpPhase::Done;
+        let at_the_latest = now + self.settings.startup_max_delay;
+        let state = self.state(key);
+        state.prune = false;
+        state.released = false;
+        state.release_by = None;
+        if !done {
+            return;
+        }
+        if stands || at_the_latest <= now {
+            self.release(now, key);
+        } else {
+            state.release_by = Some(at_the_latest);
+            self.timers.insert((at_the_latest, *key));
+        }
+    }
+
+    /// A VIP has a new desired state.
+    fn take_over(&mut self, key: &VipKey) {
+        let Some(targets) = self.desired.as_ref().and_then(|desired| desired.vips.get(key)).map(|vip| &vip.targets)
+        else {
+            return;
+        };
+        let state = self.vips.entry(*key).or_insert_with(VipState::new);
+        state.debts.update(targets);
+        state.backoff.clear();
+    }
+
+    fn vip_timeout(&mut self, now: Instant, key: &VipKey) {
+        let Some(state) = self.vips.get_mut(key) else { return };
+        state.backoff.handle_timeout(now);
+        if state.release_by.is_some_and(|at| at <= now) {
+            state.release_by = None;
+            self.release(now, key);
+        }
+        self.offer(now, key);
+    }
+
+    fn enter_phase(&mut self, now: Instant, phase: WarmUpPhase) {
+        self.push(Event::WarmUp(phase));
+        match phase {
+            WarmUpPhase::HandsOff => {}
+            WarmUpPhase::Releasing => self.release_decided(now),
+            WarmUpPhase::Done => {
+                let wanted: Vec<VipKey> =
+                    self.desired.iter().flat_map(|desired| desired.vips.keys()).copied().collect();
+                wanted.iter().for_each(|key| self.release(now, key));
+                if self.model.is_some() {
+                    self.full_pass(now);
+                }
+            }
+        }
+    }
+
+    fn release_decided(&mut self, now: Instant) {
+        let decided = |desired: &Desired| -> Vec<VipKey> {
+            desired.vips.iter().filter(|(_, vip)| vip.decided).map(|(key, _)| *key).collect()
+        };
+        let decided = self.desired.as_ref().map(decided).unwrap_or_default();
+        decided.iter().for_each(|key| self.release_if_decided(now, key));
+    }
+
+    fn release_if_decided(&mut self, now: Instant, key: &VipKey) {
+        let decided = self.desired.as_ref().and_then(|desired| desired.vips.get(key)).is_some_and(|vip| vip.decided);
+        if decided && self.warm_up.phase() >= WarmUpPhase::Releasing {
+            self.release(now, key);
+        }
+    }
+
+    fn release(&mut self, now: Instant, key: &VipKey) {
+        let state = self.state(key);
+        if state.released {
+            return;
+        }
+        state.released = true;
+        state.release_by = None;
+        state.dirty.get_or_insert(Priority::Pass);
+        self.push(Event::Released(*key));
+        self.offer(now, key);
+    }
+
+    fn stands(&self, key: &VipKey) -> bool {
+        self.model.as_ref().is_some_and(|model| model.vips.contains_key(key))
+    }
+
+    /// Looks at both states as far as this reconciler may touch them.
+    fn with_view<T>(&self, look: impl FnOnce(View<'_>) -> T) -> Option<T> {
+        let (desired, model) = (self.desired.as_ref()?, self.model.as_ref()?);
+        let permit =
+            Licence { vips: &self.vips, ours: &self.ours, foreign: desired.foreign, phase: self.warm_up.phase() };
+        Some(look(View { desired: &desired.vips, actual: &model.vips, permit: &permit }))
+    }
+
+    /// Tells of new indices once they have settled.
+    fn tell_indices(&mut self) {
+        if let Some(generation) = self.index_book.poll_changed() {
+            self.push(Event::IndicesChanged { generation });
+        }
+    }
+}
+
+/// What the reconciler may touch at present.
+struct Licence<'a> {
+    vips: &'a BTreeMap<VipKey, VipState>,
+    ours: &'a BTreeSet<VipKey>,
+    foreign: ForeignVips,
+    phase: WarmUpPhase,
+}
+
+impl Permit for Licence<'_> {
+    fn may_write(&self, key: &VipKey) -> bool {
+        self.vips.get(key).is_some_and(|state| state.released)
+    }
+
+    fn may_remove(&self, key: &VipKey) -> bool {
+        let free = self.ours.contains(key) || self.foreign == ForeignVips::Remove;
+        free && self.phase == WarmUpPhase::Done && self.vips.get(key).is_some_and(|state| state.prune)
+    }
+
+    fn may_resize(&self, key: &VipKey) -> bool {
+        self.vips.get(key).is_some_and(|state| state.resize)
+    }
+}
+
+impl ConfState {
+    fn is_in_flight(&self, id: CallId) -> bool {
+        self.in_flight.is_some_and(|(in_flight, _)| in_flight == id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::directory::EntryKind;
-use crate::epoch::Failure;
 use crate::error::StatsError;
 use crate::frame::{Frame, RawEntry};
 use crate::map::Words;
@@ -266,14 +265,12 @@ impl Place {
             let Some(entry) = name.as_ref().and_then(|name| find(segment, frame, name, index)) else {
                 return Ok(read(frame, None)?);
             };
-            let held = entry.held();
-            let result = match held.kind {
+            entry.read(|held| match held.kind {
                 // A slot that was freed, before its name is cleared.
                 EntryKind::Empty | EntryKind::Illegal => read(frame, None),
                 kind if kinds.contains(&kind) => read(frame, Some(held.union)),
                 found => Err(StatsError::WrongType { expected: kinds[0], found }),
-            };
-            if entry.holds(held) { Ok(result?) } else { Err(Failure::Torn) }
+            })
         })
     }
 }

@@ -2,7 +2,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use crate::counter::Cell;
 use crate::directory::EntryKind;
-use crate::epoch::Moment;
+use crate::epoch::{Failure, Moment};
 use crate::error::{Corruption, StatsError};
 use crate::header::{self, Control, HEAP_START};
 use crate::map::{Map, WORD, Words};
@@ -142,20 +142,23 @@ impl RawEntry<'_> {
         self.word(1)
     }
 
-    /// Type and union. Ask [`holds`](Self::holds) after whatever was done with them.
-    pub(crate) fn held(&self) -> Held {
+    /// Calls `read` with type and union, and takes its result if the entry still has them then.
+    ///
+    /// VPP clears a removed entry after the change has ended, and `vlib_stats_add_symlink` fills one outside of any, so
+    /// that the epoch does not tell.
+    pub(crate) fn read<T, E: Into<Failure>>(&self, read: impl FnOnce(Held) -> Result<T, E>) -> Result<T, Failure> {
         let held = Held { kind: self.kind(), union: self.union() };
-        // Later loads follow the pointer just loaded.
+        // The loads in `read` follow the pointer just loaded, and come before the loads after it.
         fence(Ordering::Acquire);
-        held
-    }
-
-    /// Whether the entry still is `held`. VPP clears a removed entry after the change has ended, and
-    /// `vlib_stats_add_symlink` fills one outside of any, so that the epoch does not tell.
-    pub(crate) fn holds(&self, held: Held) -> bool {
+        let result = read(held);
         fence(Ordering::Acquire);
+        // Numbers move all the time.
         let moves = matches!(held.kind, EntryKind::Scalar | EntryKind::Gauge);
-        self.kind() == held.kind && (moves || self.union() == held.union)
+        if self.kind() == held.kind && (moves || self.union() == held.union) {
+            result.map_err(Into::into)
+        } else {
+            Err(Failure::Torn)
+        }
     }
 
     /// The bytes of the name up to its NUL.

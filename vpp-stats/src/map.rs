@@ -172,3 +172,74 @@ impl MapMut {
         Some(unsafe { AtomicU64::from_ptr(self.raw.as_mut_ptr().add(offset).cast()) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 64 bytes that count.
+    fn map() -> Map {
+        let fill = |memory: &mut [u8]| {
+            memory.iter_mut().zip(0..).for_each(|(byte, value)| *byte = value);
+            Ok(())
+        };
+        Map::copied(64, fill).expect("a page")
+    }
+
+    #[test]
+    fn words_end_where_the_mapping_ends() {
+        let map = map();
+        let last = map.words(56, 1).expect("inside");
+        assert_eq!(last.get(0), Some(0x3f3e_3d3c_3b3a_3938));
+        assert_eq!(last.get(1), None);
+        assert_eq!(map.words(0, 8).map(|words| words.len()), Some(8));
+        // Nothing may begin at the end but nothing.
+        assert!(map.words(64, 0).is_some_and(|words| words.get(0).is_none()));
+        for (offset, count) in
+            [(64, 1), (56, 2), (0, 9), (72, 0), (u64::MAX - 7, 1), (8, u64::MAX), (0, u64::MAX / 8 + 1)]
+        {
+            assert!(map.words(offset, count).is_none(), "{count} words at {offset}");
+        }
+    }
+
+    #[test]
+    fn words_are_aligned() {
+        assert!((1..8).all(|offset| map().words(offset, 1).is_none()));
+    }
+
+    #[test]
+    fn a_part_of_words_ends_with_them() {
+        let map = map();
+        let words = map.words(8, 4).expect("inside");
+        let part = words.sub(1, 3).expect("inside");
+        assert_eq!((part.len(), part.get(0), part.get(3)), (3, words.get(1), None));
+        assert_eq!(words.sub(4, 0).map(|part| part.get(0)), Some(None));
+        for (start, len) in [(0, 5), (4, 1), (5, 0), (usize::MAX, 1), (1, usize::MAX)] {
+            assert!(words.sub(start, len).is_none(), "{len} words from {start}");
+        }
+        assert_eq!(Words::EMPTY.get(0), None);
+        assert!(Words::EMPTY.sub(0, 1).is_none());
+    }
+
+    #[test]
+    fn a_mapping_shorter_than_a_header_has_none() {
+        let map = Map::copied(40, |_| Ok(())).expect("a page");
+        assert_eq!(map.control(Control::Version), None, "the words of a header are read together");
+    }
+
+    #[cfg(feature = "writer")]
+    #[test]
+    fn a_writer_stores_inside_its_mapping_alone() {
+        use std::os::fd::AsFd as _;
+
+        let memfd = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).expect("a memory file");
+        rustix::fs::ftruncate(&memfd, 4096).expect("it can be sized");
+        let writer = MapMut::new(memfd.as_fd(), 4096).expect("it can be mapped");
+        let reader = Map::live(memfd.as_fd(), 4096).expect("it can be mapped");
+        assert_eq!(writer.store(4088, 7, Ordering::Relaxed), Some(()));
+        assert_eq!((writer.load(4088), reader.words(4088, 1).and_then(|words| words.get(0))), (Some(7), Some(7)));
+        for offset in [1, 4084, 4096, u64::MAX - 7] {
+            assert_eq!((writer.load(offset), writer.store(offset, 1, Ordering::Relaxed)), (None, None), "{offset}");
+        }
+    }
+}

@@ -143,3 +143,60 @@ impl NameCache {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A name's field in an entry: the name, a NUL if there is room, and garbage.
+    fn field(name: &[u8], garbage: &[u8]) -> [u64; NAME_WORDS] {
+        let mut bytes = [0; NAME_BYTES];
+        bytes.copy_from_slice(&garbage[..NAME_BYTES]);
+        bytes[..name.len()].copy_from_slice(name);
+        if let Some(end) = bytes.get_mut(name.len()) {
+            *end = 0;
+        }
+        std::array::from_fn(|index| u64::from_le_bytes(bytes[index * 8..][..8].try_into().expect("8 bytes")))
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_found_in_its_field_whatever_follows_it(
+            name in "[ -~]{1,128}",
+            garbage in vec(any::<u8>(), NAME_BYTES),
+        ) {
+            let words = field(name.as_bytes(), &garbage);
+            let read = Name::read(|index| words[index]);
+            let made = Name::new(&name).expect("short enough");
+            prop_assert_eq!(read, made);
+            prop_assert!(made.matches(|index| words[index]));
+            prop_assert_eq!(read.to_text(), name);
+        }
+
+        #[test]
+        fn a_name_matches_no_other(name in "[ab]{1,20}", other in "[ab]{1,20}", garbage in vec(any::<u8>(), NAME_BYTES)) {
+            let words = field(other.as_bytes(), &garbage);
+            let made = Name::new(&name).expect("short enough");
+            prop_assert_eq!(made.matches(|index| words[index]), name == other);
+        }
+
+        #[test]
+        fn reading_and_matching_agree_on_any_bytes(words in any::<[u64; NAME_WORDS]>()) {
+            prop_assert!(Name::read(|index| words[index]).matches(|index| words[index]));
+        }
+    }
+
+    #[test]
+    fn a_match_looks_no_further_than_the_nul() {
+        let name = Name::new("/if/names").expect("short enough");
+        let words = field(b"/if/names", &[0xff; NAME_BYTES]);
+        let matched = name.matches(|index| match index {
+            0 | 1 => words[index],
+            _ => panic!("word {index} is of no interest"),
+        });
+        assert!(matched);
+    }
+}

@@ -149,7 +149,9 @@ impl Segment {
         };
         self.attempt(|frame| {
             let entry = self.find(frame, &name).and_then(|index| frame.entry(index));
-            entry.map(|entry| read_entry(frame, &entry)).transpose()
+            let value = entry.map(|entry| read_entry(frame, &entry)).transpose()?;
+            // Cleared since its name was compared.
+            Ok(value.filter(|value| *value != Value::Empty))
         })
     }
 
@@ -196,9 +198,7 @@ impl Segment {
 }
 
 fn read_entry(frame: &Frame<'_>, entry: &RawEntry<'_>) -> Result<Value, Failure> {
-    let held = entry.held();
-    let value = value::read(frame, held);
-    if entry.holds(held) { Ok(value?) } else { Err(Failure::Torn) }
+    entry.read(|held| value::read(frame, held))
 }
 
 impl fmt::Debug for Segment {

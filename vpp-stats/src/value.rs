@@ -1,5 +1,6 @@
 use crate::counter::Cell;
 use crate::directory::EntryKind;
+use crate::epoch::Failure;
 use crate::error::{Corruption, StatsError};
 use crate::frame::{Frame, Held};
 use crate::map::{WORD, Words};
@@ -85,7 +86,7 @@ pub struct RingBuffer {
 }
 
 /// Copies what an entry holds.
-pub(crate) fn read(frame: &Frame<'_>, held: Held) -> Result<Value, StatsError> {
+pub(crate) fn read(frame: &Frame<'_>, held: Held) -> Result<Value, Failure> {
     let union = held.union;
     Ok(match held.kind {
         EntryKind::Scalar => Value::Scalar(union),
@@ -113,15 +114,18 @@ fn table<C: Cell>(frame: &Frame<'_>, data: u64) -> Result<Vec<Vec<C>>, StatsErro
         .collect()
 }
 
-fn linked(frame: &Frame<'_>, target: u32, column: u32) -> Result<Column, StatsError> {
-    let nothing = Held { kind: EntryKind::Illegal, union: 0 };
-    let Held { kind: found, union: data } = frame.entry(target).map_or(nothing, |entry| entry.held());
-    let values = match found {
-        EntryKind::Simple => one_column(frame, data, column)?.map(Column::Simple),
-        EntryKind::Combined => one_column(frame, data, column)?.map(Column::Combined),
-        _ => None,
+fn linked(frame: &Frame<'_>, target: u32, column: u32) -> Result<Column, Failure> {
+    let Some(entry) = frame.entry(target) else {
+        return Err(StatsError::Dangling { target, column, found: EntryKind::Illegal }.into());
     };
-    values.ok_or(StatsError::Dangling { target, column, found })
+    entry.read(|Held { kind: found, union: data }| {
+        let values = match found {
+            EntryKind::Simple => one_column(frame, data, column)?.map(Column::Simple),
+            EntryKind::Combined => one_column(frame, data, column)?.map(Column::Combined),
+            _ => None,
+        };
+        values.ok_or(StatsError::Dangling { target, column, found })
+    })
 }
 
 /// The values of one column; `None` if no row has it.

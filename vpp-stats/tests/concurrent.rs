@@ -11,6 +11,7 @@ use vpp_stats::{CombinedCounter, Presence, Retries, Segment, StatsError, Value};
 
 const THREADS: usize = 3;
 const ROUNDS: u64 = 3_000;
+const LINKS: [&str; 2] = ["link", "another link"];
 
 #[test]
 fn readers_never_accept_a_torn_directory() {
@@ -29,10 +30,13 @@ fn readers_never_accept_a_torn_directory() {
 
 /// Rules, between changes: all cells of `table` are equal; `pairs` has bytes = 64 x packets in every cell; each entry
 /// `place N` is a gauge of value N, or a simple counter whose one row holds N times N; names are their own index.
+/// Outside of changes: `late` holds 5s, and is removed and cleared as VPP does it; `link` leads to them, and is added
+/// without the epoch.
 fn churn(vpp: &mut SegmentWriter) -> Result<(), WriteError> {
     let mut table = vpp.add_simple("table", THREADS, 4)?;
     let pairs = vpp.add_combined("pairs", THREADS, 4)?;
     let names = vpp.add_names("names", &[Some("0")])?;
+    let mut link = None;
     for round in 1..=ROUNDS {
         // Re-use of slots and of memory: the table comes back elsewhere.
         vpp.update(|vpp| {
@@ -65,6 +69,17 @@ fn churn(vpp: &mut SegmentWriter) -> Result<(), WriteError> {
             let index = (round % 40) as usize;
             vpp.set_name(names, index, Some(&index.to_string()))
         })?;
+        let late = vpp.add_simple("late", 2, 1)?;
+        vpp.set(late, 0, 0, 5)?;
+        vpp.set(late, 1, 0, 5)?;
+        if let Some(old) = link.replace(vpp.add_symlink_quietly(LINKS[(round % 2) as usize], late, 0)?) {
+            vpp.remove(old)?;
+        }
+        // Quiet for long enough that a read may begin, and seldom for long enough that it may end.
+        for _ in 0..(round % 97) * 20 {
+            std::hint::spin_loop();
+        }
+        vpp.remove(late)?;
     }
     Ok(())
 }
@@ -104,6 +119,8 @@ fn look(segment: &Segment) -> bool {
     let entries = accept(segment.entries());
     for name in entries.iter().flatten().map(|entry| entry.name.as_str()) {
         let known = ["table", "pairs", "names"].contains(&name) || name.starts_with("/sys/");
+        // These two are written and cleared while they can be seen.
+        let known = known || [b"late".as_slice(), b"link", b"another link"].iter().any(|whole| is_piece(name, whole));
         assert!(known || name.starts_with("place "), "a name made of pieces: {name:?}");
     }
     let names = accept(segment.value("names"));
@@ -124,7 +141,28 @@ fn look(segment: &Segment) -> bool {
         }
         places += 1;
     }
+    match accept(segment.value("late")) {
+        None | Some(None) => {}
+        Some(Some(Value::Simple(rows))) => {
+            // Its data goes with the change, and its cells come after it.
+            assert!(rows.is_empty() || rows.len() == 2, "{rows:?}");
+            assert!(rows.iter().all(|row| *row == [5] || *row == [0]), "{rows:?}");
+        }
+        Some(Some(other)) => panic!("late is {other:?}"),
+    }
+    for link in LINKS {
+        match segment.value(link) {
+            Ok(None) | Err(StatsError::Busy { .. } | StatsError::Dangling { .. }) => {}
+            Ok(Some(Value::Symlink(_))) => {}
+            other => panic!("{link} is {other:?}"),
+        }
+    }
     table.is_some() && entries.is_some() && names.is_some() && places == 7
+}
+
+/// Whether `name` is made of words of `whole`, the others being clear still, or clear already.
+fn is_piece(name: &str, whole: &[u8]) -> bool {
+    whole.starts_with(name.as_bytes())
 }
 
 /// What a read gave, or `None` if the writer was always in the way. No other error is right.

@@ -336,6 +336,22 @@ fn memory_can_be_damaged_on_purpose() -> Result<(), WriteError> {
     Ok(())
 }
 
+/// Names are looked up in a cache that is made anew when the directory changed, and not for each call. Overwriting a
+/// name in place makes that visible.
+#[test]
+fn the_directory_is_read_as_a_whole_only_after_it_changed() -> Result<(), WriteError> {
+    let (mut vpp, segment) = start(1 << 16);
+    vpp.add_gauge("before", 1)?;
+    assert_eq!(segment.value("before"), Ok(Some(Value::Gauge(1))));
+    let name = vpp.entry_offset("before").expect("just added") + 16;
+    vpp.corrupt(name, b"behind")?;
+    assert_eq!(segment.value("behind"), Ok(None), "nothing told that there is a new name");
+    assert_eq!(segment.value("before"), Ok(None), "the old one is checked each time");
+    vpp.add_gauge("after", 2)?;
+    assert_eq!(segment.value("behind"), Ok(Some(Value::Gauge(1))));
+    Ok(())
+}
+
 /// What one VPP with a full routing table and 16 workers has. The memory is taken when a column moves.
 #[test]
 fn a_million_columns_and_seventeen_threads_have_room() -> Result<(), WriteError> {

@@ -185,18 +185,6 @@ impl<C: Cell> CounterHandle<C> {
     }
 }
 
-/// Calls `visit` with each thread's row of a table. Returns the columns of the longest.
-fn each_row<C: Cell>(frame: &Frame<'_>, data: u64, mut visit: impl FnMut(&Words<'_>)) -> Result<usize, StatsError> {
-    let rows = frame.rows(data)?;
-    let mut longest = 0;
-    for thread in 0..rows.len() {
-        let row = frame.row::<C>(rows.get(thread).unwrap_or(0))?;
-        longest = longest.max(row.len() / C::WORDS);
-        visit(&row);
-    }
-    Ok(longest)
-}
-
 impl<C> fmt::Debug for CounterHandle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CounterHandle").field(&self.place.text).finish()
@@ -282,4 +270,15 @@ fn find<'a>(segment: &Segment, frame: &Frame<'a>, name: &Name, hint: &mut Option
         *hint = segment.find(frame, name);
         hint.and_then(|index| frame.entry(index))
     })
+}
+
+/// Calls `visit` with each thread's row of a table. Returns the columns of the longest.
+fn each_row<C: Cell>(frame: &Frame<'_>, data: u64, mut visit: impl FnMut(&Words<'_>)) -> Result<usize, StatsError> {
+    let mut longest = 0;
+    for pointer in frame.rows(data)?.iter() {
+        let row = frame.row::<C>(pointer)?;
+        longest = longest.max(row.len() / C::WORDS);
+        visit(&row);
+    }
+    Ok(longest)
 }

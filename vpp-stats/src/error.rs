@@ -78,8 +78,8 @@ pub enum Corruption {
     /// A pointer is not a multiple of 8, which every pointer VPP hands out is.
     #[error("a pointer is not aligned")]
     Misaligned,
-    /// A table has more rows than VPP has threads, or a directory more entries than 32 bits can count.
-    #[error("a vector is too long")]
+    /// A table has more rows than VPP can have threads.
+    #[error("a table has too many rows")]
     TooLong,
     /// The rows of one entry together are longer than the segment, so they must overlap.
     #[error("the rows of an entry overlap")]

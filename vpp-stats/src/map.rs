@@ -103,12 +103,18 @@ impl<'a> Words<'a> {
             return None;
         }
         // SAFETY: `index < len`, so the word is inside the mapping (the field's invariant); it is aligned because the
-        // start is and words are 8 bytes; the mapping outlives `'a`. The page is readable and present: a memory file
-        // does not shrink ("Truncation" above). All accesses of this process to it are atomic and of this size
+        // start is and words are 8 bytes; the mapping outlives `'a`. The page is readable. It is present, since a
+        // memory file does not shrink ("Truncation" above); were it truncated in spite of that, the load would end the
+        // process by SIGBUS and return nothing. All accesses of this process to it are atomic and of this size
         // ("Races" above), and other processes' stores are to us as atomic ones. The mapping may be read-only: a
         // relaxed load of 8 bytes is allowed on such memory on the 64-bit targets this crate builds for.
         let word = unsafe { AtomicU64::from_ptr(self.first.as_ptr().add(index)) };
         Some(word.load(Ordering::Relaxed))
+    }
+
+    /// The words one after another, each as it is when it is its turn.
+    pub(crate) fn iter(self) -> impl Iterator<Item = u64> + use<'a> {
+        (0..self.len).map_while(move |index| self.get(index))
     }
 
     /// The words from `start`, `len` of them; `None` unless all are in this run.

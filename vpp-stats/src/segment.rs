@@ -140,6 +140,10 @@ impl Segment {
     ///
     /// Copies the whole table. For a few columns, or again and again, use a handle such as [`simple`](Self::simple).
     ///
+    /// *Caveats.* The name is looked up in what was read of the directory when it last changed. A symlink that VPP
+    /// renames in place, outside of a change, is absent under its new name until the next one;
+    /// [`entries`](Self::entries) has it.
+    ///
     /// # Errors
     /// [`StatsError::Busy`] if VPP changed the directory during every attempt; safe to call again.
     /// [`StatsError::Dangling`] for a symlink whose target is gone. The others say that the segment is corrupt.

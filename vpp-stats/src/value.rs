@@ -103,15 +103,14 @@ pub(crate) fn read(frame: &Frame<'_>, held: Held) -> Result<Value, Failure> {
 }
 
 fn table<C: Cell>(frame: &Frame<'_>, data: u64) -> Result<Vec<Vec<C>>, StatsError> {
-    let rows = frame.rows(data)?;
     let mut budget = Budget::of(frame);
-    (0..rows.len())
-        .map(|thread| {
-            let row = frame.row::<C>(rows.get(thread).unwrap_or(0))?;
-            budget.take(row.len() as u64 * WORD)?;
-            Ok((0..row.len() / C::WORDS).map(|column| C::load(&row, column).unwrap_or_default()).collect())
-        })
-        .collect()
+    let rows = frame.rows(data)?.iter();
+    rows.map(|pointer| {
+        let row = frame.row::<C>(pointer)?;
+        budget.take(row.len() as u64 * WORD)?;
+        Ok((0..row.len() / C::WORDS).map(|column| C::load(&row, column).unwrap_or_default()).collect())
+    })
+    .collect()
 }
 
 fn linked(frame: &Frame<'_>, target: u32, column: u32) -> Result<Column, Failure> {
@@ -133,8 +132,8 @@ fn one_column<C: Cell>(frame: &Frame<'_>, data: u64, column: u32) -> Result<Opti
     let rows = frame.rows(data)?;
     let mut values = Vec::with_capacity(rows.len());
     let mut found = false;
-    for thread in 0..rows.len() {
-        let row = frame.row::<C>(rows.get(thread).unwrap_or(0))?;
+    for pointer in rows.iter() {
+        let row = frame.row::<C>(pointer)?;
         let cell = C::load(&row, column as usize);
         found |= cell.is_some();
         values.push(cell.unwrap_or_default());
@@ -143,27 +142,24 @@ fn one_column<C: Cell>(frame: &Frame<'_>, data: u64, column: u32) -> Result<Opti
 }
 
 fn names(frame: &Frame<'_>, data: u64) -> Result<Vec<Option<String>>, StatsError> {
-    let pointers = frame.vector(data, 1, "a name vector")?;
     let mut budget = Budget::of(frame);
-    (0..pointers.len())
-        .map(|index| {
-            let pointer = pointers.get(index).unwrap_or(0);
+    let pointers = frame.vector(data, 1, "a name vector")?.iter();
+    pointers
+        .map(|pointer| {
             if pointer == 0 {
                 return Ok(None);
             }
             let (words, len) = frame.byte_vector(pointer, "a name")?;
             budget.take(words.len() as u64 * WORD)?;
-            Ok(Some(text(&words, len)))
+            Ok(Some(text(words, len)))
         })
         .collect()
 }
 
 /// The first `len` bytes of `words` up to a NUL.
-fn text(words: &Words<'_>, len: usize) -> String {
-    let mut bytes: Vec<u8> =
-        (0..words.len()).flat_map(|index| words.get(index).unwrap_or(0).to_le_bytes()).take(len).collect();
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    bytes.truncate(end);
+fn text(words: Words<'_>, len: usize) -> String {
+    let bytes = words.iter().flat_map(u64::to_le_bytes).take(len);
+    let bytes: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 

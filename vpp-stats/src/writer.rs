@@ -111,22 +111,19 @@ impl SegmentWriter {
         ftruncate(&memfd, size as u64)?;
         fcntl_add_seals(&memfd, SealFlags::SHRINK)?;
         let mut memory = Memory::map(memfd.as_fd(), size)?;
-        let mut writer = (|| {
-            let directory = memory.allocate(FIRST_SLOTS as u64 * ENTRY_BYTES)?;
-            Ok(Self {
-                memfd,
-                memory,
-                directory,
-                slots: Vec::new(),
-                free: Vec::new(),
-                by_name: HashMap::new(),
-                generation: 0,
-                epoch: 1,
-                depth: 0,
-                is_stuck: false,
-            })
-        })()
-        .map_err(io::Error::other::<WriteError>)?;
+        let directory = memory.allocate(FIRST_SLOTS as u64 * ENTRY_BYTES).map_err(io::Error::other)?;
+        let mut writer = Self {
+            memfd,
+            memory,
+            directory,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_name: HashMap::new(),
+            generation: 0,
+            epoch: 1,
+            depth: 0,
+            is_stuck: false,
+        };
         writer.begin().map_err(io::Error::other)?;
         Ok(writer)
     }
@@ -182,9 +179,10 @@ impl SegmentWriter {
         if self.depth == 0 {
             self.epoch = self.epoch.wrapping_add(1);
             let controls = self.memory.controls();
-            match self.is_stuck {
-                false => epoch::end_change(controls, self.epoch),
-                true => controls.store(Control::Epoch, self.epoch),
+            if self.is_stuck {
+                controls.store(Control::Epoch, self.epoch);
+            } else {
+                epoch::end_change(controls, self.epoch);
             }
         }
         result
@@ -242,7 +240,9 @@ impl SegmentWriter {
         let old = self.update(|writer| {
             let slot = slot_mut(&mut writer.slots, key)?;
             let body = std::mem::replace(&mut slot.body, Body::Free);
-            writer.memory.store(entry + WORD, 0)?;
+            if matches!(body, Body::Table(_) | Body::Names(_)) {
+                writer.memory.store(entry + WORD, 0)?;
+            }
             writer.release(body);
             Ok(std::mem::take(&mut writer.slots[key.index as usize].name))
         })?;
@@ -253,7 +253,7 @@ impl SegmentWriter {
             self.memory.store(entry + word * WORD, 0)?;
         }
         let next = self.free.last().map_or(NO_SLOT, |index| u64::from(*index));
-        self.memory.store(entry + WORD, next)?;
+        self.memory.publish(entry + WORD, next)?;
         self.free.push(key.index);
         Ok(())
     }

@@ -66,7 +66,7 @@ impl SegmentWriter {
             self.memory.store(entry + at * WORD, *word)?;
         }
         self.memory.store(entry + WORD, union)?;
-        self.memory.store(entry, kind_word(kind))?;
+        self.memory.publish(entry, kind_word(kind))?;
         self.memory.set_len(self.directory, self.slots.len(), ENTRY_BYTES)?;
         Ok(Key { index, generation: self.generation })
     }

@@ -39,6 +39,11 @@ impl Memory {
         self.map.store(offset, value, Ordering::Relaxed).ok_or(WriteError::OutOfBounds(offset))
     }
 
+    /// Stores a word after everything stored before it.
+    pub(super) fn publish(&self, offset: u64, value: u64) -> Result<(), WriteError> {
+        self.map.store(offset, value, Ordering::Release).ok_or(WriteError::OutOfBounds(offset))
+    }
+
     pub(super) fn load_cell<C: Cell>(&self, offset: u64) -> Result<C, WriteError> {
         let mut words = [0; 2];
         for (index, word) in words[..C::WORDS].iter_mut().enumerate() {
@@ -121,9 +126,8 @@ impl Memory {
     /// Writes the vector header. New elements are visible with the length, so they are stored before it.
     pub(super) fn set_len(&self, block: Block, len: usize, element: u64) -> Result<(), WriteError> {
         let spare = (block.size / element).saturating_sub(len as u64).min(255);
-        let header = (len as u64 & u64::from(u32::MAX)) | VECTOR_FLAVOUR << 32 | spare << 48;
-        let at = block.offset - WORD;
-        self.map.store(at, header, Ordering::Release).ok_or(WriteError::OutOfBounds(at))
+        let header = len as u64 | VECTOR_FLAVOUR << 32 | spare << 48;
+        self.publish(block.offset - WORD, header)
     }
 
     /// Stores bytes at any offset. Readers may see half of it, word by word.
@@ -142,6 +146,7 @@ impl Memory {
     }
 }
 
+/// Bytes of `len` elements; more than any segment has for more elements than the 32 bits of a length can count.
 fn bytes(len: usize, element: u64) -> u64 {
-    (len as u64).saturating_mul(element)
+    u32::try_from(len).map_or(u64::MAX, |len| u64::from(len).saturating_mul(element))
 }

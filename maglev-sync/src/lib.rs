@@ -13,6 +13,8 @@ mod plan;
 mod reconciler;
 mod status;
 pub mod table;
+#[cfg(test)]
+mod testing;
 mod verbose;
 
 #[cfg(feature = "tokio")]

@@ -7,6 +7,7 @@ use std::fmt;
 
 pub(crate) use self::unit::{Intent, Permit, Unit, View, prefix_range};
 use crate::call::{Call, ConfUpdate};
+#[cfg(feature = "tokio")]
 use crate::exec::AddressBook;
 use crate::model::{
     Actual, ActualLength, Desired, DesiredConf, ForeignVips, LbConf, StickyBuckets, TableLength, VipKey,
@@ -48,6 +49,8 @@ pub struct Plan {
     units: Vec<Unit>,
     unchanged: BTreeSet<VipKey>,
     notes: Vec<Note>,
+    /// What the last gate needs to know when the plan is applied.
+    #[cfg(feature = "tokio")]
     book: AddressBook,
 }
 
@@ -95,7 +98,14 @@ impl Plan {
                 notes.push(Note::TableLength { key, wanted: wanted.table_length, actual: vip.table_length });
             }
         }
-        Self { conf, units, unchanged, notes, book: AddressBook::of(&actual.vips) }
+        Self {
+            conf,
+            units,
+            unchanged,
+            notes,
+            #[cfg(feature = "tokio")]
+            book: AddressBook::of(&actual.vips),
+        }
     }
 
     /// Whether there is nothing to do.

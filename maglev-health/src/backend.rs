@@ -178,7 +178,7 @@ pub(crate) struct Backend {
     /// Fails since `unknown` was entered, for a backend that needs `fall` of them.
     fails: u8,
     last_fail: Option<ProbeResult>,
-    /// Nothing but the start of the daemon has happened to this backend.
+    /// Nothing but the start of the daemon has happened to this backend; so it is unknown, or enters its first state.
     fresh: bool,
     incident: Option<Incident>,
     since: SystemTime,

@@ -74,3 +74,53 @@ const JITTER_SHARE: f64 = 0.1;
 const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 
 const NANOS_PER_SEC: u128 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn shares_are_even() {
+        let span = Duration::from_secs(3);
+        let shares = [0, 1, 2].map(|position| Place::new(position, 3).share(span));
+        assert_eq!(shares, [0, 1, 2].map(Duration::from_secs));
+        assert_eq!(Place::new(5, 3), Place::new(2, 3), "wrapped");
+        assert_eq!(Place::new(5, 0), Place::ONLY);
+        let all = Place::new(u32::MAX - 1, u32::MAX).share(Duration::MAX);
+        assert!(all < Duration::MAX && all > Duration::MAX / 2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_phased_wait_is_never_longer_and_ends_on_the_phase(
+            since in 0..1_000_000_000_000u64,
+            wait in 1..100_000_000_000u64,
+            position in 0..1000u32,
+            total in 1..1000u32,
+        ) {
+            let origin = origin();
+            let (since, wait) = (Duration::from_nanos(since), Duration::from_nanos(wait));
+            let place = Place::new(position, total);
+            let phased = phased(origin + since, wait, origin, place);
+            prop_assert!(!phased.is_zero() && phased <= wait);
+            let end = (since + phased).as_nanos() % wait.as_nanos();
+            prop_assert_eq!(end, place.share(wait).as_nanos());
+        }
+
+        #[test]
+        fn no_start_is_in_the_past_and_no_wait_overflows(late in any::<u32>(), wait: Duration, jitter in -1.0..=1.0) {
+            let last = origin();
+            let now = last + Duration::from_millis(late.into());
+            let next = next_start(last, wait, Jitter::new(jitter), now);
+            prop_assert!(next >= now);
+            prop_assert!(next == now || next - last <= LONGEST_WAIT.mul_f64(1.1));
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an `Instant` has no other origin")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+}

@@ -189,3 +189,72 @@ pub enum SpecError {
         address: IpAddr,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(&["a 1", "a 2"], &[], SpecError::DuplicateBackend("a".into()))]
+    #[case(&["a 1"], &["f v p:a", "f w p:a"], SpecError::DuplicateFrontend("f".into()))]
+    #[case(&["a 1"], &["f v p:a", "g v p:a"], SpecError::DuplicateVip("v".into()))]
+    #[case(&["a 1"], &["f v"], SpecError::EmptyPool { frontend: "f".into() })]
+    #[case(&["a 1"], &["f v p:"], SpecError::EmptyPool { frontend: "f".into() })]
+    #[case(&["a 1"], &["f v p:a p:a"], SpecError::DuplicatePool { frontend: "f".into(), pool: "p".into() })]
+    #[case(&["a 1"], &["f v p:b"], SpecError::NoSuchBackend { frontend: "f".into(), backend: "b".into() })]
+    #[case(&["a 1"], &["f v p:a,a"], duplicate_address())]
+    #[case(&["a 1", "b 1"], &["f v p:a q:b"], duplicate_address())]
+    fn what_does_not_fit_together_is_refused(
+        #[case] backends: &[&str],
+        #[case] frontends: &[&str],
+        #[case] error: SpecError,
+    ) {
+        assert_eq!(spec(backends, frontends), Err(error));
+    }
+
+    #[test]
+    fn one_address_in_two_frontends_and_one_backend_in_two_pools_are_fine() {
+        let spec = spec(&["a 1", "b 1", "idle 2"], &["f v p:a q:a", "g w p:b"]).unwrap();
+        assert_eq!(spec.backends().len(), 3);
+        assert_eq!(spec.frontends()[0].weight("q", "a"), Some(Weight::MAX));
+        assert_eq!(spec.frontends()[0].weight("q", "b"), None);
+        assert_eq!(spec.frontends()[0].weight("r", "a"), None);
+    }
+
+    fn duplicate_address() -> SpecError {
+        SpecError::DuplicateAddress { frontend: "f".into(), address: IpAddr::from([10, 0, 0, 1]) }
+    }
+
+    /// Backends as `NAME LAST-OCTET`, frontends as `NAME VIP POOL:BACKEND,BACKEND …`.
+    fn spec(backends: &[&str], frontends: &[&str]) -> Result<Spec, SpecError> {
+        let backend = |text: &&str| {
+            let (name, octet) = text.split_once(' ').unwrap();
+            BackendSpec {
+                name: name.into(),
+                address: IpAddr::from([10, 0, 0, octet.parse().unwrap()]),
+                check: None,
+                enabled: true,
+            }
+        };
+        let member = |name: &str| MemberSpec { backend: name.into(), weight: Weight::MAX };
+        let pool = |text: &str| {
+            let (name, members) = text.split_once(':').unwrap();
+            PoolSpec {
+                name: name.into(),
+                members: members.split(',').filter(|name| !name.is_empty()).map(member).collect(),
+            }
+        };
+        let frontend = |text: &&str| {
+            let mut words = text.split(' ');
+            FrontendSpec {
+                name: words.next().unwrap().into(),
+                vip: words.next().unwrap().into(),
+                flush_on_down: true,
+                pools: words.map(pool).collect(),
+            }
+        };
+        Spec::new(backends.iter().map(backend).collect(), frontends.iter().map(frontend).collect())
+    }
+}

@@ -1,0 +1,250 @@
+//! The one vocabulary of what happens, shared by the log, the screens and every stream that comes later.
+//!
+//! An [`Event`] is immutable and travels as an `Arc` over a broadcast channel ([`Bus`]). A reader that falls behind is told how many
+//! it missed; nothing that decides ever waits for a reader.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+/// Something that happened, and when.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// When, UTC.
+    pub time: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+macro_rules! events {
+    ($( $(#[doc = $doc:literal])+ $level:ident $name:literal $variant:ident { $( $(#[doc = $field_doc:literal])+ $field:ident: $ty:ty, )* } )+) => {
+        /// What happened. Names and fields are those of the log records.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(tag = "event")]
+        #[non_exhaustive]
+        pub enum What {
+            $( $(#[doc = $doc])+ #[serde(rename = $name)] $variant { $( $(#[doc = $field_doc])+ $field: $ty, )* }, )+
+        }
+
+        impl What {
+            /// Name of the record, e.g. `backend-transition`.
+            pub fn name(&self) -> &'static str {
+                match self { $( Self::$variant { .. } => $name, )+ }
+            }
+
+            /// How much it matters.
+            pub fn level(&self) -> tracing::Level {
+                match self { $( Self::$variant { .. } => tracing::Level::$level, )+ }
+            }
+
+            /// Writes the record to the log.
+            fn log(&self) {
+                match self { $(
+                    Self::$variant { $($field),* } =>
+                        tracing::event!(target: "maglev", tracing::Level::$level, event = $name $(, $field = $field.field())*),
+                )+ }
+            }
+        }
+
+        impl fmt::Display for What {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(
+                    Self::$variant { $($field),* } => {
+                        f.write_str($name)?;
+                        $( write!(f, " {}={}", stringify!($field), Quoted(&$field.field().to_string()))?; )*
+                        Ok(())
+                    }
+                )+ }
+            }
+        }
+    };
+}
+
+events! {
+    /// The process starts.
+    INFO "starting" Starting { /** Version of the package. */ version: Text, /** Commit it was built from. */ commit: Text, /** Date of that commit. */ date: Text, }
+    /// A configuration was read again.
+    INFO "config-reload" ConfigReload { /** `ok` or `refused`. */ result: Text, /** SHA-256 of the file now in force. */ sha256: Text, /** Why it was refused, or what it warns of. */ detail: Text, }
+    /// A backend is watched from now on.
+    INFO "backend-start" BackendStart { /** Its name. */ backend: Text, /** Its address. */ address: Text, }
+    /// A backend is no longer watched.
+    INFO "backend-stop" BackendStop { /** Its name. */ backend: Text, }
+    /// A backend's address or check changed: it is watched anew.
+    INFO "backend-restart" BackendRestart { /** Its name. */ backend: Text, }
+    /// A backend changed its state.
+    INFO "backend-transition" BackendTransition { /** Its name. */ backend: Text, /** State before. */ from: Text, /** State now. */ to: Text, /** Code of the probe or action. */ code: Text, /** What was seen. */ detail: Text, }
+    /// A frontend changed its state.
+    INFO "frontend-transition" FrontendTransition { /** Its name. */ frontend: Text, /** State before. */ from: Text, /** State now. */ to: Text, }
+    /// A frontend serves from another pool.
+    INFO "frontend-pool" FrontendPool { /** Its name. */ frontend: Text, /** Pool before. */ from: Text, /** Pool now. */ to: Text, }
+    /// The API link to VPP stands.
+    INFO "vpp-connect" VppConnect { /** VPP's version. */ version: Text, /** Its build date. */ build_date: Text, /** Its process id. */ pid: u64, }
+    /// The API link was lost.
+    INFO "vpp-disconnect" VppDisconnect { /** Why. */ reason: Text, }
+    /// What VPP held when the link came up.
+    INFO "vpp-lb-state" VppLbState { /** VIPs. */ vips: u64, /** ASes in use. */ ases: u64, /** Sticky buckets per core. */ sticky_buckets: u64, /** Flow time-out in seconds. */ flow_timeout: u64, }
+    /// A pass over VIPs began.
+    INFO "vpp-lb-sync-start" VppLbSyncStart { /** `all` or a VIP. */ scope: Text, }
+    /// A pass ended.
+    INFO "vpp-lb-sync-done" VppLbSyncDone { /** `all` or a VIP. */ scope: Text, /** Calls acknowledged. */ changes: u64, /** Seconds. */ elapsed: f64, }
+    /// A call was refused or a pass failed.
+    ERROR "vpp-lb-sync-error" VppLbSyncError { /** `all` or a VIP. */ scope: Text, /** Why. */ reason: Text, }
+    /// The warm-up entered another phase.
+    INFO "warm-up" WarmUp { /** `hands-off`, `releasing` or `done`. */ phase: Text, }
+    /// A VIP may be written from now on.
+    INFO "vip-released" VipReleased { /** The VIP. */ vip: Text, }
+    /// VPP's load balancer has new settings.
+    INFO "vpp-lb-sync-conf-updated" ConfUpdated { /** The settings. */ conf: Text, }
+    /// Somebody else changed what we had programmed.
+    WARN "vpp-lb-drift" Drift { /** The VIP. */ vip: Text, /** What was found. */ what: Text, }
+    /// VPP has a new VIP.
+    INFO "vpp-lb-sync-vip-added" VipAdded { /** The VIP. */ vip: Text, }
+    /// A VIP is gone from VPP.
+    INFO "vpp-lb-sync-vip-removed" VipRemoved { /** The VIP. */ vip: Text, }
+    /// A VIP had to be made anew.
+    INFO "vpp-lb-sync-vip-recreate" VipRecreated { /** The VIP. */ vip: Text, }
+    /// A VIP has a new AS.
+    INFO "vpp-lb-sync-as-added" AsAdded { /** The VIP. */ vip: Text, /** The AS. */ address: Text, /** Its weight. */ weight: u64, }
+    /// A VIP lost an AS.
+    INFO "vpp-lb-sync-as-removed" AsRemoved { /** The VIP. */ vip: Text, /** The AS. */ address: Text, /** Its sessions were cut. */ flush: bool, }
+    /// An AS has another weight, or its sessions were cut.
+    INFO "vpp-lb-sync-as-weight-updated" AsWeightUpdated { /** The VIP. */ vip: Text, /** The AS. */ address: Text, /** Weight before. */ from: u64, /** Weight now. */ to: u64, /** Its sessions were cut. */ flush: bool, }
+    /// A reader fell behind and lost events.
+    INFO "event-drop" EventDrop { /** How many. */ count: u64, }
+    /// Something an operator should look at.
+    WARN "warning" Warning { /** Stable name of the cause. */ cause: Text, /** What it is and what to do. */ message: Text, }
+    /// Something does not work.
+    ERROR "error" Error { /** Stable name of the cause. */ cause: Text, /** What it is and what to do. */ message: Text, }
+    /// A probe is sent.
+    DEBUG "probe-start" ProbeStart { /** The backend. */ backend: Text, /** Kind of the probe. */ r#type: Text, }
+    /// A probe ended.
+    DEBUG "probe-done" ProbeDone { /** The backend. */ backend: Text, /** Kind of the probe. */ r#type: Text, /** It passed. */ ok: bool, /** Its code. */ code: Text, /** What was seen. */ detail: Text, /** Seconds. */ elapsed: f64, }
+    /// An attempt to reach VPP failed.
+    DEBUG "vpp-connect-failed" VppConnectFailed { /** Why. */ reason: Text, }
+    /// A message left for VPP.
+    DEBUG "vpp-api-send" VppApiSend { /** Its name. */ msg: Text, }
+    /// A call on VPP ended.
+    DEBUG "vpp-api-recv" VppApiRecv { /** Name of the request. */ msg: Text, /** `ok`, or how it failed. */ result: Text, /** Seconds. */ elapsed: f64, }
+    /// Counters of a VIP as last read.
+    DEBUG "vpp-vip-stats" VppVipStats { /** The VIP. */ vip: Text, /** Packets of known flows. */ next: u64, /** First packets of new flows. */ first: u64, /** Packets of flows that found no room. */ untracked: u64, /** Packets dropped for want of a server. */ no_server: u64, }
+}
+
+/// Text that many readers share.
+pub type Text = Arc<str>;
+
+/// A field in the form the log wants it: numbers stay numbers.
+trait Field {
+    type Form<'a>: tracing::Value + fmt::Display
+    where
+        Self: 'a;
+    fn field(&self) -> Self::Form<'_>;
+}
+
+impl Field for Text {
+    type Form<'a> = &'a str;
+    fn field(&self) -> &str {
+        self
+    }
+}
+
+macro_rules! plain_fields {
+    ($($ty:ty),*) => { $(impl Field for $ty {
+        type Form<'a> = $ty;
+        fn field(&self) -> $ty {
+            *self
+        }
+    })* };
+}
+plain_fields!(u64, f64, bool);
+
+/// Text in quotes when a reader of `key=value` would otherwise lose its end.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
+        if !self.0.is_empty() && self.0.chars().all(plain) { f.write_str(self.0) } else { write!(f, "{:?}", self.0) }
+    }
+}
+
+/// Carries events to the log and to everyone who listens.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    sender: broadcast::Sender<Arc<Event>>,
+}
+
+impl Bus {
+    /// A bus on which a reader may be `DEPTH` events behind before it loses any.
+    pub fn new() -> Self {
+        Self { sender: broadcast::channel(DEPTH).0 }
+    }
+
+    /// Logs `what` and hands it to every reader.
+    pub fn emit(&self, what: What) {
+        what.log();
+        // No reader is no error: the log has it.
+        let _ = self.sender.send(Arc::new(Event { time: Timestamp::now(), what }));
+    }
+
+    /// Every event from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.sender.subscribe()
+    }
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Events a reader may be behind: some seconds of debug events of a thousand backends.
+const DEPTH: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transition() -> What {
+        What::BackendTransition {
+            backend: "web0".into(),
+            from: "up".into(),
+            to: "down".into(),
+            code: "L4CON".into(),
+            detail: "connect refused".into(),
+        }
+    }
+
+    #[test]
+    fn text_with_blanks_is_quoted_so_that_a_line_can_be_taken_apart() {
+        let line = transition().to_string();
+        assert_eq!(line, r#"backend-transition backend=web0 from=up to=down code=L4CON detail="connect refused""#);
+    }
+
+    #[test]
+    fn json_carries_the_name_and_every_field() {
+        let event = Event { time: Timestamp::UNIX_EPOCH, what: transition() };
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["event"], "backend-transition");
+        assert_eq!(json["detail"], "connect refused");
+        assert_eq!(json["time"], "1970-01-01T00:00:00Z");
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_falls_behind_is_told_how_many_it_lost() {
+        let bus = Bus::new();
+        let mut reader = bus.subscribe();
+        for count in 0..(DEPTH as u64 + 5) {
+            bus.emit(What::EventDrop { count });
+        }
+        let lost = match reader.recv().await {
+            Err(broadcast::error::RecvError::Lagged(lost)) => lost,
+            other => panic!("expected a loss, got {other:?}"),
+        };
+        assert_eq!(lost, 5);
+    }
+}

@@ -1,0 +1,367 @@
+//! The one immutable picture of the daemon that everything that shows state reads.
+//!
+//! The brain builds a [`Snapshot`], swaps it in whole and never touches it again; unchanged parts are shared between successive
+//! snapshots. Counters come from another task at their own pace and have a cell of their own. Taking either is one atomic load: a scrape
+//! neither waits nor makes anybody wait.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::event::Text;
+
+/// Where the daemon's current state can be had.
+#[derive(Debug)]
+pub struct Published {
+    snapshot: ArcSwap<Snapshot>,
+    counters: ArcSwapOption<Counters>,
+    version: watch::Sender<u64>,
+}
+
+impl Published {
+    /// Cells that hold `first` and no counters.
+    pub fn new(first: Snapshot) -> Arc<Self> {
+        Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(first),
+            counters: ArcSwapOption::empty(),
+            version: watch::Sender::new(0),
+        })
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The newest counters; `None` while VPP or its stats segment is out of reach.
+    pub fn counters(&self) -> Option<Arc<Counters>> {
+        self.counters.load_full()
+    }
+
+    /// Changes when a snapshot was published.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    pub(crate) fn publish_counters(&self, counters: Option<Counters>) {
+        self.counters.store(counters.map(Arc::new));
+    }
+}
+
+/// Everything the daemon believes at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    /// When it was made.
+    pub taken: Timestamp,
+    /// When the process started.
+    pub started: Timestamp,
+    /// SHA-256 of the configuration in force.
+    pub config_sha256: Text,
+    /// Backends in config order.
+    pub backends: Vec<Arc<BackendView>>,
+    /// Frontends in config order.
+    pub frontends: Vec<Arc<FrontendView>>,
+    /// The dataplane.
+    pub vpp: Arc<VppView>,
+}
+
+/// A backend.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BackendView {
+    /// Its name.
+    pub name: Text,
+    /// Its address.
+    pub address: IpAddr,
+    /// Name of its health check; `None` for a static backend.
+    pub healthcheck: Option<Text>,
+    /// Kind of probe: `http`, `https`, `tcp`, `icmp` or `static`.
+    pub kind: &'static str,
+    /// `unknown`, `up`, `down`, `paused`, `disabled` or `removed`.
+    pub state: &'static str,
+    /// The counter, 0..=rise + fall - 1.
+    pub health: u32,
+    /// Passes from 0 that bring it up.
+    pub rise: u32,
+    /// Fails from the top that bring it down.
+    pub fall: u32,
+    /// It may serve: not disabled.
+    pub enabled: bool,
+    /// Unknown, and keeps the weight that VPP has for it.
+    pub held: bool,
+    /// An operator's word that is in force: `pause`, `disable`, `enable`.
+    pub r#override: Option<&'static str>,
+    /// When the certificate that its last TLS probe saw ends.
+    pub certificate_expires: Option<Timestamp>,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// Transitions, newest first.
+    pub history: Vec<TransitionView>,
+}
+
+/// A transition of a backend.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TransitionView {
+    /// When, UTC.
+    pub time: Timestamp,
+    /// State before.
+    pub from: &'static str,
+    /// State after.
+    pub to: &'static str,
+    /// Code of the probe or action.
+    pub code: Text,
+    /// What was seen.
+    pub detail: Text,
+}
+
+/// A frontend.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FrontendView {
+    /// Its name.
+    pub name: Text,
+    /// What it is for, as the config says.
+    pub description: Text,
+    /// The VIP as VPP has it.
+    pub vip: VipName,
+    /// `up`, `down` or `unknown`.
+    pub state: &'static str,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// Position of the active pool.
+    pub active_pool: usize,
+    /// Pools in order of priority.
+    pub pools: Vec<PoolView>,
+    /// Table length that the config asks for.
+    pub table_length_wanted: u32,
+    /// What the dataplane has; `None` when it is not known.
+    pub dataplane: Option<VipView>,
+}
+
+/// How metrics and people name a VIP.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct VipName {
+    /// Address without /32 or /128.
+    pub prefix: Text,
+    /// `tcp`, `udp`, a number, or `any`.
+    pub protocol: Text,
+    /// Port; 0 for every port.
+    pub port: u16,
+}
+
+impl fmt::Display for VipName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefix, protocol, port } = self;
+        if *port == 0 { write!(f, "{prefix}") } else { write!(f, "{prefix} {protocol}/{port}") }
+    }
+}
+
+/// A pool of a frontend.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PoolView {
+    /// Its name.
+    pub name: Text,
+    /// Its backends.
+    pub backends: Vec<MemberView>,
+}
+
+/// A backend in a pool.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemberView {
+    /// Name of the backend.
+    pub name: Text,
+    /// Its address.
+    pub address: IpAddr,
+    /// Weight by config or override, 0..=100.
+    pub weight: u8,
+    /// Weight it should have in VPP now, 0..=100.
+    pub effective_weight: u8,
+    /// An operator set its weight.
+    pub overridden: bool,
+}
+
+/// A VIP in VPP, as last seen or acknowledged.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VipView {
+    /// Length of its new-flow table; `None` while only the low half is known.
+    pub table_length: Option<u32>,
+    /// Weight and buckets of each AS.
+    pub ases: BTreeMap<IpAddr, AsView>,
+    /// When it was last compared with VPP.
+    pub compared: Option<Timestamp>,
+    /// Why its last call failed, while it waits to be tried again.
+    pub error: Option<Text>,
+}
+
+/// An AS of a VIP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct AsView {
+    /// Weight in VPP.
+    pub weight: u8,
+    /// Buckets of the new-flow table, by the exact table.
+    pub buckets: u32,
+}
+
+/// The dataplane as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VppView {
+    /// The API link; `None` while there is none.
+    pub link: Option<VppInfo>,
+    /// Why nothing is written to this VPP, although the link stands.
+    pub unsupported: Option<Text>,
+    /// `hands-off`, `releasing` or `done`; `no dataplane` without one.
+    pub warm_up: Text,
+    /// Flushes that are owed.
+    pub flush_owed: u64,
+    /// VIPs in VPP that the config does not know.
+    pub foreign: Vec<Text>,
+    /// Something that differs and is left as it is, in words.
+    pub differs: Vec<Text>,
+}
+
+impl Default for VppView {
+    fn default() -> Self {
+        let warm_up = "hands-off".into();
+        Self { link: None, unsupported: None, warm_up, flush_owed: 0, foreign: Vec::new(), differs: Vec::new() }
+    }
+}
+
+/// The VPP at the other end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VppInfo {
+    /// Its version.
+    pub version: Text,
+    /// Its build date.
+    pub build_date: Text,
+    /// Where it was built.
+    pub build_directory: Text,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started, Unix time in seconds; `None` without a stats segment.
+    pub boot_time: Option<u64>,
+    /// When the link came up.
+    pub connected: Timestamp,
+}
+
+/// Counters read from VPP's stats segment, with the objects they belong to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Counters {
+    /// When they were read.
+    pub taken: Option<Timestamp>,
+    /// Per VIP, by key.
+    pub vips: BTreeMap<VipName, VipCounters>,
+    /// Per VIP address: packets and bytes that arrived for it, all ports together.
+    pub routes: BTreeMap<Text, Traffic>,
+    /// Per backend address: packets and bytes that went to it.
+    pub backends: BTreeMap<IpAddr, Traffic>,
+    /// Sessions VPP remembers per VIP and AS, an upper bound, and when that was read.
+    pub flows: Option<Flows>,
+}
+
+/// The lb plugin's four counters of a VIP, in packets since the VIP was added.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct VipCounters {
+    /// First packets of new flows.
+    pub first: u64,
+    /// Packets of known flows.
+    pub next: u64,
+    /// Packets of flows that found no room in the sticky table.
+    pub untracked: u64,
+    /// Packets dropped because no server had a weight.
+    pub no_server: u64,
+}
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Traffic {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, with the IP header; at a backend also with the GRE encapsulation.
+    pub bytes: u64,
+}
+
+/// Sessions that VPP remembers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Flows {
+    /// When the verbose text was read.
+    pub taken: Timestamp,
+    /// Sessions per VIP and AS.
+    pub per_as: BTreeMap<VipName, BTreeMap<IpAddr, u64>>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// One frontend with one pool of two backends, programmed.
+    pub(crate) fn example() -> Snapshot {
+        let now = Timestamp::UNIX_EPOCH;
+        let backend = |name: &str, address: &str, state| {
+            Arc::new(BackendView {
+                name: name.into(),
+                address: address.parse().unwrap(),
+                healthcheck: Some("web".into()),
+                kind: "http",
+                state,
+                health: 4,
+                rise: 2,
+                fall: 3,
+                enabled: true,
+                held: false,
+                r#override: None,
+                certificate_expires: None,
+                since: now,
+                history: Vec::new(),
+            })
+        };
+        let member = |name: &str, address: &str, effective_weight| MemberView {
+            name: name.into(),
+            address: address.parse().unwrap(),
+            weight: 100,
+            effective_weight,
+            overridden: false,
+        };
+        let members = vec![member("web0", "10.2.1.1", 100), member("web1", "10.2.1.2", 0)];
+        let in_vpp = |weight, buckets| AsView { weight, buckets };
+        let ases = [("10.2.1.1".parse().unwrap(), in_vpp(100, 512)), ("10.2.1.2".parse().unwrap(), in_vpp(0, 0))];
+        let frontend = FrontendView {
+            name: "web-v4".into(),
+            description: "public web".into(),
+            vip: VipName { prefix: "192.0.2.1".into(), protocol: "tcp".into(), port: 80 },
+            state: "up",
+            since: now,
+            active_pool: 0,
+            pools: vec![PoolView { name: "primary".into(), backends: members }],
+            table_length_wanted: 1_024,
+            dataplane: Some(VipView { table_length: Some(1_024), ases: ases.into(), compared: None, error: None }),
+        };
+        Snapshot {
+            taken: now,
+            started: now,
+            config_sha256: "ab".repeat(32).into(),
+            backends: vec![backend("web0", "10.2.1.1", "up"), backend("web1", "10.2.1.2", "down")],
+            frontends: vec![Arc::new(frontend)],
+            vpp: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn a_reader_keeps_what_it_took_while_newer_state_is_published() {
+        let published = Published::new(example());
+        let old = published.snapshot();
+        let watch = published.watch();
+        published.publish(Snapshot { frontends: Vec::new(), ..example() });
+        assert!(watch.has_changed().unwrap());
+        assert_eq!(old.frontends.len(), 1);
+        assert!(published.snapshot().frontends.is_empty());
+    }
+}

@@ -1,0 +1,241 @@
+//! The task that decides: owns the [`Core`], feeds it, does what it says, publishes what it believes.
+//!
+//! | comes in | from | depth |
+//! | --- | --- | --- |
+//! | results of probes | probe tasks | 1,024; a full channel makes a probe task wait, no result is lost |
+//! | the link's life | link task | 8 |
+//! | commands | signals, operators | 64 |
+//! | replies of VPP | futures that this task polls itself, at most 64 | – |
+//!
+//! Nothing here blocks: parsing a config happens before its command is sent, reading the stats segment elsewhere. The task ends when the
+//! daemon is dropped; VPP stays as it is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use maglev_health::Jitter;
+use maglev_sync::{BootId, CallFailure, CallId, Dataplane, Reply};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, Output, Unfit};
+use super::counters::CounterPlan;
+use super::dataplane::VppDataplane;
+use super::link::{Link, LinkEvent, chain};
+use super::probes::{Ended, Probes};
+use super::report;
+use super::views::Views;
+use crate::config::Config;
+use crate::event::{Bus, What};
+use crate::metrics::Totals;
+use crate::probe::Prober;
+use crate::snapshot::Published;
+
+/// What can be asked of the brain.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Take over a config that passed its own checks.
+    Reload {
+        /// The config.
+        config: Box<Config>,
+        /// What it is warned of.
+        warnings: Vec<String>,
+        /// Told when it is in force, or why it is not.
+        done: oneshot::Sender<Result<(), String>>,
+    },
+    /// Read the sessions per AS, when VPP can bear it.
+    RequestFlows,
+}
+
+/// Everything the brain is made of.
+pub(super) struct Brain {
+    pub(super) core: Core,
+    pub(super) probes: Probes,
+    pub(super) prober: Arc<Prober>,
+    pub(super) views: Views,
+    pub(super) bus: Bus,
+    pub(super) totals: Totals,
+    pub(super) published: Arc<Published>,
+    pub(super) results: mpsc::Receiver<Ended>,
+    pub(super) links: mpsc::Receiver<LinkEvent>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) plan: watch::Sender<Arc<CounterPlan>>,
+    pub(super) stop: CancellationToken,
+}
+
+/// The link that stands, and the calls on it.
+#[derive(Default)]
+struct Attached {
+    dataplane: Option<VppDataplane>,
+    link: Option<Link>,
+    /// Counts links, so that readers of the stats segment notice a new one.
+    generation: u64,
+    calls: FuturesUnordered<BoxFuture<'static, (CallId, Result<Reply, CallFailure>)>>,
+}
+
+/// Publications of what is not urgent are at least this far apart.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Decides until it is stopped.
+pub(super) async fn run(mut brain: Brain) {
+    let mut attached = Attached::default();
+    let mut next_publication = Instant::now();
+    // Causes of warnings that were told at start, so that each is told once.
+    brain.probes.configure(brain.core.config(), brain.core.control());
+    loop {
+        brain.act(&mut attached);
+        let now = Instant::now();
+        let changed = brain.core.changed();
+        if changed.urgent || changed.all || (changed.any() && now >= next_publication) {
+            brain.publish(&attached);
+            next_publication = now + PACE;
+        }
+        let due = brain.core.poll_timeout();
+        let publication = brain.core.changed().any().then_some(next_publication);
+        let wake = due.into_iter().chain(publication).min();
+        tokio::select! {
+            biased;
+            () = brain.stop.cancelled() => return,
+            Some(event) = brain.links.recv() => brain.on_link(&mut attached, event),
+            Some((id, result)) = attached.calls.next(), if !attached.calls.is_empty() => {
+                brain.core.handle_reply(Instant::now(), id, result);
+            }
+            Some(ended) = brain.results.recv() => brain.on_result(&ended),
+            Some(command) = brain.commands.recv() => brain.on_command(command),
+            () = sleep_until(wake) => brain.core.handle_timeout(Instant::now()),
+        }
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Brain {
+    /// Does everything the core says.
+    fn act(&mut self, attached: &mut Attached) {
+        while let Some(output) = self.core.poll_output(Instant::now(), SystemTime::now()) {
+            match output {
+                Output::Probe { backend, probe } => self.probes.start(backend, probe),
+                Output::Cancel { probe } => self.probes.cancel(probe),
+                Output::Tell(what) => self.tell(what),
+                Output::Count(pass) => report::count_pass(&self.totals, &pass),
+                Output::Call { id, call } => {
+                    // The core makes calls only while it believes in a link; should there be none, the call is lost.
+                    let dataplane = attached.dataplane.clone();
+                    attached.calls.push(Box::pin(async move {
+                        match dataplane {
+                            Some(dataplane) => (id, dataplane.call(call).await),
+                            None => (id, Err(CallFailure::Lost)),
+                        }
+                    }));
+                }
+            }
+        }
+    }
+
+    fn tell(&self, what: What) {
+        report::count(&self.totals, &what);
+        self.bus.emit(what);
+    }
+
+    fn on_result(&mut self, ended: &Ended) {
+        let result = self.probes.ended(ended);
+        let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
+        self.core.handle_probe(Instant::now(), SystemTime::now(), ended.backend, ended.probe, result, jitter);
+    }
+
+    fn on_link(&mut self, attached: &mut Attached, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(link) => {
+                let info = &link.info;
+                self.bus.emit(What::VppConnect {
+                    version: info.version.clone(),
+                    build_date: info.build_date.clone(),
+                    pid: info.pid.into(),
+                });
+                attached.generation += 1;
+                match &link.unsupported {
+                    Some(why) => self.bus.emit(What::Error { cause: "vpp-unsupported".into(), message: why.clone() }),
+                    None => {
+                        attached.dataplane = Some(VppDataplane::new(link.client.clone()));
+                        let boot = BootId(info.pid.into(), info.boot_time.unwrap_or(0));
+                        self.core.handle_link_up(Instant::now(), boot);
+                    }
+                }
+                attached.link = Some(link);
+            }
+            LinkEvent::Down { reason } => {
+                self.bus.emit(What::VppDisconnect { reason });
+                let generation = attached.generation;
+                *attached = Attached { generation, ..Attached::default() };
+                self.core.handle_link_down(Instant::now());
+            }
+        }
+        self.views.link_changed(attached.link.as_ref());
+        self.publish(attached);
+        self.send_plan(attached);
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::RequestFlows => self.core.request_flows(Instant::now()),
+            Command::Reload { config, warnings, done } => {
+                let outcome = self.reload(*config, &warnings);
+                let (result, detail) = match &outcome {
+                    Ok(()) => ("ok", warnings.join("; ")),
+                    Err(reason) => ("refused", reason.clone()),
+                };
+                let sha256 = self.core.config().sha256.as_str().into();
+                self.tell(What::ConfigReload { result: result.into(), sha256, detail: detail.into() });
+                // Whoever asked may have gone.
+                let _ = done.send(outcome);
+            }
+        }
+    }
+
+    fn reload(&mut self, config: Config, warnings: &[String]) -> Result<(), String> {
+        for warning in warnings {
+            self.bus.emit(What::Warning { cause: "config".into(), message: warning.as_str().into() });
+        }
+        let netns = config.healthchecker.netns.clone();
+        let before = self.core.config().healthchecker.netns.clone();
+        self.prober.set_netns(netns.as_deref()).map_err(|error| chain(&error))?;
+        let config = Arc::new(config);
+        if let Err(error) = self.core.reload(config, Instant::now(), SystemTime::now()) {
+            // The namespace was entered a moment ago with the same rights.
+            let _ = self.prober.set_netns(before.as_deref());
+            let error: Unfit = error;
+            return Err(chain(&error));
+        }
+        self.probes.configure(self.core.config(), self.core.control());
+        Ok(())
+    }
+
+    fn publish(&mut self, attached: &Attached) {
+        let changed = self.core.take_changed();
+        self.views.update(&self.core, &self.probes, &changed);
+        self.published.publish(self.views.snapshot());
+        if changed.all || changed.indices {
+            self.send_plan(attached);
+        }
+    }
+
+    fn send_plan(&self, attached: &Attached) {
+        let link = attached.dataplane.is_some().then_some(attached.generation);
+        let plan = Arc::new(super::views::counter_plan(&self.core, link));
+        self.plan.send_if_modified(|current| {
+            let new = **current != *plan;
+            if new {
+                *current = plan;
+            }
+            new
+        });
+    }
+}

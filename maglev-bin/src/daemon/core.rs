@@ -1,0 +1,424 @@
+//! What decides, without a clock and without a socket: health and reconciliation, glued.
+//!
+//! [`Core`] owns the only `Control` and the only `Reconciler` of the process. It turns each input into outputs in one step, so that a
+//! verdict and the weight that follows from it are never apart. The rules themselves are in `maglev-health` and `maglev-sync`; here is
+//! only who hears what from whom:
+//!
+//! ```text
+//! probe results, operators ─> Control ── programs that changed ──> Reconciler ──> calls
+//!                                ^                                    │
+//!                                └── what VPP had, once it was read ──┘
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use maglev_health::{
+    BackendId, Control, ControlOptions, Dataplane, Event as HealthEvent, FleetOptions, FrontendIdx, Jitter, ProbeId,
+    ProbeResult, SpecError, Weight as HealthWeight,
+};
+use maglev_sync::{
+    BootId, Call, CallFailure, CallId, Desired, Event as SyncEvent, OutOfRange, Reconciler, Reply, Settings, VipKey,
+};
+
+use super::report::{self, Pass};
+use super::translate;
+use crate::config::Config;
+use crate::event::{Text, What};
+
+/// What to do, in order.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Send a probe.
+    Probe { backend: BackendId, probe: ProbeId },
+    /// Stop a probe.
+    Cancel { probe: ProbeId },
+    /// Make a call on VPP.
+    Call { id: CallId, call: Call },
+    /// Tell everyone.
+    Tell(What),
+    /// Count a pass over VIPs.
+    Count(Pass),
+}
+
+/// A config that the cores cannot take, although it passed its own checks: a fault of ours, told rather than suffered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("names do not fit together")]
+    Spec(#[from] SpecError),
+    #[error("a number is out of VPP's range")]
+    Range(#[from] OutOfRange),
+}
+
+/// Health and reconciliation of one daemon.
+///
+/// Feed inputs, then take outputs until there are none; call [`Core::handle_timeout`] at [`Core::poll_timeout`]. Instants never go
+/// backwards.
+#[derive(Debug)]
+pub(crate) struct Core {
+    config: Arc<Config>,
+    control: Control,
+    /// `None` without a dataplane.
+    sync: Option<Reconciler>,
+    /// VIP of each frontend, in config order.
+    keys: Vec<VipKey>,
+    places: HashMap<VipKey, usize>,
+    /// Pool each frontend was last reported to serve from.
+    pools: BTreeMap<Text, (usize, Text)>,
+    ready: std::collections::VecDeque<Output>,
+    changed: Changed,
+}
+
+/// What a new snapshot has to show anew.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// Positions of backends.
+    pub(crate) backends: BTreeSet<BackendId>,
+    /// Positions of frontends.
+    pub(crate) frontends: BTreeSet<usize>,
+    /// Everything, lists included.
+    pub(crate) all: bool,
+    /// A state changed: worth showing at once.
+    pub(crate) urgent: bool,
+    /// Indices into the stats segment, or flows.
+    pub(crate) indices: bool,
+    /// VPP has answered: something may have been compared.
+    pub(crate) answered: bool,
+}
+
+impl Changed {
+    /// Whether there is anything new.
+    pub(crate) fn any(&self) -> bool {
+        self.all
+            || self.urgent
+            || self.answered
+            || self.indices
+            || !self.backends.is_empty()
+            || !self.frontends.is_empty()
+    }
+}
+
+impl Core {
+    /// Starts with `config`. With `dataplane` false nothing is ever held or programmed.
+    pub(crate) fn new(config: Arc<Config>, dataplane: bool, now: Instant, wall: SystemTime) -> Result<Self, Unfit> {
+        let spec = translate::spec(&config)?;
+        let options = ControlOptions {
+            fleet: FleetOptions {
+                history: config.healthchecker.transition_history,
+                startup_max_delay: config.lb.startup_max_delay,
+            },
+            dataplane: if dataplane { Dataplane::Present } else { Dataplane::Absent },
+            ..ControlOptions::default()
+        };
+        let control = Control::new(options, &spec, now, wall);
+        let sync = dataplane.then(|| Reconciler::new(settings(&config), now));
+        let mut core = Self {
+            config: config.clone(),
+            control,
+            sync,
+            keys: Vec::new(),
+            places: HashMap::new(),
+            pools: BTreeMap::new(),
+            ready: std::collections::VecDeque::new(),
+            changed: Changed { all: true, ..Changed::default() },
+        };
+        core.adopt(config, now)?;
+        Ok(core)
+    }
+
+    /// Goes over to another config. Nothing has changed after an error.
+    pub(crate) fn reload(&mut self, config: Arc<Config>, now: Instant, wall: SystemTime) -> Result<(), Unfit> {
+        let spec = translate::spec(&config)?;
+        let keys: BTreeMap<String, VipKey> =
+            config.frontends.iter().map(|frontend| (frontend.name.clone(), translate::key(frontend))).collect();
+        translate::lb_conf(&config)?;
+        let sync = self.sync.as_ref();
+        self.control.reload(now, wall, &spec, &|frontend, address| weight_in_vpp(sync?, keys.get(frontend)?, address));
+        self.adopt(config, now)
+    }
+
+    /// Tells the reconciler everything that `config` and health want.
+    fn adopt(&mut self, config: Arc<Config>, now: Instant) -> Result<(), Unfit> {
+        self.keys = config.frontends.iter().map(translate::key).collect();
+        self.places = self.keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
+        self.config = config;
+        self.changed.all = true;
+        self.changed.indices = true;
+        let _ = self.control.take_dirty();
+        if let Some(sync) = &mut self.sync
+            && let Some(conf) = translate::lb_conf(&self.config)?
+        {
+            let programs = self.control.frontends().map(|frontend| frontend.program());
+            let vips = self.config.frontends.iter().zip(&self.keys).zip(programs);
+            let vips = vips.map(|((frontend, key), program)| Ok((*key, translate::desired(frontend, program)?)));
+            let vips = vips.collect::<Result<_, OutOfRange>>()?;
+            sync.set_settings(now, settings(&self.config));
+            sync.set_desired(now, Desired { conf, foreign: translate::foreign(&self.config), vips });
+        }
+        let frontends: Vec<_> = self.control.frontends().map(|frontend| frontend.index()).collect();
+        let names: BTreeSet<Text> = self.control.frontends().map(|frontend| frontend.name().clone()).collect();
+        self.pools.retain(|name, _| names.contains(name));
+        for index in frontends {
+            self.note_pool(index);
+        }
+        Ok(())
+    }
+
+    /// The config in force.
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Health, to look at.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Reconciliation, to look at.
+    pub(crate) fn sync(&self) -> Option<&Reconciler> {
+        self.sync.as_ref()
+    }
+
+    /// VIPs in config order.
+    pub(crate) fn keys(&self) -> &[VipKey] {
+        &self.keys
+    }
+
+    /// What changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> Changed {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Whether anything changed that a snapshot shows.
+    pub(crate) fn changed(&self) -> &Changed {
+        &self.changed
+    }
+
+    /// A probe ended.
+    pub(crate) fn handle_probe(
+        &mut self,
+        now: Instant,
+        wall: SystemTime,
+        backend: BackendId,
+        probe: ProbeId,
+        result: ProbeResult,
+        jitter: Jitter,
+    ) {
+        if self.control.handle_result(now, wall, probe, result, jitter) {
+            self.changed.backends.insert(backend);
+        }
+    }
+
+    /// The link to VPP stands and may be written to.
+    pub(crate) fn handle_link_up(&mut self, now: Instant, boot: BootId) {
+        if let Some(sync) = &mut self.sync {
+            sync.handle_link_up(now, boot);
+            self.changed.all = true;
+            self.changed.urgent = true;
+        }
+    }
+
+    /// The link to VPP is gone.
+    pub(crate) fn handle_link_down(&mut self, now: Instant) {
+        if let Some(sync) = &mut self.sync {
+            sync.handle_link_down(now);
+            self.changed.all = true;
+            self.changed.urgent = true;
+            self.changed.indices = true;
+        }
+    }
+
+    /// A call on VPP ended.
+    pub(crate) fn handle_reply(&mut self, now: Instant, id: CallId, result: Result<Reply, CallFailure>) {
+        if let Some(sync) = &mut self.sync {
+            sync.handle_reply(now, id, result);
+            self.changed.answered = true;
+        }
+    }
+
+    /// Asks for the sessions per AS, within what VPP can bear.
+    pub(crate) fn request_flows(&mut self, now: Instant) {
+        if let Some(sync) = &mut self.sync {
+            sync.request_flows(now);
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.control.handle_timeout(now);
+        if let Some(sync) = &mut self.sync {
+            sync.handle_timeout(now);
+        }
+    }
+
+    /// When [`Core::handle_timeout`] is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let sync = self.sync.as_ref().and_then(Reconciler::poll_timeout);
+        self.control.poll_timeout().into_iter().chain(sync).min()
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_output(&mut self, now: Instant, wall: SystemTime) -> Option<Output> {
+        loop {
+            if let Some(output) = self.ready.pop_front() {
+                return Some(output);
+            }
+            if let Some(event) = self.control.poll_event() {
+                self.on_health(event);
+                continue;
+            }
+            let dirty = self.control.take_dirty();
+            if !dirty.is_empty() {
+                for index in dirty {
+                    self.on_program(now, index);
+                }
+                continue;
+            }
+            // Every event before any call: what VPP had must be known to health before anything is written.
+            let sync = self.sync.as_mut()?;
+            if let Some(event) = sync.poll_event() {
+                self.on_sync(event, wall);
+                continue;
+            }
+            let (id, call) = sync.poll_call(now)?;
+            return Some(Output::Call { id, call });
+        }
+    }
+
+    fn tell(&mut self, what: What) {
+        self.ready.push_back(Output::Tell(what));
+    }
+
+    fn on_program(&mut self, now: Instant, index: FrontendIdx) {
+        self.changed.frontends.insert(index.get());
+        self.note_pool(index);
+        let Some(program) = self.control.program(index) else { return };
+        let (Some(frontend), Some(key)) = (self.config.frontends.get(index.get()), self.keys.get(index.get())) else {
+            return;
+        };
+        let Some(sync) = &mut self.sync else { return };
+        match translate::desired(frontend, program) {
+            Ok(desired) => sync.update_vip(now, *key, desired),
+            Err(error) => {
+                let message = format!("frontend {} is left as it is: {error}", frontend.name);
+                self.tell(What::Error { cause: "internal".into(), message: message.into() });
+            }
+        }
+    }
+
+    /// Reports a frontend that serves from another pool than before.
+    fn note_pool(&mut self, index: FrontendIdx) {
+        let Some(frontend) = self.control.frontend(index) else { return };
+        let active = frontend.active_pool();
+        let Some(pool) = frontend.pools().nth(active) else { return };
+        let (name, pool) = (frontend.name().clone(), pool.name().clone());
+        let before = self.pools.insert(name.clone(), (active, pool.clone()));
+        if let Some((_, from)) = before
+            && from != pool
+        {
+            self.changed.urgent = true;
+            self.tell(What::FrontendPool { frontend: name, from, to: pool });
+        }
+    }
+
+    fn on_health(&mut self, event: HealthEvent) {
+        let what = match event {
+            HealthEvent::Probe { backend, probe } => return self.ready.push_back(Output::Probe { backend, probe }),
+            HealthEvent::Cancel { probe, .. } => return self.ready.push_back(Output::Cancel { probe }),
+            HealthEvent::Started { backend, name } => {
+                let address = self.control.backend(backend).map(|view| view.address().to_string());
+                What::BackendStart { backend: name, address: address.unwrap_or_default().into() }
+            }
+            HealthEvent::Stopped { name, .. } => What::BackendStop { backend: name },
+            HealthEvent::Restarted { name, .. } => What::BackendRestart { backend: name },
+            HealthEvent::Transition { backend, name, transition } => {
+                self.changed.backends.insert(backend);
+                self.changed.frontends.extend(self.control.users(backend).map(FrontendIdx::get));
+                self.changed.urgent = true;
+                What::BackendTransition {
+                    backend: name,
+                    from: transition.from.as_str().into(),
+                    to: transition.to.as_str().into(),
+                    code: transition.code.as_str().into(),
+                    detail: transition.detail.clone(),
+                }
+            }
+            HealthEvent::FrontendTransition { frontend, from, to } => {
+                self.changed.urgent = true;
+                What::FrontendTransition { frontend, from: from.as_str().into(), to: to.as_str().into() }
+            }
+            HealthEvent::BackendOverrideKept { backend, kept, enabled } => warning(
+                "override-kept",
+                format!(
+                    "backend {backend}: the override `{}` stays; the config now says enabled: {enabled}",
+                    kept.as_str()
+                ),
+            ),
+            HealthEvent::WeightOverrideKept { member, kept, before, configured } => warning(
+                "override-kept",
+                format!(
+                    "frontend {} pool {} backend {}: the weight {kept} stays as an operator set it; the config said {before} and now says {configured}",
+                    member.frontend, member.pool, member.backend
+                ),
+            ),
+            HealthEvent::BackendOverrideDropped { backend, dropped } => warning(
+                "override-dropped",
+                format!("backend {backend} left the config; its override `{}` is dropped", dropped.as_str()),
+            ),
+            HealthEvent::WeightOverrideDropped { member, dropped } => warning(
+                "override-dropped",
+                format!(
+                    "frontend {} pool {} backend {} left the config; its weight override {dropped} is dropped",
+                    member.frontend, member.pool, member.backend
+                ),
+            ),
+            other => warning("internal", format!("unknown health event {other:?}")),
+        };
+        self.tell(what);
+    }
+
+    fn on_sync(&mut self, event: SyncEvent, wall: SystemTime) {
+        if let SyncEvent::Read { .. } = &event {
+            let names: HashMap<&str, &VipKey> =
+                self.config.frontends.iter().map(|frontend| frontend.name.as_str()).zip(&self.keys).collect();
+            if let Some(sync) = &self.sync {
+                self.control
+                    .handle_actual(wall, &|frontend, address| weight_in_vpp(sync, names.get(frontend)?, address));
+            }
+            self.changed.all = true;
+        }
+        let told = report::sync_event(&event);
+        if let Some(place) = told.vip.and_then(|key| self.places.get(&key)) {
+            self.changed.frontends.insert(*place);
+        }
+        self.changed.indices |= told.indices;
+        self.ready.extend(told.pass.map(Output::Count));
+        if let Some(what) = told.what {
+            self.tell(what);
+        }
+    }
+}
+
+fn warning(cause: &str, message: String) -> What {
+    What::Warning { cause: cause.into(), message: message.into() }
+}
+
+/// Weight that VPP has for an address of a VIP, in health's terms. VPP may hold up to 255: what is above 100 counts as 100.
+fn weight_in_vpp(sync: &Reconciler, key: &VipKey, address: IpAddr) -> Option<HealthWeight> {
+    let weight = sync.actual_weight(key, address)?;
+    Some(HealthWeight::new(weight).unwrap_or(HealthWeight::MAX))
+}
+
+/// Shorter, and VPP would hear nothing but dumps.
+const SHORTEST_SYNC: Duration = Duration::from_millis(100);
+
+fn settings(config: &Config) -> Settings {
+    let lb = &config.lb;
+    let mut settings = Settings::default();
+    settings.sync_interval = lb.sync_interval.max(SHORTEST_SYNC);
+    settings.startup_min_delay = lb.startup_min_delay;
+    settings.startup_max_delay = lb.startup_max_delay;
+    settings
+}

@@ -1,0 +1,158 @@
+//! Puts what the reconciler says into the words of the log, and counts it.
+
+use maglev_sync::{Event, SyncCounts, SyncScope, VipKey, Warning};
+use std::time::Duration;
+
+use super::link::chain;
+use super::translate::vip_name;
+use crate::event::{Text, What};
+use crate::metrics::Totals;
+
+/// What an event of the reconciler means for everyone else.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// What the log says.
+    pub(super) what: Option<What>,
+    /// The VIP whose view changed.
+    pub(super) vip: Option<VipKey>,
+    /// A pass that ended.
+    pub(super) pass: Option<Pass>,
+    /// Indices or flows changed.
+    pub(super) indices: bool,
+}
+
+/// A pass that ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pass {
+    scope: &'static str,
+    counts: SyncCounts,
+    elapsed: Duration,
+    ok: bool,
+}
+
+/// Translates an event.
+pub(super) fn sync_event(event: &Event) -> Told {
+    let mut told = Told::default();
+    told.what = match event {
+        Event::Read { vips, ases, conf, .. } => Some(What::VppLbState {
+            vips: whole(*vips),
+            ases: whole(*ases),
+            sticky_buckets: conf.sticky_buckets_per_core.into(),
+            flow_timeout: conf.flow_timeout.into(),
+        }),
+        Event::WarmUp(phase) => Some(What::WarmUp { phase: phase.to_string().into() }),
+        Event::Released(key) => about(&mut told, key, |vip| What::VipReleased { vip }),
+        Event::SyncStart { scope } => Some(What::VppLbSyncStart { scope: text(scope) }),
+        Event::SyncDone { scope, counts, elapsed } => {
+            told.pass = Some(Pass { scope: label(scope), counts: *counts, elapsed: *elapsed, ok: true });
+            let (changes, elapsed) = (changes(counts), elapsed.as_secs_f64());
+            Some(What::VppLbSyncDone { scope: text(scope), changes, elapsed })
+        }
+        Event::SyncError { scope, reason, counts, elapsed } => {
+            told.pass = Some(Pass { scope: label(scope), counts: *counts, elapsed: *elapsed, ok: false });
+            Some(What::VppLbSyncError { scope: text(scope), reason: chain(reason).into() })
+        }
+        Event::ConfUpdated(update) => Some(What::ConfUpdated { conf: update.to_string().into() }),
+        Event::VipAdded(key) => about(&mut told, key, |vip| What::VipAdded { vip }),
+        Event::VipRemoved(key) => about(&mut told, key, |vip| What::VipRemoved { vip }),
+        Event::VipRecreated(key) => about(&mut told, key, |vip| What::VipRecreated { vip }),
+        Event::AsAdded { key, address, weight } => {
+            let (address, weight) = (text(address), weight.get().into());
+            about(&mut told, key, |vip| What::AsAdded { vip, address, weight })
+        }
+        Event::AsRemoved { key, address, flush } => {
+            let (address, flush) = (text(address), *flush);
+            about(&mut told, key, |vip| What::AsRemoved { vip, address, flush })
+        }
+        Event::AsWeightUpdated { key, address, from, to, flush } => {
+            let (address, from, to, flush) = (text(address), (*from).into(), to.get().into(), *flush);
+            about(&mut told, key, |vip| What::AsWeightUpdated { vip, address, from, to, flush })
+        }
+        Event::VipFailed { key, failure, retry_in } => {
+            let reason = format!("{}; tried again in {retry_in:?}", chain(failure)).into();
+            about(&mut told, key, |vip| What::VppLbSyncError { scope: vip, reason })
+        }
+        Event::Drift { key, what } => {
+            let what = text(what);
+            about(&mut told, key, |vip| What::Drift { vip, what })
+        }
+        Event::Warning(warning) => Some(What::Warning { cause: cause(warning).into(), message: chain(warning).into() }),
+        Event::IndicesChanged { .. } => {
+            told.indices = true;
+            None
+        }
+        other => Some(What::Warning { cause: "internal".into(), message: format!("unknown event {other:?}").into() }),
+    };
+    told
+}
+
+fn about(told: &mut Told, key: &VipKey, what: impl FnOnce(Text) -> What) -> Option<What> {
+    told.vip = Some(*key);
+    Some(what(text(&vip_name(key))))
+}
+
+fn text(value: &impl ToString) -> Text {
+    value.to_string().into()
+}
+
+fn label(scope: &SyncScope) -> &'static str {
+    match scope {
+        SyncScope::All => "all",
+        SyncScope::Vip(_) => "vip",
+        _ => "batch",
+    }
+}
+
+fn cause(warning: &Warning) -> &'static str {
+    match warning {
+        Warning::VerboseTooLarge { .. } => "verbose-too-large",
+        Warning::VerboseUnreadable(_) => "verbose-unreadable",
+        Warning::VerboseRefused(_) => "verbose-refused",
+        Warning::StickyBucketsDiffer { .. } => "sticky-buckets-differ",
+        Warning::TableLengthDiffers { .. } => "table-length-differs",
+        Warning::InTheWay { .. } => "vip-in-the-way",
+        Warning::ConfRefused { .. } => "conf-refused",
+        Warning::ReadRefused(_) => "read-refused",
+        _ => "vpp",
+    }
+}
+
+fn kinds(counts: &SyncCounts) -> [(&'static str, u32); 6] {
+    [
+        ("vip-added", counts.vips_added),
+        ("vip-removed", counts.vips_removed),
+        ("vip-recreated", counts.vips_recreated),
+        ("as-added", counts.ases_added),
+        ("as-removed", counts.ases_removed),
+        ("as-weight-updated", counts.weights_updated),
+    ]
+}
+
+fn changes(counts: &SyncCounts) -> u64 {
+    kinds(counts).iter().map(|(_, count)| u64::from(*count)).sum()
+}
+
+fn whole(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Counts a pass.
+pub(super) fn count_pass(totals: &Totals, pass: &Pass) {
+    for (kind, count) in kinds(&pass.counts) {
+        if count > 0 {
+            totals.sync(pass.scope, kind, count.into());
+        }
+    }
+    totals.sync(pass.scope, if pass.ok { "done" } else { "error" }, 1);
+    totals.sync_took(pass.scope, pass.elapsed);
+}
+
+/// Counts what is counted by its event.
+pub(super) fn count(totals: &Totals, what: &What) {
+    match what {
+        What::BackendTransition { backend, from, to, .. } => totals.transition(backend, from, to),
+        What::ConfigReload { result, .. } => totals.reload(if &**result == "ok" { "ok" } else { "refused" }),
+        What::AsWeightUpdated { flush: true, .. } => totals.sync("vip", "as-flushed", 1),
+        _ => {}
+    }
+}

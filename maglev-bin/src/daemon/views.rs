@@ -1,0 +1,267 @@
+//! Turns what the core knows into the snapshot that everyone reads, part by part: only what changed is built anew.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use jiff::Timestamp;
+use maglev_health::{self as health, BackendId, FrontendState};
+use maglev_sync::table::{TableSize, bucket_counts};
+use maglev_sync::{Reconciler, SyncStatus, VipKey, VipStatus};
+
+use super::core::{Changed, Core};
+use super::counters::CounterPlan;
+use super::link::{Link, chain};
+use super::probes::Probes;
+use super::translate::vip_name;
+use crate::event::Text;
+use crate::snapshot::{
+    AsView, BackendView, Flows, FrontendView, MemberView, PoolView, Snapshot, TransitionView, VipView, VppInfo, VppView,
+};
+
+/// The parts of the next snapshot.
+#[derive(Debug)]
+pub(super) struct Views {
+    started: Timestamp,
+    config_sha256: Text,
+    backends: Vec<Arc<BackendView>>,
+    places: HashMap<BackendId, usize>,
+    frontends: Vec<Arc<FrontendView>>,
+    /// State of each frontend, and since when.
+    states: HashMap<Text, (FrontendState, Timestamp)>,
+    link: Option<VppInfo>,
+    unsupported: Option<Text>,
+    vpp: Arc<VppView>,
+    /// When each VIP had last been compared, and whether it failed, when its frontend was last built.
+    seen: HashMap<VipKey, (Option<Instant>, bool)>,
+}
+
+impl Views {
+    /// Before anything has happened.
+    pub(super) fn new(core: &Core, wall: SystemTime) -> Self {
+        Self {
+            started: time(wall),
+            config_sha256: core.config().sha256.as_str().into(),
+            backends: Vec::new(),
+            places: HashMap::new(),
+            frontends: Vec::new(),
+            states: HashMap::new(),
+            link: None,
+            unsupported: None,
+            vpp: Arc::new(VppView { warm_up: "hands-off".into(), ..VppView::default() }),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// The link came or went.
+    pub(super) fn link_changed(&mut self, link: Option<&Link>) {
+        self.link = link.map(|link| link.info.clone());
+        self.unsupported = link.and_then(|link| link.unsupported.clone());
+    }
+
+    /// Builds anew what changed.
+    pub(super) fn update(&mut self, core: &Core, probes: &Probes, changed: &Changed) {
+        let status = core.sync().map(Reconciler::status);
+        if changed.all {
+            self.config_sha256 = core.config().sha256.as_str().into();
+            let control = core.control();
+            let views: Vec<_> = control.backends().collect();
+            self.places = views.iter().enumerate().map(|(place, view)| (view.id(), place)).collect();
+            self.backends = views.iter().map(|view| Arc::new(backend(core, probes, view))).collect();
+            let frontends = (0..core.keys().len()).filter_map(|place| self.frontend(core, status.as_ref(), place));
+            self.frontends = frontends.collect();
+            self.seen.clear();
+        } else {
+            for id in &changed.backends {
+                let view = core.control().backend(*id);
+                if let Some((place, view)) = self.places.get(id).zip(view) {
+                    self.backends[*place] = Arc::new(backend(core, probes, &view));
+                }
+            }
+            let compared = status.as_ref().map(|status| self.compared(core, status)).unwrap_or_default();
+            for place in changed.frontends.iter().copied().chain(compared) {
+                if let Some(view) = self.frontend(core, status.as_ref(), place)
+                    && let Some(slot) = self.frontends.get_mut(place)
+                {
+                    *slot = view;
+                }
+            }
+        }
+        let vpp = self.vpp(status.as_ref());
+        if *self.vpp != vpp {
+            self.vpp = Arc::new(vpp);
+        }
+    }
+
+    /// The snapshot made of the parts as they are.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            taken: Timestamp::now(),
+            started: self.started,
+            config_sha256: self.config_sha256.clone(),
+            backends: self.backends.clone(),
+            frontends: self.frontends.clone(),
+            vpp: self.vpp.clone(),
+        }
+    }
+
+    /// Frontends whose VIP was compared with VPP, or failed, since they were last built.
+    fn compared(&mut self, core: &Core, status: &SyncStatus) -> Vec<usize> {
+        let news = |(place, key): (usize, &VipKey)| {
+            let vip = status.vips.get(key)?;
+            let now = (vip.compared, vip.last_error.is_some());
+            (self.seen.insert(*key, now) != Some(now)).then_some(place)
+        };
+        core.keys().iter().enumerate().filter_map(news).collect()
+    }
+
+    fn frontend(&mut self, core: &Core, status: Option<&SyncStatus>, place: usize) -> Option<Arc<FrontendView>> {
+        let config = core.config().frontends.get(place)?;
+        let key = core.keys().get(place)?;
+        let index = core.control().frontend_idx(&config.name)?;
+        let view = core.control().frontend(index)?;
+        let (state, since) = *self
+            .states
+            .entry(view.name().clone())
+            .and_modify(|known| {
+                if known.0 != view.state() {
+                    *known = (view.state(), Timestamp::now());
+                }
+            })
+            .or_insert_with(|| (view.state(), Timestamp::now()));
+        Some(Arc::new(FrontendView {
+            name: view.name().clone(),
+            description: config.description.as_str().into(),
+            vip: vip_name(key),
+            state: state.as_str(),
+            since,
+            active_pool: view.active_pool(),
+            pools: view.pools().map(|view| pool(core, &view)).collect(),
+            table_length_wanted: config.table_length_chosen,
+            dataplane: core.sync().and_then(|sync| vip(sync, status?.vips.get(key), key)),
+        }))
+    }
+
+    fn vpp(&self, status: Option<&SyncStatus>) -> VppView {
+        let (link, unsupported) = (self.link.clone(), self.unsupported.clone());
+        let Some(status) = status else {
+            return VppView { link, unsupported, warm_up: "no dataplane".into(), ..VppView::default() };
+        };
+        let name = |key: &VipKey| -> Text { vip_name(key).to_string().into() };
+        let sticky = status.sticky_buckets_differ.map(|(wanted, actual)| {
+            format!("sticky-buckets-per-core is {actual} in VPP and {wanted} in the config").into()
+        });
+        let tables = status.vips.iter().filter_map(|(key, vip)| {
+            let (wanted, actual) = (vip.table_length_wanted?, vip.table_length?);
+            let differs =
+                || format!("new-flows-table-length of {} is {actual} in VPP and {wanted} in the config", name(key));
+            (!actual.agrees_with(wanted)).then(|| differs().into())
+        });
+        VppView {
+            link,
+            unsupported,
+            warm_up: status.warm_up.to_string().into(),
+            flush_owed: u64::try_from(status.flushes_owed).unwrap_or(u64::MAX),
+            foreign: status.foreign.iter().map(name).collect(),
+            differs: sticky.into_iter().chain(tables).collect(),
+        }
+    }
+}
+
+fn backend(core: &Core, probes: &Probes, view: &health::BackendView<'_>) -> BackendView {
+    let config = core.config().backend(view.name());
+    let healthcheck = config.and_then(|backend| backend.healthcheck.as_ref());
+    let transition = |transition: &health::Transition| TransitionView {
+        time: time(transition.at),
+        from: transition.from.as_str(),
+        to: transition.to.as_str(),
+        code: transition.code.as_str().into(),
+        detail: transition.detail.clone(),
+    };
+    BackendView {
+        name: view.name().clone(),
+        address: view.address(),
+        healthcheck: healthcheck.map(|check| check.name.as_str().into()),
+        kind: probes.kind(view.id()),
+        state: view.state().as_str(),
+        health: view.counter().into(),
+        rise: view.rise().into(),
+        fall: view.fall().into(),
+        enabled: view.is_enabled(),
+        held: view.hold().is_held(),
+        r#override: view.overridden().map(|overridden| overridden.as_str()),
+        certificate_expires: probes.certificate(view.id()).map(time),
+        since: time(view.since()),
+        history: view.history().map(transition).collect(),
+    }
+}
+
+fn pool(core: &Core, view: &health::PoolView<'_>) -> PoolView {
+    let member = |member: health::MemberView<'_>| {
+        Some(MemberView {
+            name: member.name.clone(),
+            address: core.control().backend(member.backend)?.address(),
+            weight: member.overridden.unwrap_or(member.configured).get(),
+            effective_weight: member.effective.get(),
+            overridden: member.overridden.is_some(),
+        })
+    };
+    PoolView { name: view.name().clone(), backends: view.members().filter_map(member).collect() }
+}
+
+/// A VIP as VPP has it, with the buckets that follow from it.
+fn vip(sync: &Reconciler, status: Option<&VipStatus>, key: &VipKey) -> Option<VipView> {
+    let actual = sync.actual()?.vips.get(key)?;
+    let table_length = actual.table_length.known();
+    let weights: Vec<(IpAddr, u8)> = actual.ases.iter().map(|(address, of)| (*address, of.weight)).collect();
+    let buckets = match table_length.and_then(TableSize::new) {
+        Some(size) => bucket_counts(size, &weights),
+        None => vec![0; weights.len()],
+    };
+    let ases = weights.into_iter().zip(buckets);
+    Some(VipView {
+        table_length,
+        ases: ases.map(|((address, weight), buckets)| (address, AsView { weight, buckets })).collect(),
+        compared: status.and_then(|status| status.compared).map(wall),
+        error: status.and_then(|status| status.last_error.as_ref()).map(|error| chain(error).into()),
+    })
+}
+
+/// What the counters task should read while the link of this number stands.
+pub(super) fn counter_plan(core: &Core, link: Option<u64>) -> CounterPlan {
+    let Some(sync) = core.sync() else { return CounterPlan { link, ..CounterPlan::default() } };
+    let indices = sync.indices();
+    let vips = core.keys().iter().filter_map(|key| Some((vip_name(key), *indices.vips.get(key)?)));
+    let routes =
+        core.keys().iter().filter_map(|key| Some((vip_name(key).prefix, *indices.vip_routes.get(&key.prefix())?)));
+    // VIPs of one address share a route, backends may share an address: each is read once.
+    let routes: BTreeMap<Text, u32> = routes.collect();
+    let backends = core.control().backends().map(|backend| backend.address());
+    let backends: BTreeMap<IpAddr, u32> =
+        backends.filter_map(|address| Some((address, *indices.as_routes.get(&address)?))).collect();
+    let flows = sync.flows().map(|flows| {
+        let mut per_as: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for ((key, address), sessions) in &flows.flows {
+            per_as.entry(vip_name(key)).or_default().insert(*address, *sessions);
+        }
+        Flows { taken: wall(flows.at), per_as }
+    });
+    CounterPlan {
+        link,
+        vips: vips.collect(),
+        routes: routes.into_iter().collect(),
+        backends: backends.into_iter().collect(),
+        flows,
+    }
+}
+
+/// Times that jiff cannot hold lie thousands of years off.
+fn time(wall: SystemTime) -> Timestamp {
+    Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// When an instant of the past was, by today's clock.
+fn wall(instant: Instant) -> Timestamp {
+    time(SystemTime::now() - instant.elapsed())
+}

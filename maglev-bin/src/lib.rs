@@ -1,1 +1,17 @@
-//! Skeleton.
+//! `maglevd`, the control plane for VPP's Maglev load balancer, as library modules that its binaries compose.
+//!
+//! What flows where is told in `ARCHITECTURE.md`. Rules of behaviour live in the crates below this one: verdicts and weights in
+//! `maglev-health`, plans in `maglev-sync`, the wire in `vpp-api`, counters in `vpp-stats`. This crate holds sockets, files, tasks and
+//! screens.
+
+pub mod build;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod event;
+pub mod logging;
+pub mod metrics;
+pub mod probe;
+pub mod run;
+pub mod snapshot;

@@ -1,2 +1,7 @@
-//! The daemon.
-fn main() {}
+//! The daemon. Everything it does is in the library beside it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    maglev_bin::run::main()
+}

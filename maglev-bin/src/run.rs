@@ -1,0 +1,192 @@
+//! `maglevd` from the command line to its exit status.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory, FromArgMatches};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::{Cli, Command, DaemonArgs, unused_flags};
+use crate::config::{Config, ConfigError, Context, Diagnostic};
+use crate::daemon::{Daemon, Options, StartError, chain};
+use crate::event::{Bus, What};
+use crate::metrics::{Metrics, ServeError, serve};
+use crate::{build, demo, logging};
+
+/// Parses the command line, runs what it asks for, and says how it went.
+///
+/// 0: fine. 1: failed, or the config cannot be read or parsed. 2: usage, or the config asks for something impossible.
+pub fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let unused = unused_flags(&matches);
+    let outcome = match cli.command {
+        Some(Command::Demo(args)) => in_runtime(async { demo::run(args).await.map_err(Failure::Demo) }),
+        None if cli.daemon.check => check(&cli.daemon),
+        None => in_runtime(daemon(cli.daemon, unused)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Config(error)) => {
+            // The text is for people, with the lines of the file.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(error.exit_code())
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "maglevd: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why `maglevd` ends with something else than 0.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the configuration is refused")]
+    Config(#[source] ConfigError),
+    #[error("cannot start")]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Metrics(#[from] ServeError),
+    #[error("the demo failed")]
+    Demo(#[source] demo::DemoError),
+    #[error("the system refuses what every daemon needs")]
+    System(#[from] io::Error),
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // A probe's blocking thread must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn check(args: &DaemonArgs) -> Result<(), Failure> {
+    let loaded = Config::load(&args.config, context(args)).map_err(Failure::Config)?;
+    for warning in &loaded.warnings {
+        let _ = write!(io::stderr(), "{}", warning.render("warning"));
+    }
+    let Config { frontends, backends, healthchecks, .. } = &loaded.config;
+    let (frontends, backends, checks) = (frontends.len(), backends.len(), healthchecks.len());
+    let file = args.config.display();
+    writeln!(io::stdout(), "{file} is good: {frontends} frontends, {backends} backends, {checks} health checks")?;
+    Ok(())
+}
+
+fn context(args: &DaemonArgs) -> Context {
+    Context { dataplane: args.vpp_api_addr.0.is_some() }
+}
+
+async fn daemon(args: DaemonArgs, unused: Vec<String>) -> Result<(), Failure> {
+    let loaded = Config::load(&args.config, context(&args)).map_err(Failure::Config)?;
+    // Before anything else is made: a signal that comes during the start must not kill half a daemon.
+    let signals = Signals::new()?;
+    logging::init(args.log_level, args.log_format);
+    let bus = Bus::new();
+    bus.emit(What::Starting {
+        version: build::VERSION.into(),
+        commit: build::COMMIT.into(),
+        date: build::date().into(),
+    });
+    if !unused.is_empty() {
+        let message = format!("accepted and not in use yet in this release: {}", unused.join(", "));
+        bus.emit(What::Warning { cause: "flags".into(), message: message.into() });
+    }
+    warn(&bus, &loaded.warnings);
+    let options = Options::new(args.vpp_api_addr.0.clone(), args.vpp_stats_addr.0.clone());
+    let daemon = Daemon::start(loaded.config, options, bus)?;
+    if let Some(address) = args.metrics_addr.0 {
+        let metrics = Arc::new(Metrics::new(daemon.published().clone(), daemon.totals()));
+        serve(address, metrics).await?;
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+    let watchdog = tokio::spawn(watchdog());
+    steer(&daemon, &args, signals).await;
+    watchdog.abort();
+    notify(&[sd_notify::NotifyState::Stopping]);
+    Ok(())
+}
+
+fn warn(bus: &Bus, warnings: &[Diagnostic]) {
+    for warning in warnings {
+        bus.emit(What::Warning { cause: "config".into(), message: warning.to_string().into() });
+    }
+}
+
+/// Obeys signals until one ends the process.
+async fn steer(daemon: &Daemon, args: &DaemonArgs, mut signals: Signals) {
+    loop {
+        tokio::select! {
+            _ = signals.reload.recv() => {
+                notify(&[sd_notify::NotifyState::Reloading, monotonic()]);
+                reload(daemon, &args.config, context(args)).await;
+                notify(&[sd_notify::NotifyState::Ready]);
+            }
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+        }
+    }
+}
+
+/// Reads the config again. On any error everything stays as it is.
+async fn reload(daemon: &Daemon, path: &Path, context: Context) {
+    let file = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || Config::load(&file, context)).await;
+    match read {
+        Ok(Ok(loaded)) => {
+            // The brain tells the log what came of it.
+            let _ = daemon.reload(loaded.config, &loaded.warnings).await;
+        }
+        Ok(Err(error)) => {
+            let diagnostics: Vec<_> = error.diagnostics.iter().map(ToString::to_string).collect();
+            daemon.reload_refused(&diagnostics.join("; "));
+        }
+        Err(panic) => daemon.reload_refused(&format!("reading it failed: {panic}")),
+    }
+}
+
+struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Tells systemd, if it is there and wants to know.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(target: "maglev", %error, "systemd was not told");
+    }
+}
+
+fn monotonic() -> sd_notify::NotifyState<'static> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+    sd_notify::NotifyState::MonotonicUsec(micros)
+}
+
+async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = tokio::time::interval(limit / 2);
+    loop {
+        ticks.tick().await;
+        notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
+/// Whether a person looks at standard output.
+pub(crate) fn at_a_terminal() -> bool {
+    io::stdout().is_terminal()
+}

@@ -29,3 +29,8 @@ pub mod messages;
 pub mod server;
 pub mod table;
 pub mod types;
+
+/// The example of the README, run as a test.
+#[cfg(all(doctest, feature = "tokio", feature = "server"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

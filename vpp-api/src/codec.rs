@@ -29,6 +29,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left; nothing is consumed then.
+    #[inline]
     pub fn take(&mut self, wanted: &'static str, count: usize) -> Result<&'a [u8], DecodeError> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(DecodeError::Short {
             wanted,
@@ -43,6 +44,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left.
+    #[inline]
     pub fn array<const N: usize>(&mut self, wanted: &'static str) -> Result<[u8; N], DecodeError> {
         let (taken, rest) =
             self.rest.split_first_chunk::<N>().ok_or(DecodeError::Short { wanted, need: N, left: self.rest.len() })?;
@@ -54,6 +56,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Leftover`] if anything is left.
+    #[inline]
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -76,6 +79,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends `bytes` as they are.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         self.out.put_slice(bytes);
     }
@@ -108,10 +112,12 @@ macro_rules! big_endian {
         impl Wire for $ty {
             const MIN: usize = size_of::<$ty>();
 
+            #[inline]
             fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
                 reader.array(wanted).map(<$ty>::from_be_bytes)
             }
 
+            #[inline]
             fn encode(&self, writer: &mut Writer<'_>) {
                 writer.put(&self.to_be_bytes());
             }
@@ -176,10 +182,12 @@ pub(crate) struct HostOrder;
 macro_rules! host_order {
     ($($ty:ty),*) => {$(
         impl Adapter<$ty> for HostOrder {
+            #[inline]
             fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<$ty, DecodeError> {
                 reader.array(wanted).map(<$ty>::from_le_bytes)
             }
 
+            #[inline]
             fn encode(value: &$ty, writer: &mut Writer<'_>) {
                 writer.put(&value.to_le_bytes());
             }

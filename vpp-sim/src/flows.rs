@@ -60,6 +60,11 @@ impl Flows {
         self.rate == 0 && self.live.is_empty()
     }
 
+    /// Flows that have packets left.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.live.len() as u64
+    }
+
     /// The next packet that is due, in order of time; call until `None`. New flows go to the VIPs that `lb` has in use.
     #[must_use]
     pub(crate) fn poll_packet(&mut self, now: Duration, lb: &Lb) -> Option<FlowPacket> {
@@ -201,3 +206,6 @@ impl PartialEq for Live {
 }
 
 impl Eq for Live {}
+
+#[cfg(test)]
+mod tests;

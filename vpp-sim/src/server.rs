@@ -61,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) new_flows_dropped: AtomicU64,
     pub(crate) new_flows_to_zero_weight: AtomicU64,
     pub(crate) new_flows_to_dead: AtomicU64,
+    pub(crate) flows_under_way: AtomicU64,
     /// Servers that have stopped answering, for accounting alone.
     pub(crate) dead: Mutex<HashSet<IpAddr>>,
 }
@@ -211,17 +212,19 @@ impl MainLoop {
     }
 
     /// Drops all links and everything VPP knew, and starts it again.
+    ///
+    /// The new sockets are there before the links drop, so that who connects again at once does not meet the old ones.
     fn restart(&mut self) -> Result<(), RestartError> {
-        for slot in self.clients.slots() {
-            self.clients.close(slot);
-        }
-        self.ready.clear();
-        self.held = None;
         self.life += 1;
         let last_boottime = self.process.boottime();
         let absent = self.faults.absent();
         self.process = Process::start(&self.options, self.life, last_boottime, absent).map_err(segment_error)?;
         self.sockets.reopen().map_err(RestartError::Bind)?;
+        for slot in self.clients.slots() {
+            self.clients.close(slot);
+        }
+        self.ready.clear();
+        self.held = None;
         tracing::info!(life = self.life, "VPP restarted");
         Ok(())
     }

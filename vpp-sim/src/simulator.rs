@@ -137,6 +137,7 @@ impl Simulator {
             new_flows_dropped: shared.new_flows_dropped.load(Ordering::Relaxed),
             new_flows_to_zero_weight: shared.new_flows_to_zero_weight.load(Ordering::Relaxed),
             new_flows_to_dead: shared.new_flows_to_dead.load(Ordering::Relaxed),
+            under_way: shared.flows_under_way.load(Ordering::Relaxed),
         }
     }
 

@@ -72,6 +72,8 @@ pub struct FlowTotals {
     pub new_flows_to_zero_weight: u64,
     /// Of these, flows that went to a server marked as dead.
     pub new_flows_to_dead: u64,
+    /// Flows that have packets left to send, at this moment.
+    pub under_way: u64,
 }
 
 impl LbSnapshot {

@@ -17,6 +17,7 @@ impl MainLoop {
                 return self.crash(cause.as_ref());
             }
         }
+        self.shared.flows_under_way.store(self.flows.under_way(), Ordering::Relaxed);
     }
 
     fn send_packet(&mut self, flow: &FlowPacket) -> Result<(), Box<dyn Error>> {

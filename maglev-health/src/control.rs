@@ -63,6 +63,21 @@ pub struct ControlOptions {
 /// - What is held is kept until a verdict, an operator's pause or disable, or until it leaves the configuration.
 ///   Neither a later reading of VPP nor an override of its weight changes it.
 ///
+/// # Where the rules leave a choice
+/// - An operator who pauses or disables a held backend means it: its weight is 0 from then on, and an address that it
+///   was leaving goes. An override of its weight waits for the verdict.
+/// - To enable a paused backend changes nothing: it is enabled. To disable it ends the pause for good.
+/// - A backend that moves counts as up, and needs `fall` fails, while its old address has a weight above 0. So a
+///   reload does not call in the next pool, and a lost first packet at the new address costs nothing.
+/// - Two backends that swap addresses, or one that takes the address that another leaves: the address is the new
+///   owner's at once, held at what VPP has for it.
+/// - While VPP has not been read, a held backend counts as up for the active pool, and a frontend that has no other
+///   weight is unknown.
+/// - A flush is owed for what happened while the backend was in the VIP and, for `down`, while the frontend flushed:
+///   a reload alone makes no debt.
+/// - A backend disabled by the configuration at a start counts as restored: no flush where VPP has it at 0.
+/// - Backends that no frontend uses are probed like the others.
+///
 /// # Caveats
 /// Until VPP has been read the frontends of held backends say [`Program::pending`]: they must not be applied.
 #[derive(Debug)]
@@ -109,7 +124,7 @@ impl Control {
     /// A backend whose address and check are equal goes on as if nothing had happened. One that is new, or has another
     /// check or address, is unknown and held at what `actual` says for its address; an address that it leaves stays
     /// with the weight that `actual` says until the first verdict about the new one. While VPP has not been read once
-    /// `actual` is not called. Overrides stay; see the four `Override` events of [`Event`].
+    /// `actual` is not called; after a disconnect it should tell what VPP had last. Overrides stay; see the four `Override` events of [`Event`].
     pub fn reload(&mut self, now: Instant, wall: SystemTime, spec: &Spec, actual: &Actual<'_>) {
         self.configure(now, wall, spec, Occasion::Reload, actual);
     }

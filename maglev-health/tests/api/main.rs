@@ -1,5 +1,6 @@
 //! What a user of the crate can see, by theme.
 
+mod any;
 mod flush;
 mod holds;
 mod overrides;

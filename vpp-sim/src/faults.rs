@@ -9,7 +9,7 @@ use vpp_api::types::Retval;
 
 /// Something that goes wrong at certain messages.
 ///
-/// Written as `ACTION` or `ACTION:KEY=VALUE,…`; the README lists actions and keys.
+/// Written as `ACTION` or `ACTION:KEY=VALUE,…`; [the crate's page](crate#faults) lists actions and keys.
 ///
 /// ```
 /// use vpp_sim::Fault;

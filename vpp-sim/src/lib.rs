@@ -1,5 +1,4 @@
-//! Stand-in for FD.io VPP's load balancer on real Unix sockets.
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod addr;

@@ -349,7 +349,7 @@ fn another_number_of_sticky_buckets_forgets_all_sessions_at_the_next_packet() {
     let vip = "192.0.2.1/32 6 80";
     let mut bench = Bench::with_vip(vip);
     bench.add(vip, "10.0.0.1", 100);
-    (0..10).for_each(|hash| drop(bench.sent(vip, hash)));
+    assert!((0..10).all(|hash| bench.sent(vip, hash).0 == VipCounter::First));
     assert_eq!(bench.lb.set_conf(Conf { sticky_buckets: 1000, ..bench.lb.conf() }), Retval::INVALID_MEMORY_SIZE);
     assert_eq!(bench.lb.set_conf(Conf { sticky_buckets: 2048, ..bench.lb.conf() }), Retval::OK);
     assert_eq!(bench.lb.references(1), 10);

@@ -12,10 +12,10 @@ use vpp_api::types::{Encap, IpProto, Prefix, SrvType};
 use vpp_sim::{ApiLog, Options, Simulator};
 
 /// A directory of its own for each test, removed at its end.
-pub struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("vpp-sim-{}-{number}", std::process::id()));
@@ -23,11 +23,11 @@ impl Directory {
         Self(path)
     }
 
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             api_socket: self.join("api.sock"),
             stats_socket: self.join("stats.sock"),
@@ -36,11 +36,11 @@ impl Directory {
         }
     }
 
-    pub fn start(&self) -> Simulator {
+    pub(crate) fn start(&self) -> Simulator {
         Simulator::start(self.options()).expect("a simulator")
     }
 
-    pub fn start_with_faults(&self, faults: &[&str]) -> Simulator {
+    pub(crate) fn start_with_faults(&self, faults: &[&str]) -> Simulator {
         let faults = faults.iter().map(|fault| fault.parse().expect("a fault")).collect();
         Simulator::start(Options { faults, ..self.options() }).expect("a simulator")
     }
@@ -52,20 +52,20 @@ impl Drop for Directory {
     }
 }
 
-pub async fn connect(path: &Path) -> Client {
+pub(crate) async fn connect(path: &Path) -> Client {
     let options = ClientOptions { name: "tests".to_owned(), ..ClientOptions::default() };
     Client::connect(path, options).await.expect("a connection")
 }
 
-pub fn prefix(text: &str) -> Prefix {
+pub(crate) fn prefix(text: &str) -> Prefix {
     Prefix::from(net(text))
 }
 
-pub fn net(text: &str) -> IpNet {
+pub(crate) fn net(text: &str) -> IpNet {
     text.parse().expect("a prefix")
 }
 
-pub fn vip(pfx: &str) -> LbAddDelVipV2 {
+pub(crate) fn vip(pfx: &str) -> LbAddDelVipV2 {
     LbAddDelVipV2 {
         pfx: prefix(pfx),
         protocol: IpProto::TCP,
@@ -81,7 +81,7 @@ pub fn vip(pfx: &str) -> LbAddDelVipV2 {
     }
 }
 
-pub fn server(pfx: &str, address: &str, weight: u8) -> LbAddDelAsV2 {
+pub(crate) fn server(pfx: &str, address: &str, weight: u8) -> LbAddDelAsV2 {
     LbAddDelAsV2 {
         pfx: prefix(pfx),
         protocol: IpProto::TCP,
@@ -93,13 +93,13 @@ pub fn server(pfx: &str, address: &str, weight: u8) -> LbAddDelAsV2 {
     }
 }
 
-pub fn weight(pfx: &str, address: &str, weight: u8) -> LbAsSetWeight {
+pub(crate) fn weight(pfx: &str, address: &str, weight: u8) -> LbAsSetWeight {
     let LbAddDelAsV2 { pfx, protocol, port, as_address, weight, .. } = server(pfx, address, weight);
     LbAsSetWeight { pfx, protocol, port, as_address, weight, is_flush: false }
 }
 
 /// Looks again and again until `condition` holds. The limit is far beyond what a loaded machine needs.
-pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(value) = condition() {

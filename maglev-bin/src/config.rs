@@ -107,3 +107,6 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 fn sha256(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

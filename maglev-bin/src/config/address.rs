@@ -29,10 +29,16 @@ pub(super) fn check_for_vpp(address: &At<IpAddr>, report: &mut Report) -> bool {
         report.semantic(&address.spot, message, "use another IPv6 address".to_owned());
         return false;
     }
-    // VPP would route it as IPv6, while the kernel, and so every probe, turns it into IPv4.
-    if let Some(v4) = v6.to_ipv4_mapped() {
-        let message = format!("{v6} is an IPv4 address in IPv6 clothes");
-        report.semantic(&address.spot, message, format!("write {v4}"));
+    let problem = if let Some(v4) = v6.to_ipv4_mapped() {
+        // VPP would send to it over IPv6, while the kernel, and so every probe, goes over IPv4.
+        Some((format!("{v6} is an IPv4-mapped address"), format!("write {v4}")))
+    } else if v6.is_unicast_link_local() {
+        Some((format!("{v6} is link-local, and says nothing of the link"), "use a routed address".to_owned()))
+    } else {
+        None
+    };
+    if let Some((message, help)) = problem {
+        report.semantic(&address.spot, message, help);
         return false;
     }
     check_unicast(address, report)

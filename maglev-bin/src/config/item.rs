@@ -93,7 +93,7 @@ impl<'t> Item<'t> {
                 (None, None) => format!("known here: {}", list(keys, "and")),
             };
             let spot = Spot { span: entry.span, ..item.spot };
-            report.parse(&spot, format!("unknown key `{}`", entry.key.escape_debug()), help);
+            report.parse(&spot, format!("unknown key `{}`", entry.key), help);
         }
         Some(Fields { entries, misspelt, spot: self.spot.clone() })
     }
@@ -175,8 +175,13 @@ impl<'t> Item<'t> {
         }
     }
 
-    /// One of a few words.
-    pub(super) fn word<T: Copy>(&self, report: &mut Report, words: &[(&'static str, T)]) -> Option<At<T>> {
+    /// One of a few words. `advice` is for another one that is not near any of them.
+    pub(super) fn word<T: Copy>(
+        &self,
+        report: &mut Report,
+        words: &[(&'static str, T)],
+        advice: Option<&str>,
+    ) -> Option<At<T>> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let expected = list(&names, "or");
         let scalar = match self.scalar() {
@@ -186,8 +191,8 @@ impl<'t> Item<'t> {
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == scalar.text) {
             return Some(self.at(*value));
         }
-        let help = nearest(&scalar.text, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        self.wrong_type(report, &expected, help)
+        let near = nearest(&scalar.text, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        self.wrong_type(report, &expected, near.or(advice.map(str::to_owned)))
     }
 
     /// `true` or `false`, or one of the words that older YAML took for them.
@@ -219,6 +224,10 @@ impl<'t> Item<'t> {
             Some(scalar) => scalar,
             None => return self.wrong_type(report, EXPECTED, None),
         };
+        if scalar.kind == ScalarKind::Float && scalar.text.bytes().all(|b| b.is_ascii_digit()) {
+            // Too many digits for any integer, so too many for any range.
+            return Some(self.at(i128::MAX));
+        }
         let digits: String = scalar.text.chars().filter(|c| !matches!(c, '_' | ',')).collect();
         let help = match (scalar.kind, digits.parse::<i128>()) {
             (ScalarKind::Quoted, Ok(number)) => Some(format!("write {number} without quotes")),
@@ -256,20 +265,7 @@ impl<'t> Item<'t> {
             Ok(value) => return Some(self.at(value)),
             Err(error) => error,
         };
-        // `2 s`, `2sec` and `2 seconds` all mean the same to a person.
-        let words = scalar.text.replace(' ', "").to_ascii_lowercase();
-        let (number, unit) = words.split_at(words.find(|c: char| c.is_alphabetic()).unwrap_or(words.len()));
-        let unit = match unit {
-            "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
-            "ms" | "msec" | "msecs" | "millis" | "milliseconds" => "ms",
-            "m" | "min" | "mins" | "minute" | "minutes" => "m",
-            "h" | "hr" | "hrs" | "hour" | "hours" => "h",
-            _ => "",
-        };
-        let help = match duration::parse(&format!("{number}{unit}")) {
-            Ok(_) => format!("write {number}{unit}"),
-            Err(_) => error.to_string(),
-        };
+        let help = advise(&scalar.text).unwrap_or_else(|| error.to_string());
         self.wrong_type(report, EXPECTED, help)
     }
 
@@ -314,7 +310,7 @@ impl<'t> Item<'t> {
                 ScalarKind::Bool(_) => format!("`{}`", shorten(text)),
                 ScalarKind::Integer(_) | ScalarKind::Float => format!("the number {}", shorten(text)),
                 ScalarKind::Plain => format!("the text `{}`", shorten(text)),
-                ScalarKind::Quoted => format!("the text {:?}", shorten(text)),
+                ScalarKind::Quoted => format!("the text \"{}\"", shorten(text)),
             },
         };
         let help = help.into();
@@ -344,6 +340,15 @@ impl<'t> Fields<'t> {
         }
     }
 
+    /// The things below `key`, none where it is absent; nothing as with [`Fields::section`].
+    pub(super) fn named(&self, report: &mut Report, key: &str, how: &str) -> Option<Vec<Named<'t>>> {
+        match self.get(key) {
+            Some(item) => item.named(report, how),
+            None if self.misspelt.contains(&key) => None,
+            None => Some(Vec::new()),
+        }
+    }
+
     /// The place to complain of a key that is not there: the mapping, with the key's name.
     pub(super) fn absent(&self, key: &str) -> Spot {
         Spot { key: join(&self.spot.key, key), span: self.spot.span }
@@ -358,6 +363,25 @@ impl<'t> Fields<'t> {
         }
         item
     }
+}
+
+/// What `2`, `2 s`, `2sec` and `2 seconds` mean to a person.
+fn advise(text: &str) -> Option<String> {
+    let words = text.replace(' ', "").to_ascii_lowercase();
+    let (number, unit) = words.split_at(words.find(|c: char| c.is_alphabetic()).unwrap_or(words.len()));
+    let unit = match unit {
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "ms" | "msec" | "msecs" | "millis" | "milliseconds" => "ms",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        _ => return None,
+    };
+    duration::parse(&format!("{number}{unit}")).ok()?;
+    // Hundreds without a unit are rather milliseconds, as in other load balancers.
+    Some(match words == number && number.len() > 2 {
+        true => format!("write {number}ms or {number}s"),
+        false => format!("write {number}{unit}"),
+    })
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -25,8 +25,8 @@ mod service;
 pub(super) struct Draft {
     pub(super) healthchecker: HealthChecker,
     pub(super) lb: Lb,
-    pub(super) healthchecks: Vec<At<Arc<HealthCheck>>>,
-    pub(super) backends: Vec<BackendDraft>,
+    pub(super) healthchecks: Option<Vec<At<Arc<HealthCheck>>>>,
+    pub(super) backends: Option<Vec<BackendDraft>>,
     pub(super) frontends: Vec<FrontendDraft>,
 }
 
@@ -82,17 +82,20 @@ pub(super) fn read(root: &Node, report: &mut Report, context: Context) -> Draft 
     let lb_fields = vpp.and_then(|vpp| vpp.section(report, "lb", schema::LB));
     let healthchecker_fields =
         maglev.as_ref().and_then(|maglev| maglev.section(report, "healthchecker", schema::HEALTHCHECKER));
-    let named = |key: &str| maglev.as_ref().and_then(|maglev| maglev.get(key));
     if let Some(maglev) = maglev.as_ref().filter(|maglev| maglev.get("frontends").is_none_or(Item::is_empty)) {
         let help = "with `foreign-vips: remove` every VIP in VPP is deleted".to_owned();
         report.warning(&maglev.absent("frontends"), "there is no frontend, so nothing is served", help);
     }
+    let named = |key: &str, how: &str, report: &mut Report| maglev.as_ref()?.named(report, key, how);
+    let healthchecks = named("healthchecks", "write `NAME:` and the keys of the check indented below it", report);
+    let backends = named("backends", "write `NAME: { address: ADDRESS }` lines", report);
+    let frontends = named("frontends", "write `NAME:` and the keys of the frontend indented below it", report);
     Draft {
         healthchecker: healthchecker(healthchecker_fields.as_ref(), report),
         lb: lb(lb_fields.as_ref(), report, context),
-        healthchecks: healthcheck::read(named("healthchecks"), report),
-        backends: service::backends(named("backends"), report),
-        frontends: service::frontends(named("frontends"), report),
+        healthchecks: healthchecks.map(|named| healthcheck::read(&named, report)),
+        backends: backends.map(|named| service::backends(&named, report)),
+        frontends: service::frontends(&frontends.unwrap_or_default(), report),
     }
 }
 
@@ -125,11 +128,7 @@ fn netns(item: &Item<'_>, report: &mut Report) -> Option<String> {
             }
             _ => "write a name that `ip netns list` shows".to_owned(),
         };
-        report.semantic(
-            item.spot(),
-            format!("`{}` cannot be the name of a network namespace", name.escape_debug()),
-            help,
-        );
+        report.semantic(item.spot(), format!("`{}` cannot be the name of a network namespace", name), help);
         return None;
     }
     Some(name)
@@ -168,7 +167,7 @@ fn lb(fields: Option<&Fields<'_>>, report: &mut Report, context: Context) -> Lb 
         delays_crossed(fields, &lb, report);
     }
     let words = [("remove", ForeignVips::Remove), ("keep", ForeignVips::Keep)];
-    if let Some(word) = get("foreign-vips").and_then(|item| item.word(report, &words)) {
+    if let Some(word) = get("foreign-vips").and_then(|item| item.word(report, &words, None)) {
         lb.foreign_vips = word.value;
     }
     lb
@@ -267,7 +266,7 @@ fn check_name(name: &At<String>, what: &str, report: &mut Report) {
     if value.is_empty() {
         report.semantic(spot, format!("the name of a {what} cannot be empty"), None);
     } else if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        let message = format!("the name of a {what} cannot contain blanks: `{}`", value.escape_debug());
+        let message = format!("the name of a {what} cannot contain blanks: `{}`", value);
         report.semantic(spot, message, "use `-` between words".to_owned());
     }
 }

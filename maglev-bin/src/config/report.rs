@@ -64,7 +64,8 @@ impl Report {
     }
 
     fn add(&mut self, class: Class, spot: &Spot, message: String, help: Option<String>) {
-        self.findings.push(Finding { class, spot: spot.clone(), message, help });
+        let spot = Spot { key: visible(&spot.key), span: spot.span };
+        self.findings.push(Finding { class, spot, message: visible(&message), help: help.as_deref().map(visible) });
     }
 
     /// The warnings, or everything that is an error; in the order of the file.
@@ -93,6 +94,19 @@ impl Report {
             None => Ok(diagnostics),
         }
     }
+}
+
+/// What the file brings into a message stays in its line: line ends and the like are written as escapes.
+fn visible(text: &str) -> String {
+    let escape = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let mut told = String::with_capacity(text.len());
+    for c in text.chars() {
+        match escape(c) {
+            true => told.extend(c.escape_default()),
+            false => told.push(c),
+        }
+    }
+    told
 }
 
 /// The text is no YAML, so there is nothing else to find.

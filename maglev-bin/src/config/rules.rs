@@ -14,48 +14,51 @@ use super::suggest::nearest;
 
 /// Looks at everything that refers to something else. The result is worth something only if nothing is reported.
 pub(super) fn apply(draft: Draft, report: &mut Report, sha256: String) -> Config {
+    let healthchecks = draft.healthchecks.as_deref().unwrap_or_default();
+    let backends = draft.backends.as_deref().unwrap_or_default();
     let checks: BTreeMap<&str, &Arc<HealthCheck>> =
-        draft.healthchecks.iter().map(|check| (check.value.name.as_str(), &check.value)).collect();
-    let known: Known<'_> = draft.backends.iter().map(|backend| (backend.name.value.as_str(), backend)).collect();
+        healthchecks.iter().map(|check| (check.value.name.as_str(), &check.value)).collect();
+    let known: Known<'_> = backends.iter().map(|backend| (backend.name.value.as_str(), backend)).collect();
 
-    for backend in &draft.backends {
-        if let Some(check) = &backend.healthcheck {
-            refer(check, "healthcheck", &checks, report);
+    // Of a section that could not be read nobody knows what it does not define.
+    if draft.healthchecks.is_some() {
+        for name in backends.iter().filter_map(|backend| backend.healthcheck.as_ref()) {
+            refer(name, "healthcheck", &checks, report);
         }
     }
     for frontend in &draft.frontends {
-        pool_names(frontend, report);
-        for pool in &frontend.pools {
-            for member in &pool.members {
+        if draft.backends.is_some() {
+            for member in frontend.pools.iter().flat_map(|pool| &pool.members) {
                 refer(&member.name, "backend", &known, report);
             }
         }
+        pool_names(frontend, report);
         members(frontend, &known, report);
         weightless(frontend, report);
     }
-    addresses(&draft, &known, report);
-    unused(&draft, report);
+    addresses(&draft.frontends, backends, &known, report);
+    unused(healthchecks, backends, &draft.frontends, report);
 
-    let frontends = draft.frontends.iter().filter_map(|frontend| build(frontend, &known, report)).collect();
-    let backends = draft.backends.iter().filter_map(|backend| {
-        Some(Backend {
-            name: backend.name.value.clone(),
-            address: backend.address.as_ref()?.value,
-            healthcheck: match &backend.healthcheck {
-                Some(name) => Some(Arc::clone(checks.get(name.value.as_str())?)),
-                None => None,
-            },
-            enabled: backend.enabled,
-        })
-    });
     Config {
-        backends: backends.collect(),
-        frontends,
-        healthchecks: draft.healthchecks.iter().map(|check| Arc::clone(&check.value)).collect(),
+        frontends: draft.frontends.iter().filter_map(|frontend| build(frontend, &known, report)).collect(),
+        backends: backends.iter().filter_map(|draft| backend(draft, &checks)).collect(),
+        healthchecks: healthchecks.iter().map(|check| Arc::clone(&check.value)).collect(),
         healthchecker: draft.healthchecker,
         lb: draft.lb,
         sha256,
     }
+}
+
+fn backend(draft: &BackendDraft, checks: &BTreeMap<&str, &Arc<HealthCheck>>) -> Option<Backend> {
+    Some(Backend {
+        name: draft.name.value.clone(),
+        address: draft.address.as_ref()?.value,
+        healthcheck: match &draft.healthcheck {
+            Some(name) => Some(Arc::clone(checks.get(name.value.as_str())?)),
+            None => None,
+        },
+        enabled: draft.enabled,
+    })
 }
 
 /// Backends by name, in an order, so that of two equally near names it is always the same that is offered.
@@ -73,7 +76,7 @@ fn refer<T>(name: &At<String>, what: &str, known: &BTreeMap<&str, T>, report: &m
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add it to `maglev.{what}s`, or remove it here"),
     };
-    report.semantic(&name.spot, format!("there is no {what} `{}`", name.value.escape_debug()), help);
+    report.semantic(&name.spot, format!("there is no {what} `{}`", name.value), help);
 }
 
 fn pool_names(frontend: &FrontendDraft, report: &mut Report) {
@@ -130,14 +133,14 @@ fn family_of(frontend: &FrontendDraft, known: &Known<'_>) -> Option<Family> {
 }
 
 /// What frontends of one address allow each other, and that no backend has the address of a VIP.
-fn addresses(draft: &Draft, known: &Known<'_>, report: &mut Report) {
+fn addresses(frontends: &[FrontendDraft], backends: &[BackendDraft], known: &Known<'_>, report: &mut Report) {
     let mut by_address: HashMap<IpAddr, Neighbours<'_>> = HashMap::new();
-    for frontend in &draft.frontends {
+    for frontend in frontends {
         let Some(address) = &frontend.address else { continue };
         let neighbours = by_address.entry(address.value).or_insert_with(|| Neighbours::of(frontend));
         neighbours.meet(frontend, address, family_of(frontend, known), report);
     }
-    for backend in &draft.backends {
+    for backend in backends {
         let Some(address) = &backend.address else { continue };
         if let Some(Neighbours { first, .. }) = by_address.get(&address.value) {
             let help = "VPP crashes at the first packet when a backend has the address of a VIP: give it its own";
@@ -175,7 +178,7 @@ impl<'d> Neighbours<'d> {
         let other_family = family.zip(self.family).filter(|(ours, (theirs, _))| ours != theirs);
         let conflict = match (frontend.service, twin, whole, self.single, other_family) {
             (Some(service), Some(twin), ..) => Some((
-                format!("{} is served by {} already", describe(ip, service), place(twin)),
+                format!("{} is already served by {}", describe(ip, service), place(twin)),
                 "change the address, the protocol or the port, or make one frontend of the two, with two pools",
             )),
             (Some(Service::One(..)), _, Some(whole), ..) => {
@@ -211,24 +214,20 @@ fn describe(address: IpAddr, service: Service) -> String {
     }
 }
 
-fn unused(draft: &Draft, report: &mut Report) {
-    let checks: HashSet<&str> = draft
-        .backends
-        .iter()
-        .filter_map(|backend| backend.healthcheck.as_ref())
-        .map(|check| check.value.as_str())
-        .collect();
-    for check in draft.healthchecks.iter().filter(|check| !checks.contains(check.value.name.as_str())) {
+fn unused(
+    checks: &[At<Arc<HealthCheck>>],
+    backends: &[BackendDraft],
+    frontends: &[FrontendDraft],
+    report: &mut Report,
+) {
+    let used: HashSet<&str> =
+        backends.iter().filter_map(|backend| backend.healthcheck.as_ref()).map(|name| name.value.as_str()).collect();
+    for check in checks.iter().filter(|check| !used.contains(check.value.name.as_str())) {
         report.warning(&check.spot, format!("no backend uses healthcheck `{}`", check.value.name), None);
     }
-    let members: HashSet<&str> = draft
-        .frontends
-        .iter()
-        .flat_map(|frontend| &frontend.pools)
-        .flat_map(|pool| &pool.members)
-        .map(|member| member.name.value.as_str())
-        .collect();
-    for backend in draft.backends.iter().filter(|backend| !members.contains(backend.name.value.as_str())) {
+    let pools = frontends.iter().flat_map(|frontend| &frontend.pools);
+    let used: HashSet<&str> = pools.flat_map(|pool| &pool.members).map(|member| member.name.value.as_str()).collect();
+    for backend in backends.iter().filter(|backend| !used.contains(backend.name.value.as_str())) {
         let message = format!("no frontend uses backend `{}`", backend.name.value);
         report.warning(&backend.name.spot, message, None);
     }
@@ -303,7 +302,7 @@ fn unfair(frontend: &FrontendDraft, pool: &PoolDraft, known: &Known<'_>, chosen:
     );
     let help = match frontend.table_length.value {
         TableLength::Auto => {
-            "no table up to 65536 shares within 10 %: make the weights smaller, such as 1 instead of 100"
+            "`auto` goes no further than 65536: set a length of up to 1048576, or smaller weights of the same proportion"
         }
         TableLength::Fixed(_) => "write `auto`, or a larger power of two",
     };

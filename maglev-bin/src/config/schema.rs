@@ -33,6 +33,9 @@ pub(super) const HTTP_PARAMS: &[&str] = &["path", "host", "response-code", "resp
 pub(super) const HTTPS_PARAMS: &[&str] =
     &["path", "host", "response-code", "response-regexp", "server-name", "insecure-skip-verify"];
 pub(super) const TCP_PARAMS: &[&str] = &["ssl", "server-name", "insecure-skip-verify"];
+/// Of a check whose type is not known.
+pub(super) const ANY_PARAMS: &[&str] =
+    &["path", "host", "response-code", "response-regexp", "ssl", "server-name", "insecure-skip-verify"];
 pub(super) const BACKEND: &[&str] = &["address", "healthcheck", "enabled"];
 pub(super) const FRONTEND: &[&str] = &[
     "description",
@@ -55,8 +58,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("maglev.vpp", VPP),
     ("maglev.vpp.lb", LB),
     ("maglev.healthchecks.NAME", HEALTHCHECK),
-    ("maglev.healthchecks.NAME.params", HTTPS_PARAMS),
-    ("maglev.healthchecks.NAME.params", TCP_PARAMS),
+    ("maglev.healthchecks.NAME.params", ANY_PARAMS),
     ("maglev.backends.NAME", BACKEND),
     ("maglev.frontends.NAME", FRONTEND),
     ("maglev.frontends.NAME.pools", POOL),
@@ -68,9 +70,8 @@ const PARAMS: &[(&str, &[&str])] = &[("http", HTTP_PARAMS), ("https", HTTPS_PARA
 
 /// Where a key that does not belong where it stands would belong.
 pub(super) fn home(key: &str) -> Option<String> {
-    let mut homes: Vec<&str> =
+    let homes: Vec<&str> =
         SECTIONS.iter().filter(|(_, keys)| keys.contains(&key)).map(|(section, _)| *section).collect();
-    homes.dedup();
     (!homes.is_empty()).then(|| format!("`{key}` belongs in {}", list(&homes, "or")))
 }
 

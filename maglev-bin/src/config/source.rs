@@ -66,6 +66,15 @@ impl<'t> Source<'t> {
         line.map(|line| line.from(column.saturating_sub(1))).unwrap_or_default()
     }
 
+    /// The place itself, or the end of the last line with something in it if the place lies behind that.
+    pub(super) fn within(&self, line: usize, column: usize) -> (usize, usize) {
+        let last = self.lines.iter().rposition(|line| !line.text.trim().is_empty()).unwrap_or_default();
+        if line <= last + 1 {
+            return (line, column);
+        }
+        (last + 1, self.line(last + 1).trim_end().chars().count().max(1))
+    }
+
     /// The line of `span`, and below it a line with carets; a long line is cut around the place. Empty for an empty line.
     pub(super) fn snippet(&self, span: Span) -> String {
         const BEFORE: usize = 60;
@@ -140,6 +149,15 @@ mod tests {
                 assert_eq!(source.rest_of_line(1, column), wanted, "column {column}");
             }
         }
+    }
+
+    #[test]
+    fn places_behind_the_end_are_moved_to_it() {
+        let source = Source::new("a\nbc \n\n");
+        for (place, wanted) in [((1, 1), (1, 1)), ((2, 9), (2, 9)), ((3, 1), (2, 2)), ((9, 9), (2, 2))] {
+            assert_eq!(source.within(place.0, place.1), wanted, "{place:?}");
+        }
+        assert_eq!(Source::new("").within(2, 1), (1, 1));
     }
 
     #[test]

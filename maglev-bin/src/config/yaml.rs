@@ -133,6 +133,7 @@ impl Reader<'_> {
     }
 
     fn scalar(&self, seen: Seen, (line, column): (usize, usize)) -> Node {
+        let (line, column) = self.source.within(line, column);
         let rest = self.source.rest_of_line(line, column);
         let (skipped, token) = skip_properties(rest);
         let quoted = token.starts_with(['"', '\'', '|', '>']);

@@ -14,9 +14,8 @@ use crate::config::report::{At, Report};
 use crate::config::schema;
 
 /// Reads all checks; one with errors has defaults in their place.
-pub(super) fn read(item: Option<&Item<'_>>, report: &mut Report) -> Vec<At<Arc<HealthCheck>>> {
-    let named = item.and_then(|item| item.named(report, "write `NAME:` and the keys of the check indented below it"));
-    named.unwrap_or_default().iter().map(|named| healthcheck(named, report)).collect()
+pub(super) fn read(named: &[Named<'_>], report: &mut Report) -> Vec<At<Arc<HealthCheck>>> {
+    named.iter().map(|named| healthcheck(named, report)).collect()
 }
 
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -44,18 +43,15 @@ fn healthcheck(Named { name, item }: &Named<'_>, report: &mut Report) -> At<Arc<
         Some(fields) => fields.required(report, "type", "write `type: http`, `https`, `tcp` or `icmp`"),
         None => None,
     };
-    let kind = type_item.and_then(|item| item.word(report, &TYPES)).map(|word| word.value);
+    let kind = type_item.and_then(|item| item.word(report, &TYPES, None)).map(|word| word.value);
     let every = get("interval").and_then(|item| interval(item, report)).unwrap_or(INTERVAL);
     let or = |key: &str, default: Duration, report: &mut Report| {
         get(key).and_then(|item| interval(item, report)).unwrap_or(default)
     };
     let check = HealthCheck {
         name: name.value.clone(),
-        port: fields.as_ref().zip(kind).and_then(|(fields, kind)| port(fields, kind, report)),
-        kind: match kind {
-            Some(kind) => params(get("params"), kind, report),
-            None => CheckKind::Icmp,
-        },
+        port: fields.as_ref().and_then(|fields| port(fields, kind, report)),
+        kind: params(get("params"), kind, report),
         probe_ipv4_src: get("probe-ipv4-src").and_then(|item| ipv4(item, report)),
         probe_ipv6_src: get("probe-ipv6-src").and_then(|item| ipv6(item, report)),
         interval: every,
@@ -73,35 +69,46 @@ fn count(item: &Item<'_>, report: &mut Report) -> Option<NonZeroU8> {
     u8::try_from(count).ok().and_then(NonZeroU8::new)
 }
 
-fn port(fields: &Fields<'_>, kind: Type, report: &mut Report) -> Option<u16> {
-    if kind == Type::Icmp {
-        if let Some(item) = fields.get("port") {
-            report.semantic(item.spot(), "ICMP has no ports", "remove `port`, or choose another `type`".to_owned());
+/// The port; of a check whose type could not be read, too, to report what is wrong with it.
+fn port(fields: &Fields<'_>, kind: Option<Type>, report: &mut Report) -> Option<u16> {
+    let item = match kind {
+        Some(Type::Icmp) => {
+            if let Some(item) = fields.get("port") {
+                report.semantic(item.spot(), "ICMP has no ports", "remove `port`, or choose another `type`".to_owned());
+            }
+            return None;
         }
-        return None;
-    }
-    let item = fields.required(report, "port", "say which port is probed; only icmp has none")?;
+        Some(_) => fields.required(report, "port", "say which port is probed; only icmp has none")?,
+        None => fields.get("port")?,
+    };
     item.port(report).map(|port| port.value)
 }
 
-fn params(item: Option<&Item<'_>>, kind: Type, report: &mut Report) -> CheckKind {
+fn params(item: Option<&Item<'_>>, kind: Option<Type>, report: &mut Report) -> CheckKind {
     let keys = match kind {
-        Type::Http => schema::HTTP_PARAMS,
-        Type::Https => schema::HTTPS_PARAMS,
-        Type::Tcp => schema::TCP_PARAMS,
-        Type::Icmp => &[],
+        Some(Type::Http) => schema::HTTP_PARAMS,
+        Some(Type::Https) => schema::HTTPS_PARAMS,
+        Some(Type::Tcp) => schema::TCP_PARAMS,
+        Some(Type::Icmp) => &[],
+        None => schema::ANY_PARAMS,
     };
-    let name = TYPES.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| *name);
+    let name = TYPES.iter().find(|(_, known)| Some(*known) == kind).map_or("unknown", |(name, _)| *name);
     let fields = item.and_then(|item| item.fields(report, keys, |key| schema::home_of_param(key, name)));
     let fields = fields.as_ref();
     match kind {
-        Type::Http => CheckKind::Http(http(fields, None, report)),
-        Type::Https => {
+        Some(Type::Http) => CheckKind::Http(http(fields, None, report)),
+        Some(Type::Https) => {
             let tls = tls(fields, report);
             CheckKind::Http(http(fields, Some(tls), report))
         }
-        Type::Tcp => tcp(fields, report),
-        Type::Icmp => CheckKind::Icmp,
+        Some(Type::Tcp) => tcp(fields, report),
+        Some(Type::Icmp) => CheckKind::Icmp,
+        // Only for what there is to report: there is an error already.
+        None => {
+            boolean(fields.and_then(|fields| fields.get("ssl")), report, false);
+            let tls = tls(fields, report);
+            CheckKind::Http(http(fields, Some(tls), report))
+        }
     }
 }
 
@@ -131,7 +138,7 @@ fn tls(fields: Option<&Fields<'_>>, report: &mut Report) -> TlsParams {
 fn server_name(item: &Item<'_>, report: &mut Report) -> Option<String> {
     let name = item.text(report, "the name in a certificate")?;
     if ServerName::try_from(name.value.as_str()).is_err() {
-        let message = format!("`{}` is neither a DNS name nor an IP address", name.value.escape_debug());
+        let message = format!("`{}` is neither a DNS name nor an IP address", name.value);
         report.semantic(&name.spot, message, "write the name that the certificate carries, without port".to_owned());
         return None;
     }
@@ -149,12 +156,18 @@ fn http(fields: Option<&Fields<'_>>, tls: Option<TlsParams>, report: &mut Report
     }
 }
 
+/// What common servers take.
+const LONGEST_PATH: usize = 8_000;
+
 /// Goes into the request line as it is, so nothing may end that line early.
 fn path(item: &Item<'_>, report: &mut Report) -> Option<String> {
     let path = item.text(report, "a path such as `/healthz`")?;
-    let text = path.value.escape_debug();
-    let problem = if !path.value.starts_with('/') {
-        Some((format!("`{text}` does not start with `/`"), format!("write `/{}`", text.to_string().trim_start())))
+    let text = &path.value;
+    let problem = if path.value.len() > LONGEST_PATH {
+        let message = format!("a path of {} bytes is too long", path.value.len());
+        Some((message, format!("servers refuse what is longer than about {LONGEST_PATH}")))
+    } else if !path.value.starts_with('/') {
+        Some((format!("`{text}` does not start with `/`"), format!("write `/{}`", text.trim_start())))
     } else if path.value.contains(|c: char| !c.is_ascii_graphic()) {
         let help = "write blanks as `%20`, and what is not ASCII as `%` and hex digits too";
         Some((format!("`{text}` cannot stand in a request"), help.to_owned()))
@@ -175,7 +188,7 @@ fn path(item: &Item<'_>, report: &mut Report) -> Option<String> {
 fn host(item: &Item<'_>, report: &mut Report) -> Option<String> {
     let host = item.text(report, "a host name")?;
     if host.value.is_empty() || host.value.contains(|c: char| !c.is_ascii_graphic() || c == '/') {
-        let message = format!("`{}` is no host name", host.value.escape_debug());
+        let message = format!("`{}` is no host name", host.value);
         let help = "write a name such as `www.example.com`, with `:PORT` if needed, and no `http://`";
         report.semantic(&host.spot, message, help.to_owned());
         return None;

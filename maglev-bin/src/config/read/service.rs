@@ -9,9 +9,8 @@ use crate::config::model::{Protocol, TableLength};
 use crate::config::report::{At, Report};
 use crate::config::schema;
 
-pub(super) fn backends(item: Option<&Item<'_>>, report: &mut Report) -> Vec<BackendDraft> {
-    let named = item.and_then(|item| item.named(report, "write `NAME: { address: ADDRESS }` lines"));
-    named.unwrap_or_default().iter().map(|named| backend(named, report)).collect()
+pub(super) fn backends(named: &[Named<'_>], report: &mut Report) -> Vec<BackendDraft> {
+    named.iter().map(|named| backend(named, report)).collect()
 }
 
 fn backend(Named { name, item }: &Named<'_>, report: &mut Report) -> BackendDraft {
@@ -33,10 +32,8 @@ fn address_of(fields: &Fields<'_>, report: &mut Report, help: &str) -> Option<At
     address::check_for_vpp(&address, report).then_some(address)
 }
 
-pub(super) fn frontends(item: Option<&Item<'_>>, report: &mut Report) -> Vec<FrontendDraft> {
-    let named =
-        item.and_then(|item| item.named(report, "write `NAME:` and the keys of the frontend indented below it"));
-    named.unwrap_or_default().iter().map(|named| frontend(named, report)).collect()
+pub(super) fn frontends(named: &[Named<'_>], report: &mut Report) -> Vec<FrontendDraft> {
+    named.iter().map(|named| frontend(named, report)).collect()
 }
 
 fn frontend(Named { name, item }: &Named<'_>, report: &mut Report) -> FrontendDraft {
@@ -60,9 +57,10 @@ fn frontend(Named { name, item }: &Named<'_>, report: &mut Report) -> FrontendDr
 /// Protocol and port, which come together or not at all.
 fn service(fields: &Fields<'_>, report: &mut Report) -> Option<Service> {
     const BOTH: &str = "set both, or neither to serve every protocol and port";
+    const NEITHER: &str = "to serve every protocol and port, leave out both keys";
     const PROTOCOLS: [(&str, Protocol); 2] = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
     let (protocol, port) = (fields.get("protocol"), fields.get("port"));
-    let protocol_read = protocol.and_then(|item| item.word(report, &PROTOCOLS));
+    let protocol_read = protocol.and_then(|item| item.word(report, &PROTOCOLS, Some(NEITHER)));
     let port_read = port.and_then(|item| item.port(report));
     match (protocol, port) {
         (None, None) => Some(Service::Everything),

@@ -27,18 +27,21 @@ pub(super) fn from_parser(error: &serde_yaml::Error, source: &Source<'_>) -> Com
             help: Some("a config is one document: remove this line and what follows, or join the two".to_owned()),
         };
     }
-    let place = error.location().map(|place| Place { line: place.line(), column: place.column() });
+    // The end of the file is most often the empty line behind the last one, where there is nothing to be seen.
+    let place = error.location().map(|place| Place::from(source.within(place.line(), place.column())));
     let known = KNOWN.iter().find(|known| text.contains(known.part));
     let (message, help) = match known {
         Some(known) => (known.message.to_owned(), Some(known.help.to_owned())),
         None => (text.clone(), None),
     };
     // What is not closed is pointed at where it was opened: the parser notices at the end of the file.
-    let opened = known.filter(|known| known.opened).and_then(|_| context_of(&text));
+    let opened = known.filter(|known| known.opened).and_then(|_| context_of(&text, source));
     let (message, help) = match (place, opened) {
-        (Some(at), Some(_)) => (message, help.map(|help| format!("{help}; reading went on to line {}", at.line))),
+        (Some(end), Some(start)) if end.line > start.line => {
+            (message, help.map(|help| format!("{help}; reading went on to line {}", end.line)))
+        }
         (Some(at), None) => special(&text, at, source).unwrap_or((message, help)),
-        (None, _) => (message, help),
+        _ => (message, help),
     };
     let span = opened.or(place).map(|place| place.word(source));
     Complaint { span, message: format!("not YAML: {message}"), help }
@@ -153,10 +156,13 @@ fn misplaced_colon(at: Place, source: &Source<'_>) -> (String, Option<String>) {
     (message, Some(help))
 }
 
-/// Where the parser says that something began: `…, while parsing a flow mapping at line 5 column 7`.
-fn context_of(text: &str) -> Option<Place> {
+/// Where the parser says that something began: `…, while parsing a flow mapping at line 5 column 7`. It says nothing
+/// where that is the very start of the text.
+fn context_of(text: &str, source: &Source<'_>) -> Option<Place> {
     let (_, context) = text.rsplit_once(", while ")?;
-    let (_, place) = context.rsplit_once(" at line ")?;
+    let Some((_, place)) = context.rsplit_once(" at line ") else {
+        return source.line(1).starts_with(['{', '[', '"', '\'']).then_some(Place { line: 1, column: 1 });
+    };
     let (line, column) = place.split_once(" column ")?;
     Some(Place { line: line.parse().ok()?, column: column.parse().ok()? })
 }
@@ -166,6 +172,12 @@ fn context_of(text: &str) -> Option<Place> {
 struct Place {
     line: usize,
     column: usize,
+}
+
+impl From<(usize, usize)> for Place {
+    fn from((line, column): (usize, usize)) -> Self {
+        Self { line, column }
+    }
 }
 
 impl Place {

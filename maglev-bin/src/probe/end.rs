@@ -44,20 +44,19 @@ impl Deadline {
         Self(start.checked_add(timeout).unwrap_or(start + FAR))
     }
 
+    /// Waits for something until the deadline; `None` if it came first.
+    pub(super) async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        timeout_at(self.0, work).await.ok()
+    }
+
     /// Runs a step that speaks with the backend. Out of time, the probe fails with `code`.
     pub(super) async fn or_fail<T>(self, code: Code, detail: &str, step: impl Future<Output = Step<T>>) -> Step<T> {
-        match timeout_at(self.0, step).await {
-            Ok(done) => done,
-            Err(_) => Err(End::fail(code, detail)),
-        }
+        self.limit(step).await.unwrap_or_else(|| Err(End::fail(code, detail)))
     }
 
     /// Runs a step before anything is sent. Out of time, there is no verdict.
     pub(super) async fn or_own<T>(self, step: impl Future<Output = Step<T>>) -> Step<T> {
-        match timeout_at(self.0, step).await {
-            Ok(done) => done,
-            Err(_) => Err(End::own(Cause::Late, Cause::Late.to_string())),
-        }
+        self.limit(step).await.unwrap_or_else(|| Err(End::own(Cause::Late, Cause::Late.to_string())))
     }
 }
 

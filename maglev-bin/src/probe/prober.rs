@@ -157,9 +157,8 @@ impl Probe<'_> {
 
     async fn connect(&self, port: u16) -> Step<TcpStream> {
         let wanted = self.wanted(Transport::Tcp);
-        let to = SocketAddr::new(wanted.address, port);
         let socket = self.deadline.or_own(self.prober.sockets.open(wanted)).await?;
-        self.deadline.or_fail(Code::L4Tout, "no answer to connect in time", tcp::connect(socket, to)).await
+        tcp::connect(socket, SocketAddr::new(wanted.address, port), self.deadline).await
     }
 
     async fn secure(&self, port: u16, tls: &Tls, inside: Inside) -> Step<tokio_rustls::client::TlsStream<TcpStream>> {

@@ -45,8 +45,8 @@ impl Wanted {
             if self.transport == Transport::Udp {
                 // With `net.ipv4.ip_nonlocal_bind` one can bind to what is not there. The way from there to there is asked for
                 // here; it is only found if the address is our own.
-                let port = 9;
-                socket.connect(&SocketAddr::new(source, port).into()).map_err(|error| bind_fault(source, &error))?;
+                let itself = SocketAddr::new(source, DISCARD);
+                socket.connect(&itself.into()).map_err(|error| bind_fault(source, &error))?;
             }
         }
         Ok(socket)
@@ -88,17 +88,18 @@ impl Wanted {
 
 fn bind_fault(source: IpAddr, error: &io::Error) -> End {
     match Errno::from_io_error(error) {
-        // The last two are what a source of the other family gets.
-        Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL) => missing_source(source),
+        // What `bind` says to an address that is not there, and to one of the other family; and what `connect` says to the former.
+        Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL | Errno::NETUNREACH) => {
+            let cause = Cause::Source(source);
+            let detail = cause.to_string();
+            End::own(cause, detail)
+        }
         _ => local("cannot bind", error),
     }
 }
 
-fn missing_source(source: IpAddr) -> End {
-    let cause = Cause::Source(source);
-    let detail = cause.to_string();
-    End::own(cause, detail)
-}
+/// A port for a socket that sends nothing.
+const DISCARD: u16 = 9;
 
 fn is_refusal(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM | Errno::PROTONOSUPPORT))

@@ -262,16 +262,19 @@ fn bad_certificate(error: &CertificateError) -> String {
         }
         CertificateError::UnknownIssuer => "certificate from an unknown issuer".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let expected = expected.to_str();
-            if presented.is_empty() {
-                format!("certificate has no names, wanted {expected}")
-            } else {
-                // As the verifier gives them: `DnsName("www.example.com")`.
-                format!("certificate is for {}, wanted {expected}", presented.join(", "))
-            }
+            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+            let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+            format!("certificate is for {names}, not {}", expected.to_str())
         }
+        CertificateError::BadSignature => "bad signature".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// A name without the wrapping that the verifier gives it: `DnsName("www.example.com")`, `IpAddress(192.0.2.1)`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 /// The UTC day of a Unix time.

@@ -1,1 +1,116 @@
+//! What concerns a whole process is tested in one of its own: this very binary, started again for one test.
 
+use std::fs::File;
+use std::net::TcpListener;
+use std::process::Command;
+
+use maglev_bin::probe::{Cause, Kind, Prober, Tcp, Tls};
+use maglev_health::{Code, Outcome};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::namespace::Namespace;
+use crate::server::{LOCALHOST, assert_report, target, tcp};
+use crate::tls::Authority;
+
+/// `true` in a process of its own. Else runs the calling test there, with these variables, and passes on how it ends.
+fn alone(test: &str, variables: &[(&str, &str)]) -> bool {
+    const ALONE: &str = "MAGLEV_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(ALONE, "1")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    eprintln!("{err}");
+    assert!(output.status.success() && out.contains("1 passed"), "{out}");
+    false
+}
+
+/// While it lives, this process can open nothing more.
+struct Exhausted {
+    before: Rlimit,
+    _rest: Vec<File>,
+}
+
+impl Exhausted {
+    fn new() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let highest = std::fs::read_dir("/proc/self/fd").unwrap();
+        let highest =
+            highest.map(|entry| entry.unwrap().file_name().into_string().unwrap().parse::<u64>().unwrap()).max();
+        setrlimit(Resource::Nofile, Rlimit { current: highest.map(|fd| fd + 1), ..before }).unwrap();
+        // There may be gaps below.
+        let rest = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        Self { before, _rest: rest }
+    }
+}
+
+impl Drop for Exhausted {
+    fn drop(&mut self) {
+        setrlimit(Resource::Nofile, self.before).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn without_descriptors_there_is_no_verdict() {
+    if !alone("limits::without_descriptors_there_is_no_verdict", &[]) {
+        return;
+    }
+    // Not accepting: that would take descriptors, too.
+    let server = TcpListener::bind((LOCALHOST, 0)).unwrap();
+    let namespace = Namespace::new();
+    let mut probers = vec![Prober::new(None).unwrap()];
+    probers.extend(namespace.as_ref().map(|inside| Prober::new(Some(&inside.name)).unwrap()));
+    for prober in probers {
+        let target = tcp(server.local_addr().unwrap());
+        let before = prober.run(&target).await;
+        let exhausted = Exhausted::new();
+        let without = prober.run(&target).await;
+        drop(exhausted);
+        assert_eq!((without.outcome, without.code), (Outcome::NoVerdict, Code::SockErr), "{without:?}");
+        assert_eq!(without.cause, Some(Cause::Descriptors));
+        assert!(without.detail.ends_with("too many open files"), "{without:?}");
+        let after = prober.run(&target).await;
+        assert_eq!((after.outcome, after.code), (before.outcome, before.code));
+        assert_ne!(after.outcome, Outcome::NoVerdict);
+    }
+}
+
+#[tokio::test]
+async fn the_systems_trust_roots_are_read_when_they_can_be() {
+    let test = "limits::the_systems_trust_roots_are_read_when_they_can_be";
+    let file = std::env::temp_dir().join(format!("maglev-test-{}.pem", std::process::id()));
+    if !alone(test, &[("SSL_CERT_FILE", file.to_str().unwrap()), ("SSL_CERT_DIR", "")]) {
+        return;
+    }
+    let file = std::env::var("SSL_CERT_FILE").unwrap();
+    let authority = Authority::new();
+    let server = authority.issue(&["127.0.0.1"]).serve().await;
+    let target = target(LOCALHOST, Kind::Tcp(Tcp { port: server.at.port(), tls: Some(Tls::default()) }));
+    let prober = Prober::new(None).unwrap();
+
+    let report = prober.run(&target).await;
+    assert_eq!(report.cause, Some(Cause::TrustRoots), "{report:?}");
+
+    std::fs::write(&file, authority.pem()).unwrap();
+    // The thread pool that reads files has its threads by now.
+    let exhausted = Exhausted::new();
+    let report = prober.run(&target).await;
+    drop(exhausted);
+    assert_eq!(report.cause, Some(Cause::Descriptors), "{report:?}");
+
+    let report = prober.run(&target).await;
+    assert_eq!((report.outcome, report.code), (Outcome::Pass, Code::L6Ok), "{report:?}");
+
+    std::fs::write(&file, Authority::new().pem()).unwrap();
+    let report = prober.run(&target).await;
+    assert_eq!(report.outcome, Outcome::Pass, "read once: {report:?}");
+    prober.reload_roots();
+    let report = prober.run(&target).await;
+    std::fs::remove_file(&file).unwrap();
+    assert_report(&report, Outcome::Fail, Code::L6Rsp, "certificate from an unknown issuer");
+}

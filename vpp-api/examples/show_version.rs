@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let lb = match (client.supports::<LbConfGet>(), client.supports::<LbAddDelAsV2>()) {
         (true, true) => "with weights",
         (true, false) => "without weights",
-        (false, _) if client.table().other_crc("lb_conf").is_some() => "of an older release",
+        (false, _) if client.table().by_name("lb_conf").is_some() => "of an older release",
         (false, _) => "not loaded",
     };
     println!("lb plugin: {lb}");

@@ -1,10 +1,16 @@
 //! The tokio client: [`Connection`] on a Unix socket.
 //!
-//! One task per connection, the *driver*, owns the socket. It lives as long as a [`Client`] does or until the
-//! connection ends, and is never cancelled from outside. Calls put their frame into the connection's output under a
-//! mutex held for that alone, wake the driver and wait on a channel of their own; the driver sends all that has
-//! gathered in one write. It hands out answers as raw bytes; they are decoded by the task that called. There is no
-//! limit on calls in flight but the caller's own: output waits in memory when VPP does not read.
+//! | there is | per | and it |
+//! | --- | --- | --- |
+//! | one task, the *driver* | connection | owns the socket; ends when the connection does or the last [`Client`] goes. Dropped with its runtime it still ends every call |
+//! | one mutex | connection | guards the [`Connection`]; held to encode a frame or to hand out what one read brought, never across an `await` |
+//! | one channel of one message | call | carries the answer, not decoded |
+//! | one broadcast channel of 256 | connection | carries events; a subscriber that lags is told how many it missed |
+//! | one watch channel | connection | carries the reason of the end |
+//!
+//! A call encodes its frame into the connection's output, wakes the driver and waits; the driver sends all that has
+//! gathered in one write. Answers are decoded by the task that called. There is no limit on calls in flight but the
+//! caller's own: output waits in memory while VPP does not read.
 //!
 //! A call that is dropped leaves the connection as it is. Its request may have been sent; the answer is discarded.
 
@@ -33,6 +39,7 @@ use crate::message::{Dump, Message, Reply, Request, decode_body};
 use crate::messages::interface::SwInterfaceEvent;
 use crate::messages::memclnt::SockclntCreate;
 use crate::table::MessageTable;
+use handshake::Limit;
 use observer::Report;
 
 /// How a [`Client`] behaves.
@@ -95,12 +102,9 @@ impl Client {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn connect(path: impl AsRef<Path>, options: Options) -> Result<Self, ConnectError> {
-        let limit = options.connect_timeout;
-        let work = async {
-            let stream = handshake::open(path.as_ref()).await?;
-            Self::establish(stream, options).await
-        };
-        tokio::time::timeout(limit, work).await.unwrap_or(Err(ConnectError::TimedOut { after: limit }))
+        let limit = Limit::starting(options.connect_timeout);
+        let stream = limit.bound(handshake::open(path.as_ref())).await?;
+        Self::establish(stream, options, limit).await
     }
 
     /// Does the handshake on a socket that is connected already.
@@ -111,17 +115,15 @@ impl Client {
     /// # Panics
     /// Outside a tokio runtime with time enabled.
     pub async fn from_stream(stream: UnixStream, options: Options) -> Result<Self, ConnectError> {
-        let limit = options.connect_timeout;
-        let work = Self::establish(stream, options);
-        tokio::time::timeout(limit, work).await.unwrap_or(Err(ConnectError::TimedOut { after: limit }))
+        let limit = Limit::starting(options.connect_timeout);
+        Self::establish(stream, options, limit).await
     }
 
-    async fn establish(stream: UnixStream, options: Options) -> Result<Self, ConnectError> {
+    async fn establish(stream: UnixStream, options: Options, limit: Limit) -> Result<Self, ConnectError> {
         let report = Report::start(options.observer.as_deref(), SockclntCreate::NAME);
-        let outcome = handshake::greet(&stream, &options).await;
-        report.end(if outcome.is_ok() { CallResult::Ok } else { CallResult::Disconnected }, Instant::now());
-        let connection = outcome?;
-        let shared = Arc::new(Shared::new(connection, &options));
+        let outcome = limit.bound(handshake::greet(&stream, &options)).await;
+        report.end(CallResult::of_handshake(&outcome), Instant::now());
+        let shared = Arc::new(Shared::new(outcome?, &options));
         tokio::spawn(driver::run(stream, shared.clone()));
         Ok(Self { owner: Arc::new(Owner { shared }) })
     }

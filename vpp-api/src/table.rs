@@ -41,12 +41,12 @@ impl MessageTable {
     /// [`Absent`] if VPP has no such message, or one of the same name with another layout.
     pub fn id_of<M: Message>(&self) -> Result<u16, Absent> {
         self.id(M::NAME_CRC)
-            .ok_or_else(|| Absent { name_crc: M::NAME_CRC, other: self.other_crc(M::NAME).map(str::to_owned) })
+            .ok_or_else(|| Absent { name_crc: M::NAME_CRC, other: self.by_name(M::NAME).map(str::to_owned) })
     }
 
     /// Name and CRC of the message called `name`, whatever its CRC.
     #[must_use]
-    pub fn other_crc(&self, name: &str) -> Option<&str> {
+    pub fn by_name(&self, name: &str) -> Option<&str> {
         self.iter()
             .map(|(name_crc, _)| name_crc)
             .find(|name_crc| name_crc.rsplit_once('_').is_some_and(|(known, _)| known == name))

@@ -7,11 +7,30 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout};
 
 use super::{Options, READ_LEN};
 use crate::connection::{Config, Connection, Handshake};
 use crate::error::ConnectError;
 use crate::types::FixedString;
+
+/// How long all of it may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    after: Duration,
+    start: Instant,
+}
+
+impl Limit {
+    pub(super) fn starting(after: Duration) -> Self {
+        Self { after, start: Instant::now() }
+    }
+
+    pub(super) async fn bound<T>(self, work: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
+        let left = self.after.saturating_sub(self.start.elapsed());
+        timeout(left, work).await.unwrap_or(Err(ConnectError::TimedOut { after: self.after }))
+    }
+}
 
 /// Opens the socket.
 pub(super) async fn open(path: &Path) -> Result<UnixStream, ConnectError> {

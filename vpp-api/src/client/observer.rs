@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::CallError;
+use crate::error::{CallError, ConnectError, ProtocolError};
 
 /// Is told of calls as they start and end. Called on the path of every call: be quick, do not block.
 pub trait Observer: Send + Sync {
@@ -67,6 +67,16 @@ impl CallResult {
             Err(CallError::Disconnected(_)) => Self::Disconnected,
             Err(CallError::Malformed { .. }) => Self::Malformed,
             Err(CallError::TooLarge { .. }) => Self::TooLarge,
+        }
+    }
+
+    pub(super) fn of_handshake<T>(outcome: &Result<T, ConnectError>) -> Self {
+        match outcome {
+            Ok(_) => Self::Ok,
+            Err(ConnectError::TimedOut { .. }) => Self::TimedOut,
+            Err(ConnectError::Protocol(ProtocolError::Unwelcome(_))) => Self::Refused,
+            Err(ConnectError::Protocol(_)) => Self::Malformed,
+            Err(ConnectError::Connect { .. } | ConnectError::Io(_) | ConnectError::Eof) => Self::Disconnected,
         }
     }
 }

@@ -49,7 +49,8 @@ impl Deadlines {
         while self.started.pop_front_if(|(_, context)| !is_pending(*context)).is_some() {}
         let (start, _) = self.started.front()?;
         let quiet_since = self.quiet_since.unwrap_or(*start);
-        Some((*start + self.call).min(quiet_since + self.silence))
+        // A limit too large to add is none.
+        start.checked_add(self.call).into_iter().chain(quiet_since.checked_add(self.silence)).min()
     }
 
     /// Whether a limit has passed at `now`. Early or repeated calls do nothing.
@@ -59,7 +60,7 @@ impl Deadlines {
             return None;
         }
         let (start, context) = *self.started.front()?;
-        if start + self.call <= now {
+        if start.checked_add(self.call).is_some_and(|due| due <= now) {
             return Some(Expired::Call { context, after: self.call });
         }
         Some(Expired::Silence { after: self.silence })
@@ -157,6 +158,18 @@ mod tests {
         assert_eq!(deadlines.poll_timeout(is_pending), Some(start + CALL));
         let expired = deadlines.poll_expired(start + CALL, is_pending);
         assert_eq!(expired, Some(Expired::Call { context: 1, after: CALL }));
+    }
+
+    #[test]
+    fn a_limit_beyond_all_time_is_none() {
+        let mut deadlines = Deadlines::new(Duration::MAX, Duration::MAX);
+        deadlines.handle_start(origin(), 1, 1);
+        assert_eq!(deadlines.poll_timeout(|_| true), None);
+        assert_eq!(deadlines.poll_expired(origin(), |_| true), None);
+        let mut deadlines = Deadlines::new(CALL, Duration::MAX);
+        let start = origin();
+        deadlines.handle_start(start, 1, 1);
+        assert_eq!(deadlines.poll_timeout(|_| true), Some(start + CALL));
     }
 
     #[test]

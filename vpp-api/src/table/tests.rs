@@ -17,7 +17,7 @@ fn names_are_found_both_ways() {
 }
 
 #[test]
-fn another_crc_is_told_from_no_message_at_all() {
+fn anby_name_is_told_from_no_message_at_all() {
     let other = table().id_of::<LbAsV2Dump>().expect_err("another layout");
     assert_eq!(other.other.as_deref(), Some("lb_as_v2_dump_00000000"));
     assert_eq!(

@@ -1,11 +1,10 @@
 //! Calls, dumps and events.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use crate::peer::{CLIENT_INDEX, Peer, pong, version};
+use crate::peer::{CLIENT_INDEX, Log, Peer, pong, version};
 use futures_util::future::join_all;
-use vpp_api::client::{CallResult, Client, Notice, Observer, Options};
+use vpp_api::client::{CallResult, Client, Notice, Options};
 use vpp_api::error::{Absent, CallError, DecodeError, Disconnect, ReplyError};
 use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents, WantInterfaceEventsReply};
 use vpp_api::messages::lb::{
@@ -349,20 +348,6 @@ async fn a_slow_subscriber_is_told_what_it_missed() {
 
 #[tokio::test]
 async fn an_observer_is_told_of_every_call_once() {
-    #[derive(Default)]
-    struct Log(Mutex<Vec<(&'static str, Option<CallResult>)>>);
-
-    impl Observer for Log {
-        fn sent(&self, name: &'static str) {
-            self.0.lock().expect("no panic before").push((name, None));
-        }
-
-        fn received(&self, name: &'static str, result: CallResult, elapsed: Duration) {
-            assert!(elapsed < Duration::from_secs(60));
-            self.0.lock().expect("no panic before").push((name, Some(result)));
-        }
-    }
-
     let log = Arc::new(Log::default());
     let options = Options { observer: Some(log.clone()), ..Options::default() };
     let served = ["show_version_51077d14", "show_version_reply_c919bde1"];
@@ -377,7 +362,7 @@ async fn an_observer_is_told_of_every_call_once() {
     let (outcome, ()) = tokio::join!(client.call(&ControlPing {}), async move { drop(peer) });
     outcome.expect_err("VPP is gone");
     assert_eq!(
-        *log.0.lock().expect("no panic before"),
+        log.seen(),
         [
             ("sockclnt_create", None),
             ("sockclnt_create", Some(CallResult::Ok)),

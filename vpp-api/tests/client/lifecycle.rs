@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::peer::{Peer, pong, version};
+use crate::peer::{Log, Peer, pong, version};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::time::Instant;
-use vpp_api::client::{Client, Options};
+use vpp_api::client::{CallResult, Client, Options};
 use vpp_api::error::{CallError, ConnectError, Disconnect, FrameError, ProtocolError};
 use vpp_api::messages::memclnt::ControlPing;
 use vpp_api::messages::vpe::ShowVersion;
@@ -39,7 +40,7 @@ async fn a_missing_socket_is_named() {
     let socket = Socket::new("missing");
     let error = Client::connect(socket.path(), Options::default()).await.expect_err("nobody is there");
     assert_eq!(error.to_string(), format!("cannot connect to {}", socket.path().display()));
-    let source = error.source().and_then(|source| source.downcast_ref::<std::sync::Arc<io::Error>>());
+    let source = error.source().and_then(|source| source.downcast_ref::<Arc<io::Error>>());
     assert_eq!(source.expect("what the system said").kind(), io::ErrorKind::NotFound);
 }
 
@@ -92,9 +93,11 @@ async fn the_handshake_may_come_byte_by_byte() {
 async fn a_silent_peer_ends_the_handshake() {
     let (ours, _theirs) = UnixStream::pair().expect("a socket pair");
     let start = Instant::now();
-    let outcome = Client::from_stream(ours, Options::default()).await;
+    let log = Arc::new(Log::default());
+    let outcome = Client::from_stream(ours, Options { observer: Some(log.clone()), ..Options::default() }).await;
     let Err(ConnectError::TimedOut { after }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(start.elapsed().as_secs(), after.as_secs());
+    assert_eq!(log.seen(), [("sockclnt_create", None), ("sockclnt_create", Some(CallResult::TimedOut))]);
 }
 
 #[tokio::test]

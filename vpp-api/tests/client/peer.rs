@@ -1,10 +1,11 @@
 //! A scripted VPP for tests of the client.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use vpp_api::client::{Client, Options};
+use vpp_api::client::{CallResult, Client, Observer, Options};
 use vpp_api::message::Message;
 use vpp_api::messages::memclnt::ControlPingReply;
 use vpp_api::messages::vpe::ShowVersionReply;
@@ -115,4 +116,26 @@ pub(crate) fn version(version: &str) -> ShowVersionReply {
 
 pub(crate) fn pong() -> ControlPingReply {
     ControlPingReply { retval: Retval::OK, client_index: CLIENT_INDEX, vpe_pid: 4711 }
+}
+
+/// An observer that keeps what it is told.
+#[derive(Default)]
+pub(crate) struct Log(Mutex<Vec<(&'static str, Option<CallResult>)>>);
+
+impl Log {
+    /// Starts, without a result, and ends, in order.
+    pub(crate) fn seen(&self) -> Vec<(&'static str, Option<CallResult>)> {
+        self.0.lock().expect("no panic before").clone()
+    }
+}
+
+impl Observer for Log {
+    fn sent(&self, name: &'static str) {
+        self.0.lock().expect("no panic before").push((name, None));
+    }
+
+    fn received(&self, name: &'static str, result: CallResult, elapsed: Duration) {
+        assert!(elapsed < Duration::from_secs(60));
+        self.0.lock().expect("no panic before").push((name, Some(result)));
+    }
 }

@@ -1,20 +1,17 @@
-//! Whole sessions recorded from live VPPs: every frame decodes, means what the recording client saw, and encodes to
-//! the same bytes.
+//! Every frame decodes, means what the recording client saw, and encodes to the same bytes.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
-use flate2::read::GzDecoder;
+use bytes::BytesMut;
 use serde_json::Value;
-use vpp_api::frame::{DEFAULT_MAX_LEN, FrameDecoder, HEADER_LEN, encode_frame};
-use vpp_api::message::{Envelope, Kind, Message, decode_body, encode_body, message_id};
-use vpp_api::messages::memclnt::SockclntCreateReply;
+use vpp_api::frame::{DEFAULT_MAX_LEN, FrameDecoder, encode_frame};
+use vpp_api::message::{Kind, Message};
 use vpp_api::messages::{Visitor, visit_all};
 use vpp_api::table::MessageTable;
 use vpp_api::types::Retval;
+
+use crate::session::{Frame, RELEASES, Session, vectors};
 
 #[test]
 fn every_recorded_frame_survives_decoding_and_encoding() {
@@ -144,78 +141,6 @@ fn names_crcs_and_kinds_agree_with_the_api_definitions() {
     assert!(check.1 > 50, "only {} messages", check.1);
 }
 
-const RELEASES: [&str; 2] = ["vpp-26.10", "vpp-25.10"];
-
-struct Session {
-    frames: Vec<Frame>,
-    calls: Value,
-    table: MessageTable,
-}
-
-struct Frame {
-    bytes: Vec<u8>,
-    body: Bytes,
-    from_client: bool,
-}
-
-/// One body, as this crate understands it.
-struct Seen {
-    name: &'static str,
-    kind: Kind,
-    envelope: Envelope,
-    status: Option<Retval>,
-    encoded: Bytes,
-}
-
-impl Session {
-    fn read(release: &str) -> Option<Self> {
-        let directory = vectors()?.join(release);
-        let text = unpack(&directory.join("api-session.jsonl.gz"));
-        let frames: Vec<_> = String::from_utf8(text)
-            .expect("text")
-            .lines()
-            .map(|line| {
-                let line: Value = serde_json::from_str(line).expect("JSON");
-                let bytes = unhex(line["hex"].as_str().expect("bytes in hexadecimal"));
-                let body = Bytes::copy_from_slice(&bytes[HEADER_LEN..]);
-                Frame { bytes, body, from_client: line["dir"] == "c2s" }
-            })
-            .collect();
-        let calls = serde_json::from_slice(&unpack(&directory.join("api-session.calls.json.gz"))).expect("JSON");
-        let welcome = &frames.iter().find(|frame| message_id(&frame.body) == Some(16)).expect("a handshake").body;
-        let (_, welcome) = decode_body::<SockclntCreateReply>(welcome).expect("a good handshake");
-        Some(Self { table: MessageTable::new(&welcome.message_table), frames, calls })
-    }
-
-    fn understand(&self, body: &Bytes) -> Seen {
-        struct Find<'a>(&'a str, &'a Bytes, Option<Seen>);
-
-        impl Visitor for Find<'_> {
-            fn visit<M: Message>(&mut self) {
-                if M::NAME_CRC != self.0 {
-                    return;
-                }
-                let (envelope, message) =
-                    decode_body::<M>(self.1).unwrap_or_else(|error| panic!("{}: {error}", M::NAME));
-                let mut out = BytesMut::new();
-                encode_body(message_id(self.1).expect("an id"), envelope, &message, &mut out);
-                self.2 = Some(Seen {
-                    name: M::NAME,
-                    kind: M::KIND,
-                    envelope,
-                    status: message.status(),
-                    encoded: out.freeze(),
-                });
-            }
-        }
-
-        let id = message_id(body).expect("a body has an id");
-        let mut find = Find(self.table.name(id).expect("an id of the table"), body, None);
-        visit_all(&mut find);
-        find.2.unwrap_or_else(|| panic!("no type for {}", find.0))
-    }
-}
-
 fn absent(table: &MessageTable) -> BTreeSet<&'static str> {
     struct Absent<'a>(&'a MessageTable, BTreeSet<&'static str>);
 
@@ -230,28 +155,4 @@ fn absent(table: &MessageTable) -> BTreeSet<&'static str> {
     let mut absent = Absent(table, BTreeSet::new());
     visit_all(&mut absent);
     absent.1
-}
-
-fn unpack(path: &Path) -> Vec<u8> {
-    let file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    GzDecoder::new(file).read_to_end(&mut bytes).expect("a whole gzip file");
-    bytes
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hexadecimal"))
-        .collect()
-}
-
-/// Where recordings lie, beside the workspace. They are not part of it.
-fn vectors() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
-    if !path.is_dir() {
-        eprintln!("SKIPPED: no recordings at {}", path.display());
-        return None;
-    }
-    Some(path)
 }

@@ -1,0 +1,6 @@
+//! Whole sessions recorded from live VPPs.
+
+mod frames;
+#[cfg(feature = "server")]
+mod replay;
+mod session;

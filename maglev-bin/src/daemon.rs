@@ -117,6 +117,7 @@ impl Daemon {
             commands: command_receiver,
             plan,
             stop: stop.clone(),
+            told: Vec::new(),
         };
         tokio::spawn(brain::run(brain));
         if let Some(api) = options.api {

@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::event::{Bus, What};
 use crate::metrics::Totals;
 use crate::probe::Prober;
-use crate::snapshot::Published;
+use crate::snapshot::{Published, VppInfo};
 
 /// What can be asked of the brain.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub(super) struct Brain {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) plan: watch::Sender<Arc<CounterPlan>>,
     pub(super) stop: CancellationToken,
+    /// What happened since the last publication. It is told after that, so that whoever hears of a change finds it in the snapshot.
+    pub(super) told: Vec<What>,
 }
 
 /// The link that stands, and the calls on it.
@@ -92,6 +94,9 @@ pub(super) async fn run(mut brain: Brain) {
         if changed.urgent || changed.all || (changed.any() && now >= next_publication) {
             brain.publish(&attached);
             next_publication = now + PACE;
+        }
+        for what in brain.told.drain(..) {
+            brain.bus.emit(what);
         }
         let due = brain.core.poll_timeout();
         let publication = brain.core.changed().any().then_some(next_publication);
@@ -140,9 +145,9 @@ impl Brain {
         }
     }
 
-    fn tell(&self, what: What) {
+    fn tell(&mut self, what: What) {
         report::count(&self.totals, &what);
-        self.bus.emit(what);
+        self.told.push(what);
     }
 
     fn on_result(&mut self, ended: &Ended) {
@@ -154,32 +159,28 @@ impl Brain {
     fn on_link(&mut self, attached: &mut Attached, event: LinkEvent) {
         match event {
             LinkEvent::Up(link) => {
-                let info = &link.info;
-                self.bus.emit(What::VppConnect {
-                    version: info.version.clone(),
-                    build_date: info.build_date.clone(),
-                    pid: info.pid.into(),
-                });
+                let VppInfo { version, build_date, pid, boot_time, .. } = &link.info;
+                let (version, build_date) = (version.clone(), build_date.clone());
+                self.tell(What::VppConnect { version, build_date, pid: (*pid).into() });
                 attached.generation += 1;
                 match &link.unsupported {
-                    Some(why) => self.bus.emit(What::Error { cause: "vpp-unsupported".into(), message: why.clone() }),
+                    Some(why) => self.tell(What::Error { cause: "vpp-unsupported".into(), message: why.clone() }),
                     None => {
                         attached.dataplane = Some(VppDataplane::new(link.client.clone()));
-                        let boot = BootId(info.pid.into(), info.boot_time.unwrap_or(0));
-                        self.core.handle_link_up(Instant::now(), boot);
+                        self.core.handle_link_up(Instant::now(), BootId((*pid).into(), boot_time.unwrap_or(0)));
                     }
                 }
                 attached.link = Some(link);
             }
             LinkEvent::Down { reason } => {
-                self.bus.emit(What::VppDisconnect { reason });
+                self.tell(What::VppDisconnect { reason });
                 let generation = attached.generation;
                 *attached = Attached { generation, ..Attached::default() };
                 self.core.handle_link_down(Instant::now());
             }
         }
         self.views.link_changed(attached.link.as_ref());
-        self.publish(attached);
+        self.core.changed_all();
         self.send_plan(attached);
     }
 
@@ -202,7 +203,7 @@ impl Brain {
 
     fn reload(&mut self, config: Config, warnings: &[String]) -> Result<(), String> {
         for warning in warnings {
-            self.bus.emit(What::Warning { cause: "config".into(), message: warning.as_str().into() });
+            self.tell(What::Warning { cause: "config".into(), message: warning.as_str().into() });
         }
         let netns = config.healthchecker.netns.clone();
         let before = self.core.config().healthchecker.netns.clone();

@@ -191,6 +191,11 @@ impl Core {
         std::mem::take(&mut self.changed)
     }
 
+    /// Something outside of the core changed that every part of a snapshot may show.
+    pub(crate) fn changed_all(&mut self) {
+        self.changed.all = true;
+    }
+
     /// Whether anything changed that a snapshot shows.
     pub(crate) fn changed(&self) -> &Changed {
         &self.changed

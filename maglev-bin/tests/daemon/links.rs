@@ -1,0 +1,84 @@
+use maglev_bin::event::What;
+use vpp_sim::{Release, Simulator};
+
+use crate::support::{Lab, until, weight, writes};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vpp_that_comes_late_is_programmed_when_it_is_there() {
+    let lab = Lab::new(2);
+    let mut running = lab.daemon(&lab.config("", ""));
+    let absent = |what: &What| matches!(what, What::Warning { cause, .. } if &**cause == "vpp-absent");
+    let warning = running.event("a warning that VPP is absent", absent).await;
+    assert!(warning.what.to_string().contains("Probes go on"), "{}", warning.what);
+    running.becomes("web0", "up").await;
+    let simulator = lab.simulator();
+    until("the servers serve", || weight(&simulator, lab.address(0)) == Some(100)).await;
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stats_socket_without_an_api_socket_is_explained() {
+    let lab = Lab::new(1);
+    std::fs::write(lab.folder.join("stats.sock"), b"").unwrap();
+    let mut running = lab.daemon(&lab.config("", ""));
+    let absent = |what: &What| matches!(what, What::Warning { cause, .. } if &**cause == "vpp-absent");
+    let warning = running.event("a warning that VPP is absent", absent).await;
+    assert!(warning.what.to_string().contains("socksvr"), "{}", warning.what);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_vpp_is_programmed_again() {
+    let lab = Lab::new(2);
+    let simulator = lab.simulator();
+    let mut running = lab.daemon(&lab.config("", ""));
+    let first = lab.address(0);
+    until("the servers serve", || weight(&simulator, first) == Some(100)).await;
+    simulator.restart().unwrap();
+    running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
+    until("the new VPP has what the old one had", || weight(&simulator, first) == Some(100)).await;
+    assert_eq!(simulator.crashes(), 0);
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_vpp_and_its_successor_on_the_same_path() {
+    let lab = Lab::new(2);
+    let simulator = lab.simulator();
+    let mut running = lab.daemon(&lab.config("", ""));
+    let first = lab.address(0);
+    until("the servers serve", || weight(&simulator, first) == Some(100)).await;
+    simulator.kill();
+    running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
+    assert!(running.daemon.published().snapshot().vpp.link.is_none());
+    let successor = lab.simulator();
+    until("the successor is programmed", || weight(&successor, first) == Some(100)).await;
+    until("its counters are read", || running.daemon.published().counters().is_some()).await;
+    successor.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_to_a_vpp_without_weights() {
+    let lab = Lab::new(2);
+    let options = vpp_sim::Options { release: Release::V25_10, ..lab.sim_options() };
+    let simulator = Simulator::start(options).unwrap();
+    let mut running = lab.daemon(&lab.config(", startup-min-delay: 0s, startup-max-delay: 0s", ""));
+    let refused = |what: &What| matches!(what, What::Error { cause, .. } if &**cause == "vpp-unsupported");
+    let error = running.event("an error about the release", refused).await;
+    assert!(error.what.to_string().contains("26.10"), "{}", error.what);
+    running.becomes("web0", "up").await;
+    let text = maglev_bin::metrics::Metrics::new(running.daemon.published().clone(), running.daemon.totals()).render();
+    assert!(text.contains("maglev_vpp_unsupported 1.0"), "{text}");
+    assert_eq!(writes(&simulator.api_log()), [""; 0]);
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_for_one_vpp_does_not_start() {
+    let lab = Lab::new(1);
+    let config = lab.config("", "");
+    let _first = lab.daemon(&config);
+    let options = maglev_bin::daemon::Options::new(Some(lab.folder.join("api.sock")), None);
+    let bus = maglev_bin::event::Bus::new();
+    let refused = maglev_bin::daemon::Daemon::start(crate::support::parse(&config), options, bus).unwrap_err();
+    assert!(refused.to_string().contains("already steers"), "{refused}");
+}

@@ -1,0 +1,131 @@
+use maglev_bin::event::What;
+
+use crate::support::{Lab, Running, until, weight, writes};
+
+const NO_DELAY: &str = ", startup-min-delay: 0s, startup-max-delay: 0s";
+
+/// A lab whose servers serve, after a first daemon that is gone again.
+async fn settled(lab: &Lab, simulator: &vpp_sim::Simulator, config: &str) {
+    let running = lab.daemon(config);
+    let last = lab.address(lab.servers.len() - 1);
+    until("every server is known", || weight(simulator, last).is_some()).await;
+    until("the first server serves", || weight(simulator, lab.address(0)) == Some(100)).await;
+    drop(running);
+}
+
+/// Waits until a daemon has read VPP and every backend has its verdict.
+async fn decided(running: &mut Running, verdicts: usize) {
+    for _ in 0..verdicts {
+        running
+            .event("a verdict", |what| matches!(what, What::BackendTransition { from, .. } if &**from == "unknown"))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_writes_nothing() {
+    let lab = Lab::new(3);
+    let simulator = lab.simulator();
+    let pools = [("primary", vec![0, 1]), ("backup", vec![2])];
+    for lb in [NO_DELAY, ", startup-min-delay: 50ms, startup-max-delay: 1s"] {
+        let config = lab.pools(lb, "", &pools);
+        settled(&lab, &simulator, &config).await;
+        let before = simulator.api_log().len();
+        let mut running = lab.daemon(&config);
+        decided(&mut running, 3).await;
+        let published = running.daemon.published().clone();
+        until("the end of the warm-up", || &*published.snapshot().vpp.warm_up == "done").await;
+        // A dump that the daemon asks for after its verdicts shows that whatever they caused has been handled.
+        let dumps = |log: &[vpp_sim::LogEntry]| log.iter().filter(|entry| entry.name == "control_ping").count();
+        let seen = dumps(&simulator.api_log());
+        running.daemon.request_flows().await;
+        until("the daemon reads on after its verdicts", || {
+            dumps(&simulator.api_log()) > seen
+                || simulator.api_log().iter().rev().any(|entry| entry.name == "cli_inband")
+        })
+        .await;
+        let log = simulator.api_log();
+        assert_eq!(writes(&log[before..]), [""; 0], "with {lb}");
+    }
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_probe_that_is_lost_cuts_nobody() {
+    let mut lab = Lab::new(2);
+    let simulator = lab.simulator();
+    let config = lab.config(NO_DELAY, ", fall: 3").replace(", fall: 2", "");
+    settled(&lab, &simulator, &config).await;
+    let before = simulator.api_log().len();
+    lab.servers[0].stop().await;
+    let running = lab.daemon(&config);
+    running.becomes("web1", "up").await;
+    let published = running.daemon.published().clone();
+    let totals = running.daemon.totals().clone();
+    until("a probe of the held server has failed", || {
+        let text = maglev_bin::metrics::Metrics::new(published.clone(), &totals).render();
+        text.lines().any(|line| line.starts_with(r#"maglev_probe_total{backend="web0",type="http",result="fail""#))
+    })
+    .await;
+    lab.servers[0].start().unwrap();
+    running.becomes("web0", "up").await;
+    let log = simulator.api_log();
+    assert_eq!(writes(&log[before..]), [""; 0]);
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_died_while_the_daemon_was_away_is_cut_after_its_fails() {
+    let mut lab = Lab::new(2);
+    let simulator = lab.simulator();
+    let config = lab.config(NO_DELAY, "");
+    settled(&lab, &simulator, &config).await;
+    lab.servers[0].stop().await;
+    let running = lab.daemon(&config);
+    running.becomes("web0", "down").await;
+    let dead = lab.address(0);
+    until("the dead server has weight 0", || weight(&simulator, dead) == Some(0)).await;
+    assert_eq!(weight(&simulator, lab.address(1)), Some(100));
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_config_reloads_without_a_write_and_without_a_transition() {
+    let lab = Lab::new(2);
+    let simulator = lab.simulator();
+    let config = lab.config("", "");
+    let mut running = lab.daemon(&config);
+    decided(&mut running, 2).await;
+    until("the servers serve", || [0, 1].iter().all(|server| weight(&simulator, lab.address(*server)) == Some(100)))
+        .await;
+    let before = simulator.api_log().len();
+    let renamed = config.replace("web: {", "http: {").replace("healthcheck: web", "healthcheck: http");
+    running.daemon.reload(crate::support::parse(&renamed), &[]).await.unwrap();
+    let reload = |what: &What| match what {
+        What::BackendTransition { .. } => panic!("a reload that changes nothing made {what}"),
+        what => matches!(what, What::ConfigReload { .. }),
+    };
+    running.event("the reload", reload).await;
+    let log = simulator.api_log();
+    assert_eq!(writes(&log[before..]), [""; 0]);
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_leaves_the_config_is_deleted_without_flush() {
+    let lab = Lab::new(3);
+    let simulator = lab.simulator();
+    let mut running = lab.daemon(&lab.pools("", "", &[("primary", vec![0, 1, 2])]));
+    decided(&mut running, 3).await;
+    let gone = lab.address(2);
+    until("the third server serves", || weight(&simulator, gone) == Some(100)).await;
+    let smaller = lab.pools("", "", &[("primary", vec![0, 1])]);
+    running.daemon.reload(crate::support::parse(&smaller), &[]).await.unwrap();
+    until("the third server is gone", || weight(&simulator, gone).is_none()).await;
+    let log = simulator.api_log();
+    let deletions: Vec<_> =
+        log.iter().filter(|entry| entry.name == "lb_add_del_as_v2" && entry.fields["is_del"] == true).collect();
+    assert_eq!(deletions.len(), 1);
+    assert_eq!(deletions[0].fields["is_flush"], false);
+    simulator.stop();
+}

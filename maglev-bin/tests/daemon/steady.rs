@@ -1,0 +1,69 @@
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::support::{Lab, requests, until};
+
+/// A config of `vips` VIPs with 8 static servers each, compared with VPP once in two seconds.
+fn many(vips: u32) -> String {
+    let mut text = "maglev:
+  vpp: { lb: { ipv4-src-address: 10.0.0.1, ipv6-src-address: '2001:db8::1', sync-interval: 2s } }
+  backends:\n"
+        .to_owned();
+    for server in 0..8 {
+        writeln!(text, "    s{server}: {{ address: 10.2.0.{} }}", server + 11).unwrap();
+    }
+    text.push_str("  frontends:\n");
+    let members: Vec<_> = (0..8).map(|server| format!("s{server}: {{}}")).collect();
+    for vip in 0..vips {
+        let (high, low) = (vip / 250, vip % 250 + 1);
+        writeln!(
+            text,
+            "    f{vip}: {{ address: 198.18.{high}.{low}, protocol: tcp, port: 80, new-flows-table-length: 1024, pools: [{{ name: p, backends: {{ {} }} }}] }}",
+            members.join(", ")
+        )
+        .unwrap();
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_steady_state_vpp_hears_filtered_dumps_one_vip_dump_and_pings() {
+    const VIPS: u32 = 200;
+    let lab = Lab::new(0);
+    let simulator = lab.simulator();
+    let running = lab.daemon(&many(VIPS));
+    let published = running.daemon.published().clone();
+    until("everything is programmed and counted", || {
+        let standing = simulator.lb().vips.iter().filter(|vip| vip.servers.len() == 8).count();
+        let indexed = published.counters().map_or(0, |counters| counters.vips.len());
+        standing == VIPS as usize && indexed == VIPS as usize
+    })
+    .await;
+    // A whole interval that begins after the programming is over: from one VIP dump to the next but one.
+    let vip_dumps =
+        |from: usize| simulator.api_log()[from..].iter().filter(|entry| entry.name == "lb_vip_dump").count();
+    let now = simulator.api_log().len();
+    until("the next dump of VIPs", || vip_dumps(now) >= 1).await;
+    let start = simulator.api_log().len();
+    let metrics = maglev_bin::metrics::Metrics::new(published.clone(), running.daemon.totals());
+    until("the dump of VIPs after that", || {
+        assert!(metrics.render().contains("maglev_vpp_vip_packets_total"));
+        vip_dumps(start) >= 1
+    })
+    .await;
+    let log = simulator.api_log();
+    let mut heard = BTreeMap::new();
+    for name in requests(&log[start..]) {
+        *heard.entry(name).or_insert(0_u32) += 1;
+    }
+    let unexpected: Vec<_> =
+        heard.keys().filter(|name| !["control_ping", "lb_as_v2_dump", "lb_vip_dump"].contains(*name)).collect();
+    assert!(unexpected.is_empty(), "{heard:?}");
+    assert!(heard["lb_vip_dump"] <= 2, "{heard:?}");
+    let whole = log[start..].iter().filter(|entry| entry.name == "lb_as_v2_dump" && entry.fields["port"] == 0);
+    assert_eq!(whole.count(), 0, "a dump of everything");
+    let dumps = heard["lb_as_v2_dump"];
+    assert!((VIPS - VIPS / 10..=VIPS + VIPS / 10).contains(&dumps), "each VIP once in an interval: {heard:?}");
+    drop(running);
+    simulator.stop();
+}

@@ -1,1 +1,1 @@
-//! See README.md.
+//! Examples stand beside this file; README.md tells what each prints.

@@ -89,3 +89,9 @@ pub(super) fn home_of_param(key: &str, kind: &str) -> Option<String> {
     };
     Some(format!("`{key}` is for checks of type {}, and this one is {kind}{advice}", list(&types, "or")))
 }
+
+/// Every key that a config can have.
+#[cfg(test)]
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().flat_map(|(_, keys)| keys.iter().copied())
+}

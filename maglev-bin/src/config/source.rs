@@ -18,6 +18,8 @@ impl Span {
 /// A text, cut into lines where a YAML parser does.
 pub(super) struct Source<'t> {
     lines: Vec<Line<'t>>,
+    /// Number of the last line with something in it, 1 if there is none.
+    last: usize,
 }
 
 struct Line<'t> {
@@ -48,7 +50,8 @@ impl<'t> Source<'t> {
             start = end;
         }
         lines.push(Line::new(&text[start..]));
-        Self { lines }
+        let last = lines.iter().rposition(|line| !line.text.trim().is_empty()).unwrap_or_default() + 1;
+        Self { lines, last }
     }
 
     /// A line without its end, counted from 1; empty behind the last one.
@@ -68,11 +71,10 @@ impl<'t> Source<'t> {
 
     /// The place itself, or the end of the last line with something in it if the place lies behind that.
     pub(super) fn within(&self, line: usize, column: usize) -> (usize, usize) {
-        let last = self.lines.iter().rposition(|line| !line.text.trim().is_empty()).unwrap_or_default();
-        if line <= last + 1 {
+        if line <= self.last {
             return (line, column);
         }
-        (last + 1, self.line(last + 1).trim_end().chars().count().max(1))
+        (self.last, self.line(self.last).trim_end().chars().count().max(1))
     }
 
     /// The line of `span`, and below it a line with carets; a long line is cut around the place. Empty for an empty line.

@@ -371,3 +371,22 @@ fn things_are_found_by_name() {
     assert_eq!(config.frontend("web-v4").map(|frontend| frontend.port), Some(Some(443)));
     assert_eq!(config.frontend("nginx0"), None);
 }
+
+#[test]
+fn the_manual_has_every_key_and_its_examples_are_good() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let manual = std::fs::read_to_string(manual).expect("the manual");
+    for key in schema::keys() {
+        assert!(manual.contains(&format!("`{key}`")), "`{key}` is not in the manual");
+    }
+    let mut examples = manual.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let first = examples.next().expect("an example");
+    assert_eq!(good(first).frontends.len(), 1);
+    // The others are sections; what they refer to is made up here.
+    let backends = "backends: { nginx0-ams: { address: 10.0.0.2 }, nginx1-ams: { address: 10.0.0.3 }, nginx0-fra: { address: 10.0.0.4 } }";
+    for example in examples {
+        let section = format!("{backends}\n{example}").replace('\n', "\n  ");
+        let loaded = Config::parse(&format!("maglev:\n  {section}"), "manual", PROBE_ONLY);
+        assert!(loaded.is_ok(), "{example}\n{loaded:?}");
+    }
+}

@@ -137,7 +137,12 @@ impl Reader<'_> {
         let rest = self.source.rest_of_line(line, column);
         let (skipped, token) = skip_properties(rest);
         let quoted = token.starts_with(['"', '\'', '|', '>']);
-        let written = if quoted { quoted_token(token) } else { plain_token(token) };
+        let written = match &seen {
+            _ if quoted => quoted_token(token),
+            // The text itself ends it best: a comma ends a value in braces alone.
+            Seen::Text(text) if token.starts_with(text) => &token[..text.len()],
+            _ => plain_token(token),
+        };
         let span = Span { line, column: column + skipped, width: written.chars().count().max(1) };
         let value = match seen {
             Seen::Null => Value::Null,

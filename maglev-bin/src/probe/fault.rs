@@ -46,8 +46,8 @@ pub(super) fn words(error: &io::Error) -> String {
         Some(Errno::NETUNREACH) => "network unreachable",
         Some(Errno::TIMEDOUT) => "timed out",
         Some(Errno::ACCESS) => "prohibited",
-        // What `connect` and `send` say to a route of type blackhole.
-        Some(Errno::INVAL) => "blackholed",
+        // What `connect` and `send` say to a route of type blackhole, or to a link-local address without its link.
+        Some(Errno::INVAL) => "impossible, no usable route",
         Some(Errno::MFILE) => "too many open files",
         Some(Errno::NFILE) => "too many open files in the system",
         _ => {

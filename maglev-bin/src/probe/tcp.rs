@@ -28,7 +28,6 @@ pub(super) async fn connect(socket: Socket, to: SocketAddr, deadline: Deadline) 
         (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
         (None, Err(error)) => Err(error),
     });
-    let failed = |error: &io::Error| End::fail(Code::L4Con, format!("connect {}", words(error)));
     match deadline.limit(connected).await {
         // Nobody listens on a port of our own machine, and the kernel gave that very port to our side: TCP connects to itself.
         Some(Ok(peer)) if stream.local_addr().is_ok_and(|own| own == peer) => {
@@ -39,7 +38,19 @@ pub(super) async fn connect(socket: Socket, to: SocketAddr, deadline: Deadline) 
         // Still trying, but a router may have said why in vain.
         None => Err(match stream.take_error() {
             Ok(Some(soft)) => failed(&soft),
-            _ => End::fail(Code::L4Tout, "no answer to connect in time"),
+            _ => unanswered(),
         }),
     }
+}
+
+fn failed(error: &io::Error) -> End {
+    // The kernel gives up after some two minutes, should the time-out be longer.
+    if error.kind() == io::ErrorKind::TimedOut {
+        return unanswered();
+    }
+    End::fail(Code::L4Con, format!("connect {}", words(error)))
+}
+
+fn unanswered() -> End {
+    End::fail(Code::L4Tout, "no answer to connect in time")
 }

@@ -197,6 +197,38 @@ async fn only_the_very_reply_counts(#[values(Sockets::Datagram, Sockets::Raw)] s
     }
 }
 
+#[rstest]
+#[tokio::test]
+async fn a_redirect_on_the_way_changes_nothing(#[values(Sockets::Datagram, Sockets::Raw)] sockets: Sockets) {
+    let Some(net) = Net::new() else { return };
+    sockets.use_in(&net.client);
+    net.router.sysctl("net.ipv4.icmp_echo_ignore_all", "1");
+    let prober = Prober::new(Some(&net.client.name)).unwrap();
+    let responder = net.router.within(|| Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))).unwrap();
+    responder.set_read_timeout(Some(PATIENCE)).unwrap();
+    let answering = thread::spawn(move || {
+        let client = SocketAddr::from(([10, 99, 0, 1], 0)).into();
+        let mut packet = [0; 1500];
+        let mut length = 0;
+        while packet[20] != 8 {
+            length = (&responder).read(&mut packet).unwrap();
+        }
+        // Redirect for this host, to a neighbour; then source quench. Both quote the request.
+        for head in [[5, 1, 0, 0, 10, 99, 0, 3], [4, 0, 0, 0, 0, 0, 0, 0]] {
+            let mut message = [&head[..], &packet[..length]].concat();
+            seal(&mut message);
+            responder.send_to(&message, &client).unwrap();
+        }
+        let mut reply = packet[20..length].to_vec();
+        reply[0] = 0;
+        seal(&mut reply);
+        responder.send_to(&reply, &client).unwrap();
+    });
+    let report = prober.run(&icmp("10.99.0.2")).await;
+    answering.join().unwrap();
+    assert_report(&report, Outcome::Pass, Code::L3Ok, "echo reply");
+}
+
 #[tokio::test]
 async fn a_source_that_is_missing_is_no_verdict() {
     let Some(net) = Net::new() else { return };

@@ -230,7 +230,7 @@ async fn our_own_routes_are_verdicts_but_for_a_prohibition() {
     for (address, outcome, code, detail) in [
         ("198.51.100.0:80", Outcome::Fail, Code::L4Con, "connect host unreachable"),
         ("198.51.100.1:80", Outcome::NoVerdict, Code::SockErr, "connect prohibited"),
-        ("198.51.100.2:80", Outcome::Fail, Code::L4Con, "connect blackholed"),
+        ("198.51.100.2:80", Outcome::Fail, Code::L4Con, "connect impossible, no usable route"),
         ("198.51.100.3:80", Outcome::Fail, Code::L4Con, "connect network unreachable"),
     ] {
         // Also with a source, which some of these errors could be mistaken for missing.

@@ -169,6 +169,10 @@ impl Reconciler {
 
     pub(super) fn poll_verbose(&mut self, now: Instant) -> Option<(CallId, Call)> {
         self.model.as_ref()?;
+        if self.exec.in_flight() > 0 {
+            // What is being written would be missing from it, and one text should do for all.
+            return None;
+        }
         match self.verbose.poll(now) {
             Ok(true) => Some(self.ask(Read::Verbose, Call::Verbose)),
             Ok(false) => None,

@@ -1,1 +1,13 @@
+//! Rule by rule, in virtual time.
 
+mod conf;
+mod drift;
+mod failures;
+mod flush;
+mod health;
+mod indices;
+mod link;
+mod properties;
+mod removal;
+mod steady;
+mod warm_up;

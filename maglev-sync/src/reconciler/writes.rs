@@ -206,8 +206,6 @@ impl Reconciler {
         let Some(state) = self.vips.get_mut(key) else { return };
         state.debts.decide(vip);
         state.dirty = None;
-        state.backoff.clear();
-        state.last_error = None;
         state.resize = false;
         let next = vip.filter(|_| state.released).and_then(|vip| state.debts.next(vip));
         if let Some((address, incident)) = next {
@@ -216,6 +214,9 @@ impl Reconciler {
             let call = Call::AsSetWeight { key: *key, address, weight: Weight::ZERO, flush: true };
             let step = Step { key: *key, call, stage: Stage::Flush, before: Some(0) };
             self.exec.submit(*key, Priority::Debt, vec![step]);
+        } else {
+            state.backoff.clear();
+            state.last_error = None;
         }
         self.settle(now, key, None);
     }

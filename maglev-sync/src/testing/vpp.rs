@@ -162,7 +162,7 @@ impl FakeVpp {
             Call::Route(prefix) => Ok(Reply::Route(self.route(prefix))),
             _ => {
                 let reply = self.write(call);
-                self.check();
+                self.check(call);
                 reply
             }
         }
@@ -241,19 +241,23 @@ impl FakeVpp {
     }
 
     /// A real VPP would have crashed.
-    fn check(&self) {
-        for vip in self.vips.iter().filter(|vip| vip.used) {
-            for other in &self.vips {
-                for server in other.ases.iter().filter(|server| server.used) {
-                    assert!(
-                        !vip.key.prefix().contains(&server.address),
-                        "{} of {} is the VIP {}",
-                        server.address,
-                        other.key,
-                        vip.key
-                    );
+    fn check(&self, call: &Call) {
+        let used = |vip: &&FakeVip| vip.used;
+        match call {
+            Call::VipAdd { key, .. } => {
+                for server in self.vips.iter().flat_map(|vip| &vip.ases).filter(|server| server.used) {
+                    assert!(!key.prefix().contains(&server.address), "server {} is the VIP {key}", server.address);
                 }
             }
+            Call::AsAdd { address, .. } => {
+                let vip = self.vips.iter().filter(used).find(|vip| vip.key.prefix().contains(address));
+                assert!(
+                    vip.is_none(),
+                    "server {address} is the VIP {}",
+                    vip.map_or(String::new(), |vip| vip.key.to_string())
+                );
+            }
+            _ => {}
         }
     }
 

@@ -1,0 +1,6 @@
+//! What the fuzz targets do with their input.
+
+pub(crate) mod plan_ops;
+
+mod states;
+mod vpp;

@@ -1,0 +1,112 @@
+//! Any two states, and the plan from one to the other carried out.
+//!
+//! Input: a byte of scope, two bytes that say which VIPs are ours, what VPP holds, what it should hold.
+
+use std::collections::BTreeSet;
+
+use maglev_sync::{ActualEncap, Call, Desired, ForeignVips, Note, Plan, Scope, Stage, Step, VipKey};
+
+use super::states::{byte, desired, key, vpp};
+use super::vpp::Vpp;
+
+/// Checks that the plan can be carried out, keeps serving, leaves alone what is not its business, and is enough. Returns
+/// the number of its steps.
+pub(crate) fn check(mut data: &[u8]) -> usize {
+    let data = &mut data;
+    let (bits, ours) = (byte(data), u16::from_le_bytes([byte(data), byte(data)]));
+    let scope = Scope {
+        ours: (0..16).filter(|number| ours >> number & 1 == 1).map(key).collect(),
+        prune: bits & 1 == 0,
+        recreate: bits & 2 != 0,
+    };
+    let whole = bits & 4 == 0;
+    let before = vpp(data);
+    let desired = desired(data);
+    let plan = Plan::new(&desired, &before.actual(whole), &scope);
+    let _ = plan.to_string();
+
+    let mut after = before.clone();
+    carry_out(&plan, plan.steps(), &mut after, &desired);
+    // Units run side by side, their cuts first.
+    let mut side_by_side: Vec<&Step> = plan.steps().collect();
+    side_by_side.sort_by_key(|step| step.stage);
+    let mut other = before.clone();
+    carry_out(&plan, side_by_side.into_iter(), &mut other, &desired);
+    assert_eq!(after.actual(true), other.actual(true));
+
+    is_as_desired(&plan, &after, &desired, whole, &scope);
+    leaves_others_alone(&before, &after, &desired, &scope);
+    flushes_with_the_vip_alone(&plan);
+    let second = Plan::new(&desired, &after.actual(whole), &scope);
+    assert!(second.is_empty(), "{second}after\n{plan}");
+    assert_eq!(notes(&second), notes(&plan));
+    plan.steps().count()
+}
+
+/// Carries out the steps, none of which VPP refuses, and looks after what serves.
+fn carry_out<'a>(plan: &Plan, steps: impl Iterator<Item = &'a Step>, vpp: &mut Vpp, desired: &Desired) {
+    let rebuilt: BTreeSet<VipKey> =
+        plan.steps().filter(|step| is_of_the_vip(step.stage)).map(|step| step.key).collect();
+    let will_serve = desired.vips.iter().filter(|(_, vip)| vip.targets.values().any(|target| !target.weight.is_zero()));
+    let must_serve: Vec<VipKey> =
+        will_serve.map(|(key, _)| *key).filter(|key| vpp.serves(key) && !rebuilt.contains(key)).collect();
+    if let Some(conf) = plan.conf() {
+        assert_eq!(vpp.write(&Call::Conf(*conf)), Ok(()));
+    }
+    for step in steps {
+        assert_eq!(vpp.write(&step.call), Ok(()), "{step} of\n{plan}");
+        for key in &must_serve {
+            assert!(vpp.serves(key), "{key} is empty after {step} of\n{plan}");
+        }
+    }
+}
+
+fn is_as_desired(plan: &Plan, vpp: &Vpp, desired: &Desired, whole: bool, scope: &Scope) {
+    for (key, wanted) in &desired.vips {
+        if plan.notes().iter().any(|note| matches!(note, Note::InTheWay { key: other, .. } if other == key)) {
+            continue;
+        }
+        let vip = &vpp.vips[key];
+        assert_eq!(vip.encap, ActualEncap::Gre(wanted.encap), "{key}");
+        assert!(vip.sticky == wanted.src_ip_sticky || !whole, "{key}");
+        let weights = |(address, weight): (&std::net::IpAddr, u8)| (*address, weight);
+        let wanted_weights = wanted.targets.iter().map(|(address, target)| (address, target.weight.get()));
+        assert!(vip.ases.iter().map(|(at, weight)| weights((at, *weight))).eq(wanted_weights.map(weights)), "{key}");
+        let length = if whole { vip.length } else { vip.length & 0xffff };
+        let wanted_length = if whole { wanted.table_length.get() } else { wanted.table_length.get() & 0xffff };
+        let noted =
+            plan.notes().iter().any(|note| matches!(note, Note::TableLength { key: other, .. } if other == key));
+        assert!(length == wanted_length || (noted && !scope.recreate), "{key}");
+    }
+    let conf = &desired.conf;
+    assert_eq!((vpp.conf.ip4_src, vpp.conf.ip6_src), (conf.ip4_src, conf.ip6_src));
+    assert_eq!(vpp.conf.flow_timeout, conf.flow_timeout.as_secs());
+    let noted = plan.notes().iter().any(|note| matches!(note, Note::StickyBuckets { .. }));
+    assert_eq!(vpp.conf.sticky_buckets_per_core != conf.sticky_buckets.get(), noted);
+}
+
+/// A VIP that is not desired stays as it is, unless it may go.
+fn leaves_others_alone(before: &Vpp, after: &Vpp, desired: &Desired, scope: &Scope) {
+    let (old, new) = (before.actual(true), after.actual(true));
+    for (key, vip) in old.vips.iter().filter(|(key, _)| !desired.vips.contains_key(key)) {
+        let may_go = scope.prune && (desired.foreign == ForeignVips::Remove || scope.ours.contains(key));
+        assert_eq!(new.vips.get(key), (!may_go).then_some(vip), "{key}");
+    }
+    assert!(new.vips.keys().all(|key| old.vips.contains_key(key) || desired.vips.contains_key(key)));
+}
+
+fn flushes_with_the_vip_alone(plan: &Plan) {
+    for step in plan.steps() {
+        let leaves = matches!(step.call, Call::AsDel { .. });
+        assert_eq!(step.call.is_flush(), leaves && is_of_the_vip(step.stage), "{step}");
+    }
+}
+
+fn is_of_the_vip(stage: Stage) -> bool {
+    matches!(stage, Stage::Create | Stage::Remove)
+}
+
+/// What stays different on purpose.
+fn notes(plan: &Plan) -> Vec<String> {
+    plan.notes().iter().map(ToString::to_string).collect()
+}

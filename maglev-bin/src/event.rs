@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use crate::build;
+
 /// Something that happened, and when.
 #[derive(Clone, Debug, Serialize)]
 pub struct Event {
@@ -131,6 +133,13 @@ events! {
     DEBUG "vpp-api-recv" VppApiRecv { /** Name of the request. */ msg: Text, /** `ok`, or how it failed. */ result: Text, /** Seconds. */ elapsed: f64, }
     /// Counters of a VIP as last read.
     DEBUG "vpp-vip-stats" VppVipStats { /** The VIP. */ vip: Text, /** Packets of known flows. */ next: u64, /** First packets of new flows. */ first: u64, /** Packets of flows that found no room. */ untracked: u64, /** Packets dropped for want of a server. */ no_server: u64, }
+}
+
+impl What {
+    /// The first record of a process.
+    pub fn starting() -> Self {
+        Self::Starting { version: build::VERSION.into(), commit: build::COMMIT.into(), date: build::date().into() }
+    }
 }
 
 /// Text that many readers share.

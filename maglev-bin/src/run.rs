@@ -13,7 +13,7 @@ use crate::config::{Config, ConfigError, Context, Diagnostic};
 use crate::daemon::{Daemon, Options, StartError, chain};
 use crate::event::{Bus, What};
 use crate::metrics::{Metrics, ServeError, serve};
-use crate::{build, demo, logging};
+use crate::{demo, logging};
 
 /// Parses the command line, runs what it asks for, and says how it went.
 ///
@@ -86,11 +86,7 @@ async fn daemon(args: DaemonArgs, unused: Vec<String>) -> Result<(), Failure> {
     let signals = Signals::new()?;
     logging::init(args.log_level, args.log_format);
     let bus = Bus::new();
-    bus.emit(What::Starting {
-        version: build::VERSION.into(),
-        commit: build::COMMIT.into(),
-        date: build::date().into(),
-    });
+    bus.emit(What::starting());
     if !unused.is_empty() {
         let message = format!("accepted and not in use yet in this release: {}", unused.join(", "));
         bus.emit(What::Warning { cause: "flags".into(), message: message.into() });

@@ -94,6 +94,7 @@ impl Stage {
         let bus = Bus::new();
         // Before the daemon starts, so that nothing is missed.
         let events = Some(bus.subscribe());
+        bus.emit(What::starting());
         let daemon = Daemon::start(config, options, bus)?;
         let metrics = match metrics_addr {
             Some(address) => {

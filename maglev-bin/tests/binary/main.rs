@@ -1,0 +1,5 @@
+//! The program `maglevd` as its users start, signal and kill it.
+
+mod check;
+mod demo;
+mod signals;

@@ -33,6 +33,9 @@ pub(crate) struct Route {
 
 /// The FIB. Statistics indices are handed out in ascending order, freed ones again, last freed first, as VPP's load-balance pool
 /// does.
+///
+/// An index is held by its entry and by each AS that forwards through it. The lb plugin does not let go of it when it frees an AS,
+/// but when the AS's slot is taken again: so the index of a server that is gone stays taken for a while.
 #[derive(Clone, Debug)]
 pub(crate) struct Fib {
     entries: HashMap<(Family, Prefix46), Entry>,
@@ -40,6 +43,8 @@ pub(crate) struct Fib {
     lengths: BTreeMap<(Family, u8), usize>,
     next_index: u32,
     free_indices: Vec<u32>,
+    /// How many hold each index.
+    holders: HashMap<u32, u32>,
     /// Indices given to new entries since the last look.
     fresh: Vec<u32>,
 }
@@ -52,6 +57,7 @@ impl Fib {
             lengths: BTreeMap::new(),
             next_index: routes,
             free_indices: Vec::new(),
+            holders: HashMap::new(),
             fresh: Vec::new(),
         };
         for (family, stored_len, stats_index) in [(Family::Ip4, 96, 1), (Family::Ip6, 0, 6)] {
@@ -85,18 +91,33 @@ impl Fib {
         }
     }
 
-    /// Holds the host route of a server, once per AS. Returns its statistics index.
+    /// Makes an AS forward through the host route of a server. Returns its statistics index.
     pub(crate) fn hold_server(&mut self, family: Family, address: Ip46) -> u32 {
         let entry = self.entry(family, Prefix46::host(address));
         entry.servers += 1;
-        entry.stats_index
+        let stats_index = entry.stats_index;
+        *self.holders.entry(stats_index).or_default() += 1;
+        stats_index
     }
 
+    /// An AS no longer needs the host route. Its hold on the statistics index stays.
     pub(crate) fn release_server(&mut self, family: Family, address: Ip46) {
         let host = Prefix46::host(address);
         if let Some(entry) = self.entries.get_mut(&(family, host)) {
             entry.servers = entry.servers.saturating_sub(1);
             self.collect(family, host);
+        }
+    }
+
+    /// Lets go of a statistics index: what held it forwards through another one.
+    pub(crate) fn release_index(&mut self, stats_index: u32) {
+        let Some(holders) = self.holders.get_mut(&stats_index) else {
+            return;
+        };
+        *holders -= 1;
+        if *holders == 0 {
+            self.holders.remove(&stats_index);
+            self.free_indices.push(stats_index);
         }
     }
 
@@ -123,6 +144,7 @@ impl Fib {
                 self.next_index - 1
             });
             self.fresh.push(stats_index);
+            self.holders.insert(stats_index, 1);
             self.insert(family, prefix, Entry::new(stats_index));
         }
         self.entries.get_mut(&(family, prefix)).expect("it was there or has just been inserted")
@@ -139,8 +161,9 @@ impl Fib {
         let Some(entry) = self.entries.get(&(family, prefix)).filter(|entry| unneeded(entry)) else {
             return;
         };
-        self.free_indices.push(entry.stats_index);
+        let stats_index = entry.stats_index;
         self.entries.remove(&(family, prefix));
+        self.release_index(stats_index);
         if let Some(count) = self.lengths.get_mut(&(family, prefix.stored_len)) {
             *count -= 1;
             if *count == 0 {
@@ -217,8 +240,12 @@ mod tests {
         assert!(fib.exact(Family::Ip4, server).is_some());
         fib.release_server(Family::Ip4, server.address);
         assert_eq!(fib.exact(Family::Ip4, server), None);
-        assert_eq!(fib.add_vip(Family::Ip4, ip4([192, 0, 2, 1], 32)), 100);
-        assert_eq!(fib.indices(), 101);
+        // Both ASes are gone, but their slots still name the index.
+        assert_eq!(fib.add_vip(Family::Ip4, ip4([192, 0, 2, 1], 32)), 101);
+        fib.release_index(100);
+        fib.release_index(100);
+        assert_eq!(fib.add_vip(Family::Ip4, ip4([192, 0, 2, 2], 32)), 100);
+        assert_eq!(fib.indices(), 102);
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum ApiLog {
     None,
     /// To a file, one JSON object a line, appended.
     File(PathBuf),
-    /// Kept, for [`Simulator::api_log`](crate::Simulator::api_log).
+    /// Kept, without limit, for [`Simulator::api_log`](crate::Simulator::api_log).
     Memory,
 }
 

@@ -55,8 +55,11 @@ impl Lb {
         for address in created {
             let stats_index = fib.hold_server(family, address);
             let (slot, server) = self.ases.take();
+            let stale_index = server.stats_index;
             // `last_used` keeps what the slot's last owner left there.
             *server = AppServer { address, vip: index, weight, in_use: true, stats_index, ..*server };
+            // 0 in a slot never used before: that index is no server's.
+            fib.release_index(stale_index);
             if self.references.len() <= slot as usize {
                 self.references.resize(slot as usize + 1, 0);
             }

@@ -206,7 +206,7 @@ impl Vpp {
         }
     }
 
-    fn key(&self, pfx: &Prefix, protocol: IpProto, port: u16) -> VipKey {
+    pub(super) fn key(&self, pfx: &Prefix, protocol: IpProto, port: u16) -> VipKey {
         VipKey::new(self.stored_prefix(pfx), protocol.0, port)
     }
 

@@ -15,6 +15,8 @@ use vpp_api::server::{AnyRequest, ServedTable, Session};
 use vpp_api::table::MessageTable;
 use vpp_api::types::MacAddress;
 
+mod live;
+
 use super::{Answers, Identity, Interface, Now, Vpp};
 use crate::options::Release;
 

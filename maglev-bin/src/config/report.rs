@@ -48,6 +48,11 @@ impl Report {
         self.findings.len()
     }
 
+    /// Whether anything but warnings was found.
+    pub(super) fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.class != Class::Warning)
+    }
+
     /// The text cannot be read at this place.
     pub(super) fn parse(&mut self, spot: &Spot, message: impl Into<String>, help: impl Into<Option<String>>) {
         self.add(Class::Parse, spot, message.into(), help.into());

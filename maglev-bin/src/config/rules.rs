@@ -39,14 +39,31 @@ pub(super) fn apply(draft: Draft, report: &mut Report, sha256: String) -> Config
     addresses(&draft.frontends, backends, &known, report);
     unused(healthchecks, backends, &draft.frontends, report);
 
+    let frontends = draft.frontends.iter().filter_map(|frontend| {
+        let built = build(frontend, &known, report);
+        whole(built, &frontend.name, report)
+    });
+    let frontends = frontends.collect();
     Config {
-        frontends: draft.frontends.iter().filter_map(|frontend| build(frontend, &known, report)).collect(),
-        backends: backends.iter().filter_map(|draft| backend(draft, &checks)).collect(),
+        frontends,
+        backends: backends.iter().filter_map(|draft| whole(backend(draft, &checks), &draft.name, report)).collect(),
         healthchecks: healthchecks.iter().map(|check| Arc::clone(&check.value)).collect(),
         healthchecker: draft.healthchecker,
         lb: draft.lb,
         sha256,
     }
+}
+
+/// What could not be built has been reported. Were it not, leaving it out would take it from the network: refuse.
+fn whole<T>(built: Option<T>, name: &At<String>, report: &mut Report) -> Option<T> {
+    if built.is_none() && !report.has_errors() {
+        report.semantic(
+            &name.spot,
+            format!("`{}` is not understood", name.value),
+            "this is a bug of maglevd".to_owned(),
+        );
+    }
+    built
 }
 
 fn backend(draft: &BackendDraft, checks: &BTreeMap<&str, &Arc<HealthCheck>>) -> Option<Backend> {

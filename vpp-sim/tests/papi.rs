@@ -34,7 +34,10 @@ async fn the_python_client_calls_what_a_controller_calls() {
         run_client(python, &["calls".as_ref(), api, definitions]);
         assert!(simulator.lb_writes() > 20, "the calls have reached the load balancer");
     } else {
-        say(&format!("SKIPPED: calls of the lb API, for there is no {}; only the hello was tried", definitions.display()));
+        say(&format!(
+            "SKIPPED: calls of the lb API, for there is no {}; only the hello was tried",
+            definitions.display()
+        ));
     }
     assert_eq!(simulator.crashes(), 0);
 }

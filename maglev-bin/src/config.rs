@@ -51,9 +51,9 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Enough for tens of thousands of frontends. What is larger was given by mistake, and would cost the daemon a hundred
+/// Five thousand frontends of eight backends each. What is larger was given by mistake, and would cost the daemon a hundred
 /// times its size in memory just to refuse it.
-const LARGEST: usize = 8 << 20;
+const LARGEST: usize = 4 << 20;
 
 impl Config {
     /// Reads and checks a file.

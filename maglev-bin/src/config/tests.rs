@@ -271,7 +271,7 @@ fn a_file_that_cannot_be_read_is_named() {
     the config cannot be read
     ");
     insta::assert_snapshot!(told(Path::new("/dev/zero")), @r"
-    error: this is larger than 8 MiB
+    error: this is larger than 4 MiB
      --> FILE
       = help: is it a config?
 

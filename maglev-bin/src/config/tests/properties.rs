@@ -232,6 +232,6 @@ fn bombs_do_not_go_off() {
 #[test]
 fn a_text_too_large_for_a_config_is_not_even_looked_at() {
     let error = bad(&"#".repeat(LARGEST + 1));
-    assert_eq!(error.diagnostics[0].message, "this is larger than 8 MiB");
+    assert_eq!(error.diagnostics[0].message, "this is larger than 4 MiB");
     assert_eq!(error.exit_code(), 1);
 }

@@ -1,6 +1,6 @@
 //! `/metrics`: what Prometheus reads.
 //!
-//! State comes from the published snapshot and counters at the moment of the scrape ([`collect`]); what only ever grows is counted where it
+//! State comes from the published snapshot and counters at the moment of the scrape (`collect`); what only ever grows is counted where it
 //! happens ([`Totals`]). A scrape makes no API call, takes no lock that a decision could wait for, and renders in one pass.
 
 mod collect;

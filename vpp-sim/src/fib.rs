@@ -15,11 +15,30 @@ pub(crate) enum Family {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Forwarding {
     /// Into the lb plugin: the prefix is a VIP's.
-    Lb,
+    Lb(Delivery),
     /// To an application server, whose host route lb keeps alive.
     Server,
     /// The default route, which drops.
     Drop,
+}
+
+impl Forwarding {
+    /// For whom, if into the lb plugin.
+    pub(crate) fn delivery(self) -> Option<Delivery> {
+        match self {
+            Self::Lb(delivery) => Some(delivery),
+            Self::Server | Self::Drop => None,
+        }
+    }
+}
+
+/// Which VIP the lb plugin shall take a packet for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Delivery {
+    /// The one with this pool index, for every port.
+    Vip(u32),
+    /// The one that the port filter has for this prefix number and the packet's protocol and port.
+    Ports(u32),
 }
 
 /// What a look-up found.
@@ -78,15 +97,15 @@ impl Fib {
     }
 
     /// Enters the prefix of a VIP, which must be masked. Returns its statistics index.
-    pub(crate) fn add_vip(&mut self, family: Family, prefix: Prefix46) -> u32 {
+    pub(crate) fn add_vip(&mut self, family: Family, prefix: Prefix46, delivery: Delivery) -> u32 {
         let entry = self.entry(family, prefix);
-        entry.vip = true;
+        entry.vip = Some(delivery);
         entry.stats_index
     }
 
     pub(crate) fn remove_vip(&mut self, family: Family, prefix: Prefix46) {
         if let Some(entry) = self.entries.get_mut(&(family, prefix)) {
-            entry.vip = false;
+            entry.vip = None;
             self.collect(family, prefix);
         }
     }
@@ -157,7 +176,7 @@ impl Fib {
 
     /// Removes the entry if nothing needs it any more.
     fn collect(&mut self, family: Family, prefix: Prefix46) {
-        let unneeded = |entry: &Entry| !entry.vip && entry.servers == 0 && !entry.default_route;
+        let unneeded = |entry: &Entry| entry.vip.is_none() && entry.servers == 0 && !entry.default_route;
         let Some(entry) = self.entries.get(&(family, prefix)).filter(|entry| unneeded(entry)) else {
             return;
         };
@@ -176,7 +195,7 @@ impl Fib {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     stats_index: u32,
-    vip: bool,
+    vip: Option<Delivery>,
     /// ASes that hold it, over all VIPs.
     servers: u32,
     default_route: bool,
@@ -184,7 +203,7 @@ struct Entry {
 
 impl Entry {
     fn new(stats_index: u32) -> Self {
-        Self { stats_index, vip: false, servers: 0, default_route: false }
+        Self { stats_index, vip: None, servers: 0, default_route: false }
     }
 
     fn default_route(stats_index: u32) -> Self {
@@ -193,12 +212,10 @@ impl Entry {
 
     /// The lb source has the higher priority, so a server whose address is a VIP is reached through the VIP.
     fn route(&self, prefix: Prefix46) -> Route {
-        let forwarding = if self.vip {
-            Forwarding::Lb
-        } else if self.servers > 0 {
-            Forwarding::Server
-        } else {
-            Forwarding::Drop
+        let forwarding = match (self.vip, self.servers) {
+            (Some(delivery), _) => Forwarding::Lb(delivery),
+            (None, 1..) => Forwarding::Server,
+            (None, 0) => Forwarding::Drop,
         };
         Route { prefix, stats_index: self.stats_index, forwarding }
     }
@@ -218,8 +235,8 @@ mod tests {
     #[test]
     fn longest_match_prefers_the_longer_and_ends_at_the_default_route() {
         let mut fib = Fib::new(FEWEST_ROUTES);
-        assert_eq!(fib.add_vip(Family::Ip4, ip4([198, 51, 100, 0], 28)), 28);
-        assert_eq!(fib.add_vip(Family::Ip4, ip4([198, 51, 100, 7], 32)), 29);
+        assert_eq!(fib.add_vip(Family::Ip4, ip4([198, 51, 100, 0], 28), Delivery::Vip(1)), 28);
+        assert_eq!(fib.add_vip(Family::Ip4, ip4([198, 51, 100, 7], 32), Delivery::Vip(1)), 29);
         let found =
             |fib: &Fib, last| fib.longest(Family::Ip4, ip4([198, 51, 100, last], 32)).map(|route| route.stats_index);
         assert_eq!(found(&fib, 7), Some(29));
@@ -241,10 +258,10 @@ mod tests {
         fib.release_server(Family::Ip4, server.address);
         assert_eq!(fib.exact(Family::Ip4, server), None);
         // Both ASes are gone, but their slots still name the index.
-        assert_eq!(fib.add_vip(Family::Ip4, ip4([192, 0, 2, 1], 32)), 101);
+        assert_eq!(fib.add_vip(Family::Ip4, ip4([192, 0, 2, 1], 32), Delivery::Vip(1)), 101);
         fib.release_index(100);
         fib.release_index(100);
-        assert_eq!(fib.add_vip(Family::Ip4, ip4([192, 0, 2, 2], 32)), 100);
+        assert_eq!(fib.add_vip(Family::Ip4, ip4([192, 0, 2, 2], 32), Delivery::Vip(1)), 100);
         assert_eq!(fib.indices(), 102);
     }
 
@@ -253,8 +270,8 @@ mod tests {
         let mut fib = Fib::new(FEWEST_ROUTES);
         let both = ip4([192, 0, 2, 1], 32);
         fib.hold_server(Family::Ip4, both.address);
-        fib.add_vip(Family::Ip4, both);
-        assert_eq!(fib.exact(Family::Ip4, both).map(|route| route.forwarding), Some(Forwarding::Lb));
+        fib.add_vip(Family::Ip4, both, Delivery::Vip(1));
+        assert_eq!(fib.exact(Family::Ip4, both).map(|route| route.forwarding), Some(Forwarding::Lb(Delivery::Vip(1))));
         fib.remove_vip(Family::Ip4, both);
         assert_eq!(fib.exact(Family::Ip4, both).map(|route| route.forwarding), Some(Forwarding::Server));
     }

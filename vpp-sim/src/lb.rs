@@ -23,7 +23,7 @@ pub(crate) use self::packet::{Packet, Passage, VipCounter};
 use self::sticky::StickyTable;
 pub(crate) use self::vip::{ANY_PROTOCOL, AppServer, Vip, VipKey, VipType};
 use crate::addr::{Ip46, Prefix46};
-use crate::fib::{Family, Fib};
+use crate::fib::{Delivery, Family, Fib};
 use crate::options::Release;
 use crate::pool::Pool;
 
@@ -44,8 +44,12 @@ pub(crate) struct Lb {
     sticky: Vec<Option<StickyTable>>,
     /// By thread, then VIP slot.
     counters: Vec<Vec<[u64; 4]>>,
-    /// Node ports in use, a VIP's each.
+    /// Node ports in use. A deleted VIP does not give its own back.
     node_ports: BTreeSet<u16>,
+    /// Numbers given to prefixes of VIPs with ports.
+    prefix_numbers: Vec<bool>,
+    /// Which VIP a packet for a prefix number, protocol and port belongs to.
+    port_filter: HashMap<(u32, u8, u16), u32>,
     /// VIP slots whose counters were zeroed since the last look.
     zeroed: Vec<u32>,
 }
@@ -116,6 +120,8 @@ impl Lb {
             sticky: vec![None; threads],
             counters: vec![Vec::new(); threads],
             node_ports: BTreeSet::new(),
+            prefix_numbers: Vec::new(),
+            port_filter: HashMap::new(),
             zeroed: Vec::new(),
         }
     }
@@ -176,11 +182,14 @@ impl Lb {
         }
         let is_node_port = new.vip_type.is_nat() && vip.is_node_port();
         self.zero_counters(index);
-        self.by_prefix.entry(key.prefix).or_default().insert(index);
-        fib.add_vip(new.vip_type.vip_family(), key.prefix);
-        // VPP notices a taken node port only now, and leaves the VIP standing.
+        let prefix_number = self.add_adjacency(fib, index, key, new.vip_type.vip_family());
+        // VPP notices a taken node port only now: the VIP stands, but outside of the port filter, and no packet finds it.
         if is_node_port && !self.node_ports.insert(key.port) {
             return Ok((Retval::VALUE_EXIST, index));
+        }
+        if let Some(number) = prefix_number {
+            self.port_filter.insert((number, key.protocol, key.port), index);
+            self.vips.raw_mut(index).prefix_number = number;
         }
         Ok((Retval::OK, index))
     }
@@ -195,18 +204,53 @@ impl Lb {
             // Every address is one of its own, so this cannot fail.
             self.delete_servers(fib, now, index, &addresses, false);
         }
+        self.remove_adjacency(fib, index, key);
         let vip = self.vips.raw_mut(index);
         vip.in_use = false;
-        let family = vip.vip_type.vip_family();
-        let others = self.by_prefix.get_mut(&key.prefix).is_some_and(|indices| {
-            indices.remove(&index);
-            !indices.is_empty()
-        });
-        if !others {
-            self.by_prefix.remove(&key.prefix);
-            fib.remove_vip(family, key.prefix);
+        let filtered = (vip.prefix_number, key.protocol, key.port);
+        match key.port {
+            0 => Retval::OK,
+            // Without its place in the filter VPP calls it unknown, after it has deleted it.
+            _ => self.port_filter.remove(&filtered).map_or(Retval::NO_SUCH_ENTRY, |_| Retval::OK),
         }
-        Retval::OK
+    }
+
+    /// Leads packets for the prefix here, unless another port's VIP does already (`lb_vip_add_adjacency`). Returns the prefix's
+    /// number in the port filter, for a VIP with a port.
+    fn add_adjacency(&mut self, fib: &mut Fib, index: u32, key: VipKey, family: Family) -> Option<u32> {
+        let sharing = self.of_prefix(key.prefix).next().map(|(_, vip)| vip.prefix_number);
+        self.by_prefix.entry(key.prefix).or_default().insert(index);
+        if key.port == 0 {
+            fib.add_vip(family, key.prefix, Delivery::Vip(index));
+            return None;
+        }
+        let number = sharing.unwrap_or_else(|| {
+            let free = self.prefix_numbers.iter().position(|&taken| !taken);
+            let number = free.unwrap_or(self.prefix_numbers.len());
+            self.prefix_numbers.resize(self.prefix_numbers.len().max(number + 1), false);
+            self.prefix_numbers[number] = true;
+            fib.add_vip(family, key.prefix, Delivery::Ports(number as u32));
+            number as u32
+        });
+        Some(number)
+    }
+
+    /// The way back (`lb_vip_del_adjacency`).
+    fn remove_adjacency(&mut self, fib: &mut Fib, index: u32, key: VipKey) {
+        if let Some(indices) = self.by_prefix.get_mut(&key.prefix) {
+            indices.remove(&index);
+            if !indices.is_empty() {
+                return;
+            }
+        }
+        self.by_prefix.remove(&key.prefix);
+        let Some(vip) = self.vips.get(index) else {
+            return;
+        };
+        fib.remove_vip(vip.vip_type.vip_family(), key.prefix);
+        if let Some(taken) = self.prefix_numbers.get_mut(vip.prefix_number as usize).filter(|_| key.port != 0) {
+            *taken = false;
+        }
     }
 
     /// Frees what may be freed, of all VIPs (`lb_garbage_collection`); VPP 26.10 does so every [`COLLECTION_INTERVAL`].

@@ -2,9 +2,9 @@
 
 use super::sticky::{Hit, StickyTable};
 use super::vip::{NO_SERVER, NewFlowTable};
-use super::{ANY_PROTOCOL, Fatal, Lb, VipKey, sticky_time};
+use super::{Fatal, Lb, sticky_time};
 use crate::addr::{Ip46, Prefix46};
-use crate::fib::{Family, Fib, Forwarding};
+use crate::fib::{Delivery, Family, Fib};
 
 /// A packet on its way to a VIP.
 #[derive(Clone, Copy, Debug)]
@@ -76,13 +76,17 @@ impl Lb {
     /// # Errors
     /// What this packet makes VPP die of.
     pub(crate) fn forward(&mut self, fib: &Fib, now: u32, packet: &Packet) -> Result<Option<Passage>, Fatal> {
-        let Some(route) = fib
-            .longest(packet.family, Prefix46::host(packet.destination))
-            .filter(|route| route.forwarding == Forwarding::Lb)
-        else {
+        let route = fib.longest(packet.family, Prefix46::host(packet.destination));
+        let Some((route, delivery)) = route.and_then(|route| Some((route, route.forwarding.delivery()?))) else {
             return Ok(None);
         };
-        let index = self.vip_of(route.prefix, packet).unwrap_or(PLACEHOLDER);
+        let index = match delivery {
+            Delivery::Vip(index) => index,
+            Delivery::Ports(number) => {
+                let wanted = (number, packet.protocol, packet.port);
+                self.port_filter.get(&wanted).copied().unwrap_or(PLACEHOLDER)
+            }
+        };
         let time = sticky_time(now);
         self.prepare_sticky_table(packet.thread)?;
         let src_ip_sticky = self.vips.get(index).is_some_and(|vip| vip.src_ip_sticky);
@@ -109,12 +113,6 @@ impl Lb {
         Ok(Some(Passage { route: route.stats_index, vip: index, counter, server }))
     }
 
-    /// The VIP in use that a packet for this prefix belongs to.
-    fn vip_of(&self, prefix: Prefix46, packet: &Packet) -> Option<u32> {
-        let key = |protocol, port| VipKey { prefix, protocol, port };
-        self.find_vip(key(ANY_PROTOCOL, 0)).or_else(|| self.find_vip(key(packet.protocol, packet.port)))
-    }
-
     /// The AS slot that the new-flow table names, filling the table if need be.
     fn place(&mut self, index: u32, hash: u32) -> u32 {
         let Some(vip) = self.vips.get(index) else {
@@ -130,12 +128,12 @@ impl Lb {
         table.map_or(NO_SERVER, |table| table.slot(hash))
     }
 
-    fn served(&self, fib: &Fib, vip: u32, slot: u32, bytes: u32) -> Result<Option<super::packet::Served>, Fatal> {
+    fn served(&self, fib: &Fib, vip: u32, slot: u32, bytes: u32) -> Result<Option<Served>, Fatal> {
         let Some((vip, server)) = self.vips.get(vip).zip(self.ases.get(slot)).filter(|_| slot != NO_SERVER) else {
             return Ok(None);
         };
         let host = fib.exact(vip.vip_type.server_family(), Prefix46::host(server.address));
-        if host.is_some_and(|route| route.forwarding == Forwarding::Lb) {
+        if host.is_some_and(|route| route.forwarding.delivery().is_some()) {
             return Err(Fatal::ServerIsVip(server.address));
         }
         Ok(Some(Served {

@@ -380,6 +380,10 @@ fn a_node_port_that_is_taken_leaves_its_vip_standing() {
     assert_eq!(add("192.0.2.1/32 17 53"), Ok(Retval::OK));
     assert_eq!(add("192.0.2.2/32 17 53"), Ok(Retval::VALUE_EXIST));
     assert!(bench.lb.find_vip(key("192.0.2.2/32 17 53")).is_some());
+    // It is not in the port filter, so that no packet finds it, and VPP calls it unknown when it has deleted it.
+    assert_eq!(bench.sent("192.0.2.2/32 17 53", 7), (VipCounter::NoServer, None));
+    assert_eq!(bench.delete_vip("192.0.2.2/32 17 53"), Retval::NO_SUCH_ENTRY);
+    assert_eq!(bench.lb.find_vip(key("192.0.2.2/32 17 53")), None);
 }
 
 #[test]

@@ -126,6 +126,9 @@ pub(crate) struct Vip {
     pub(crate) target_port: u16,
     pub(crate) table_length: TableSize,
     pub(crate) src_ip_sticky: bool,
+    /// Number of its prefix in the port filter, if it has a port; else, or when its addition failed half-way, what an earlier
+    /// VIP left.
+    pub(crate) prefix_number: u32,
     /// False from its deletion until garbage collection.
     pub(crate) in_use: bool,
     /// Seconds since VPP started.
@@ -149,6 +152,7 @@ impl Default for Vip {
             target_port: 0,
             table_length: TableSize::new(1).expect("1 is a power of two"),
             src_ip_sticky: false,
+            prefix_number: 0,
             in_use: false,
             last_collection: 0,
             ases: Pool::default(),

@@ -140,7 +140,7 @@ impl Vpp {
     fn paths(&self, family: Family, route: Route) -> Counted<FibPath, u8> {
         let (sw_if_index, next_hop) = match route.forwarding {
             Forwarding::Server => (InterfaceIndex(self.uplink()), api_prefix(family, route.prefix).address.bytes),
-            Forwarding::Lb | Forwarding::Drop => (InterfaceIndex::NONE, [0; 16]),
+            Forwarding::Lb(_) | Forwarding::Drop => (InterfaceIndex::NONE, [0; 16]),
         };
         let path = FibPath {
             sw_if_index,
@@ -150,7 +150,7 @@ impl Vpp {
             preference: 0,
             r#type: match route.forwarding {
                 Forwarding::Drop => FibPathType::Drop,
-                Forwarding::Server | Forwarding::Lb => FibPathType::Normal,
+                Forwarding::Server | Forwarding::Lb(_) => FibPathType::Normal,
             },
             flags: FibPathFlags::default(),
             proto: match family {
@@ -224,7 +224,7 @@ fn api_prefix(family: Family, prefix: Prefix46) -> Prefix {
 /// Numbers that depend on the process; these are of no particular one.
 fn fib_source(forwarding: Forwarding) -> u8 {
     match forwarding {
-        Forwarding::Lb => 29,
+        Forwarding::Lb(_) => 29,
         Forwarding::Server => 22,
         Forwarding::Drop => 23,
     }

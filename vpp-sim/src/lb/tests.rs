@@ -377,7 +377,7 @@ fn a_node_port_that_is_taken_leaves_its_vip_standing() {
         let new = NewVip { vip_type, table_length: 1024, src_ip_sticky: false, dscp: 0, srv_type: 1, target_port: 80 };
         bench.lb.add_vip(&mut bench.fib, 0, key, new).map(|(retval, _)| retval)
     };
-    assert_eq!(add("192.0.2.1/32 17 53"), Ok(Retval::OK));
+    assert_eq!(add("192.0.2.1/32 6 53"), Ok(Retval::OK));
     assert_eq!(add("192.0.2.2/32 17 53"), Ok(Retval::VALUE_EXIST));
     assert!(bench.lb.find_vip(key("192.0.2.2/32 17 53")).is_some());
     // It is not in the port filter, so that no packet finds it, and VPP calls it unknown when it has deleted it.

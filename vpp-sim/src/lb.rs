@@ -21,7 +21,7 @@ use vpp_api::types::Retval;
 
 pub(crate) use self::packet::{Packet, Passage, VipCounter};
 use self::sticky::StickyTable;
-pub(crate) use self::vip::{ANY_PROTOCOL, AppServer, Vip, VipKey, VipType};
+pub(crate) use self::vip::{AppServer, Vip, VipKey, VipType};
 use crate::addr::{Ip46, Prefix46};
 use crate::fib::{Delivery, Family, Fib};
 use crate::options::Release;

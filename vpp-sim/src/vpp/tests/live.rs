@@ -3,15 +3,16 @@
 //! Needs `MAGLEV_VPP_BIN`, the `vpp` program, and `MAGLEV_VPP_PLUGINS`, the folder of its plugins, of 26.10-rc0, and root.
 //! `MAGLEV_VPP_SEED` repeats a run. With `MAGLEV_VPP_SLOW` it also waits, two minutes, until garbage is collected.
 
+mod process;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use maglev_sync::table::{Flow, flow_hash};
-use vpp_api::client::{Client, Options as ClientOptions};
+use vpp_api::client::Client;
 use vpp_api::error::CallError;
 use vpp_api::message::{Dump, Reply, Request};
 use vpp_api::messages::ip::IpRouteLookup;
@@ -23,6 +24,7 @@ use vpp_api::messages::vlib::CliInband;
 use vpp_api::types::{Address, Encap, IpProto, Prefix, PrefixMatcher, SrvType, Text};
 use vpp_stats::{CombinedCounter, Segment};
 
+use self::process::LiveVpp;
 use super::*;
 use crate::addr::Ip46;
 use crate::fib::Family;
@@ -515,57 +517,3 @@ impl Answers for Values {
 
 /// The first statistics index that ours gives.
 const FIRST_INDEX: i64 = 28;
-
-/// A VPP in a directory of its own.
-struct LiveVpp {
-    child: Child,
-    directory: PathBuf,
-}
-
-impl LiveVpp {
-    fn start(program: &Path, plugins: &Path) -> Self {
-        let directory = std::env::temp_dir().join(format!("vpp-sim-live-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("a directory");
-        let (dir, id) = (directory.display(), std::process::id());
-        let conf = format!(
-            "unix {{ nodaemon nosyslog nobanner log {dir}/vpp.log cli-listen {dir}/cli.sock runtime-dir {dir} }}
-            api-segment {{ prefix sim-{id} }}
-            socksvr {{ socket-name {dir}/api.sock }}
-            statseg {{ socket-name {dir}/stats.sock size 32m page-size 4K }}
-            memory {{ main-heap-size 512M main-heap-page-size 4K }}
-            buffers {{ buffers-per-numa 4096 page-size 4K }}
-            plugins {{ path {} plugin default {{ disable }} plugin lb_plugin.so {{ enable }} }}\n",
-            plugins.display()
-        );
-        let file = directory.join("startup.conf");
-        std::fs::write(&file, conf).expect("a file");
-        let child = Command::new(program)
-            .arg("-c")
-            .arg(file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a VPP");
-        Self { child, directory }
-    }
-
-    async fn connect(&self) -> Client {
-        let limit = Instant::now() + Duration::from_secs(30);
-        loop {
-            match Client::connect(self.directory.join("api.sock"), ClientOptions::default()).await {
-                Ok(client) => return client,
-                Err(error) => assert!(Instant::now() < limit, "VPP does not answer: {error:?}"),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-impl Drop for LiveVpp {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}

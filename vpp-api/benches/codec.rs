@@ -58,6 +58,29 @@ fn encode(c: &mut Criterion) {
     group.finish();
 }
 
+/// One large answer, such as `show lb vips verbose`, out of the pieces in which a socket gives it.
+fn reassemble(c: &mut Criterion) {
+    let mut group = c.benchmark_group("reassemble");
+    for mebibytes in [1, 16] {
+        let len = mebibytes << 20;
+        let mut stream = BytesMut::new();
+        encode_frame(&mut stream, DEFAULT_MAX_LEN, |out| out.resize(out.len() + len, b'x')).expect("below the limit");
+        group.throughput(Throughput::Bytes(len as u64));
+        group.bench_function(format!("{mebibytes}MiB"), |b| {
+            b.iter(|| {
+                let mut decoder = FrameDecoder::new(DEFAULT_MAX_LEN);
+                let mut bodies = 0;
+                for piece in stream.chunks(64 << 10) {
+                    decoder.extend(black_box(piece));
+                    bodies += usize::from(decoder.next_frame().expect("a good frame").is_some());
+                }
+                assert_eq!(bodies, 1);
+            });
+        });
+    }
+    group.finish();
+}
+
 fn frames<M: Message>(messages: impl Iterator<Item = M>) -> BytesMut {
     let mut out = BytesMut::new();
     for message in messages {
@@ -106,5 +129,5 @@ fn handshake() -> SockclntCreateReply {
 const ENVELOPE: Envelope = Envelope { client_index: 0x8000_0001, context: 7 };
 const ROWS: u64 = 1000;
 
-criterion_group!(benches, decode, encode);
+criterion_group!(benches, decode, encode, reassemble);
 criterion_main!(benches);

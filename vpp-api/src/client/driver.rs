@@ -15,11 +15,13 @@ use crate::error::{CallError, Disconnect, ReplyError};
 use crate::message::{Message, decode_body};
 use crate::messages::interface::SwInterfaceEvent;
 
-/// Moves bytes until the connection ends, then tells everybody why.
-pub(super) async fn run(stream: UnixStream, shared: Arc<Shared>) {
-    // Also runs when the task itself is dropped, with its runtime.
-    let mut ending = Ending { shared: &shared, reason: Disconnect::Closed };
-    ending.reason = drive(&stream, &shared).await;
+/// Moves bytes until the connection ends, then tells everybody why; also when the task is dropped with its runtime, even
+/// before it ran for the first time.
+pub(super) fn run(stream: UnixStream, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+    let mut ending = Ending { shared, reason: Disconnect::Closed };
+    async move {
+        ending.reason = drive(&stream, &ending.shared).await;
+    }
 }
 
 async fn drive(stream: &UnixStream, shared: &Shared) -> Disconnect {
@@ -162,12 +164,12 @@ fn lost(error: io::Error) -> Disconnect {
 }
 
 /// Ends the connection for everybody when dropped.
-struct Ending<'a> {
-    shared: &'a Shared,
+struct Ending {
+    shared: Arc<Shared>,
     reason: Disconnect,
 }
 
-impl Drop for Ending<'_> {
+impl Drop for Ending {
     fn drop(&mut self) {
         let reason = &self.reason;
         let mut core = self.shared.lock();

@@ -274,6 +274,22 @@ async fn closing_does_not_wait_for_a_peer_that_does_not_read() {
     assert!(matches!(outcome, Err(CallError::Disconnected(Disconnect::Closed))), "{outcome:?}");
 }
 
+#[test]
+fn a_runtime_that_goes_takes_the_connection_with_it_and_says_so() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (home, other) = (runtime(), runtime());
+    let (client, _peer) = home.block_on(Peer::connected(Options::default()));
+    let outcome = other.block_on(async {
+        let call = client.call(&ShowVersion {});
+        let mut call = std::pin::pin!(call);
+        assert!(futures_util::poll!(&mut call).is_pending());
+        home.shutdown_background();
+        call.await
+    });
+    assert!(matches!(outcome, Err(CallError::Disconnected(Disconnect::Closed))), "{outcome:?}");
+    assert!(client.is_closed());
+}
+
 /// A path for a socket, removed at the end.
 struct Socket(PathBuf);
 

@@ -18,9 +18,10 @@ use crate::messages::interface::SwInterfaceEvent;
 /// Moves bytes until the connection ends, then tells everybody why; also when the task is dropped with its runtime, even
 /// before it ran for the first time.
 pub(super) fn run(stream: UnixStream, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
-    let mut ending = Ending { shared, reason: Disconnect::Closed };
+    let ending = Ending { shared, reason: Disconnect::Closed };
     async move {
-        ending.reason = drive(&stream, &ending.shared).await;
+        let reason = drive(&stream, &ending.shared).await;
+        ending.because(reason);
     }
 }
 
@@ -167,6 +168,12 @@ fn lost(error: io::Error) -> Disconnect {
 struct Ending {
     shared: Arc<Shared>,
     reason: Disconnect,
+}
+
+impl Ending {
+    fn because(mut self, reason: Disconnect) {
+        self.reason = reason;
+    }
 }
 
 impl Drop for Ending {

@@ -448,38 +448,18 @@ impl Reconciler {
             vips: BTreeMap::new(),
             foreign: Vec::new(),
             sticky_buckets_differ: None,
-            flushes_owed: self.vips.values().map(|state| state.debts.owed()).sum(),
+            flushes_owed: self.flushes_owed(),
             calls_in_flight: self.calls_in_flight(),
             verbose: self.verbose.status,
         };
-        let wanted = |key: &VipKey| self.desired.as_ref().and_then(|desired| desired.vips.get(key));
         for (key, state) in &self.vips {
-            let (wanted, standing) = (wanted(key), self.model.as_ref().and_then(|model| model.vips.get(key)));
-            if wanted.is_none() && !self.ours.contains(key) {
-                if standing.is_some() {
+            if !self.is_wanted(key) && !self.ours.contains(key) {
+                if self.stands(key) {
                     status.foreign.push(*key);
                 }
                 continue;
             }
-            if wanted.is_none() && standing.is_none() {
-                continue;
-            }
-            let agrees =
-                |view: View<'_>| view.unit(key).is_ok_and(|unit| unit.is_empty()) && view.intent(key) == Intent::Keep;
-            status.vips.insert(
-                *key,
-                VipStatus {
-                    released: state.released,
-                    standing: standing.is_some(),
-                    in_sync: state.doubt.is_none() && self.with_view(agrees).unwrap_or(false),
-                    compared: state.compared,
-                    last_error: state.last_error.clone(),
-                    backoff_until: state.backoff.until(),
-                    table_length_wanted: wanted.map(|vip| vip.table_length),
-                    table_length: standing.map(|vip| vip.table_length),
-                    flushes_owed: state.debts.owed(),
-                },
-            );
+            status.vips.extend(self.status_of(key, state).map(|status| (*key, status)));
         }
         if let (Some(desired), Some(model)) = (&self.desired, &self.model)
             && !desired.conf.has_sticky_buckets_of(&model.conf)
@@ -487,6 +467,26 @@ impl Reconciler {
             status.sticky_buckets_differ = Some((desired.conf.sticky_buckets, model.conf.sticky_buckets_per_core));
         }
         status
+    }
+
+    /// Where one VIP stands; nothing for one that is neither wanted nor ours. Cheap, where [`Reconciler::status`] looks at
+    /// everything.
+    pub fn vip_status(&self, key: &VipKey) -> Option<VipStatus> {
+        let state = self.vips.get(key)?;
+        if !self.is_wanted(key) && !self.ours.contains(key) {
+            return None;
+        }
+        self.status_of(key, state)
+    }
+
+    /// When VPP was last asked for the servers of a VIP.
+    pub fn last_compared(&self, key: &VipKey) -> Option<Instant> {
+        self.vips.get(key)?.compared
+    }
+
+    /// Flushes that are owed and not yet acknowledged.
+    pub fn flushes_owed(&self) -> usize {
+        self.vips.values().map(|state| state.debts.owed()).sum()
     }
 
     /// Where VPP keeps the counters of what stands there.
@@ -607,6 +607,31 @@ impl Reconciler {
         state.dirty.get_or_insert(Priority::Pass);
         self.push(Event::Released(*key));
         self.offer(now, key);
+    }
+
+    fn status_of(&self, key: &VipKey, state: &VipState) -> Option<VipStatus> {
+        let wanted = self.desired.as_ref().and_then(|desired| desired.vips.get(key));
+        let standing = self.model.as_ref().and_then(|model| model.vips.get(key));
+        if wanted.is_none() && standing.is_none() {
+            return None;
+        }
+        let agrees =
+            |view: View<'_>| view.unit(key).is_ok_and(|unit| unit.is_empty()) && view.intent(key) == Intent::Keep;
+        Some(VipStatus {
+            released: state.released,
+            standing: standing.is_some(),
+            in_sync: state.doubt.is_none() && self.with_view(agrees).unwrap_or(false),
+            compared: state.compared,
+            last_error: state.last_error.clone(),
+            backoff_until: state.backoff.until(),
+            table_length_wanted: wanted.map(|vip| vip.table_length),
+            table_length: standing.map(|vip| vip.table_length),
+            flushes_owed: state.debts.owed(),
+        })
+    }
+
+    fn is_wanted(&self, key: &VipKey) -> bool {
+        self.desired.as_ref().is_some_and(|desired| desired.vips.contains_key(key))
     }
 
     fn stands(&self, key: &VipKey) -> bool {

@@ -86,6 +86,8 @@ pub(crate) struct Changed {
     pub(crate) indices: bool,
     /// VPP has answered: something may have been compared.
     pub(crate) answered: bool,
+    /// The reconciler had something to say.
+    pub(crate) told: bool,
 }
 
 impl Changed {
@@ -395,6 +397,7 @@ impl Core {
             self.changed.all = true;
         }
         let told = report::sync_event(&event);
+        self.changed.told |= told.what.is_some();
         if let Some(place) = told.vip.and_then(|key| self.places.get(&key)) {
             self.changed.frontends.insert(*place);
         }

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use jiff::Timestamp;
 use maglev_health::{self as health, BackendId, FrontendState};
 use maglev_sync::table::{TableSize, bucket_counts};
-use maglev_sync::{Reconciler, SyncStatus, VipKey, VipStatus};
+use maglev_sync::{Reconciler, SyncStatus, VipKey};
 
 use super::core::{Changed, Core};
 use super::counters::CounterPlan;
@@ -33,8 +33,8 @@ pub(super) struct Views {
     link: Option<VppInfo>,
     unsupported: Option<Text>,
     vpp: Arc<VppView>,
-    /// When each VIP had last been compared, and whether it failed, when its frontend was last built.
-    seen: HashMap<VipKey, (Option<Instant>, bool)>,
+    /// When each VIP had last been compared when its frontend was last built.
+    seen: HashMap<VipKey, Option<Instant>>,
 }
 
 impl Views {
@@ -62,14 +62,13 @@ impl Views {
 
     /// Builds anew what changed.
     pub(super) fn update(&mut self, core: &Core, probes: &Probes, changed: &Changed) {
-        let status = core.sync().map(Reconciler::status);
         if changed.all {
             self.config_sha256 = core.config().sha256.as_str().into();
             let control = core.control();
             let views: Vec<_> = control.backends().collect();
             self.places = views.iter().enumerate().map(|(place, view)| (view.id(), place)).collect();
             self.backends = views.iter().map(|view| Arc::new(backend(core, probes, view))).collect();
-            let frontends = (0..core.keys().len()).filter_map(|place| self.frontend(core, status.as_ref(), place));
+            let frontends = (0..core.keys().len()).filter_map(|place| self.frontend(core, place));
             self.frontends = frontends.collect();
             self.seen.clear();
         } else {
@@ -79,19 +78,16 @@ impl Views {
                     self.backends[*place] = Arc::new(backend(core, probes, &view));
                 }
             }
-            let compared = status.as_ref().map(|status| self.compared(core, status)).unwrap_or_default();
+            let compared = self.compared(core);
             for place in changed.frontends.iter().copied().chain(compared) {
-                if let Some(view) = self.frontend(core, status.as_ref(), place)
+                if let Some(view) = self.frontend(core, place)
                     && let Some(slot) = self.frontends.get_mut(place)
                 {
                     *slot = view;
                 }
             }
         }
-        let vpp = self.vpp(status.as_ref());
-        if *self.vpp != vpp {
-            self.vpp = Arc::new(vpp);
-        }
+        self.update_vpp(core, changed);
     }
 
     /// The snapshot made of the parts as they are.
@@ -106,17 +102,17 @@ impl Views {
         }
     }
 
-    /// Frontends whose VIP was compared with VPP, or failed, since they were last built.
-    fn compared(&mut self, core: &Core, status: &SyncStatus) -> Vec<usize> {
+    /// Frontends whose VIP was compared with VPP since they were last built.
+    fn compared(&mut self, core: &Core) -> Vec<usize> {
+        let Some(sync) = core.sync() else { return Vec::new() };
         let news = |(place, key): (usize, &VipKey)| {
-            let vip = status.vips.get(key)?;
-            let now = (vip.compared, vip.last_error.is_some());
-            (self.seen.insert(*key, now) != Some(now)).then_some(place)
+            let compared = sync.last_compared(key);
+            (self.seen.insert(*key, compared) != Some(compared)).then_some(place)
         };
         core.keys().iter().enumerate().filter_map(news).collect()
     }
 
-    fn frontend(&mut self, core: &Core, status: Option<&SyncStatus>, place: usize) -> Option<Arc<FrontendView>> {
+    fn frontend(&mut self, core: &Core, place: usize) -> Option<Arc<FrontendView>> {
         let config = core.config().frontends.get(place)?;
         let key = core.keys().get(place)?;
         let index = core.control().frontend_idx(&config.name)?;
@@ -139,15 +135,29 @@ impl Views {
             active_pool: view.active_pool(),
             pools: view.pools().map(|view| pool(core, &view)).collect(),
             table_length_wanted: config.table_length_chosen,
-            dataplane: core.sync().and_then(|sync| vip(sync, status?.vips.get(key), key)),
+            dataplane: core.sync().and_then(|sync| vip(sync, key)),
         }))
     }
 
-    fn vpp(&self, status: Option<&SyncStatus>) -> VppView {
-        let (link, unsupported) = (self.link.clone(), self.unsupported.clone());
-        let Some(status) = status else {
-            return VppView { link, unsupported, warm_up: "no dataplane".into(), ..VppView::default() };
+    fn update_vpp(&mut self, core: &Core, changed: &Changed) {
+        let vpp = match core.sync() {
+            // To look at every VIP is worth it only when something was said of one.
+            Some(sync) if changed.all || changed.told => self.vpp(&sync.status()),
+            Some(sync) => {
+                let flush_owed = u64::try_from(sync.flushes_owed()).unwrap_or(u64::MAX);
+                if self.vpp.flush_owed == flush_owed {
+                    return;
+                }
+                VppView { flush_owed, ..(*self.vpp).clone() }
+            }
+            None => VppView { warm_up: "no dataplane".into(), ..VppView::default() },
         };
+        if *self.vpp != vpp {
+            self.vpp = Arc::new(vpp);
+        }
+    }
+
+    fn vpp(&self, status: &SyncStatus) -> VppView {
         let name = |key: &VipKey| -> Text { vip_name(key).to_string().into() };
         let sticky = status.sticky_buckets_differ.map(|(wanted, actual)| {
             format!("sticky-buckets-per-core is {actual} in VPP and {wanted} in the config").into()
@@ -159,8 +169,8 @@ impl Views {
             (!actual.agrees_with(wanted)).then(|| differs().into())
         });
         VppView {
-            link,
-            unsupported,
+            link: self.link.clone(),
+            unsupported: self.unsupported.clone(),
             warm_up: status.warm_up.to_string().into(),
             flush_owed: u64::try_from(status.flushes_owed).unwrap_or(u64::MAX),
             foreign: status.foreign.iter().map(name).collect(),
@@ -211,7 +221,7 @@ fn pool(core: &Core, view: &health::PoolView<'_>) -> PoolView {
 }
 
 /// A VIP as VPP has it, with the buckets that follow from it.
-fn vip(sync: &Reconciler, status: Option<&VipStatus>, key: &VipKey) -> Option<VipView> {
+fn vip(sync: &Reconciler, key: &VipKey) -> Option<VipView> {
     let actual = sync.actual()?.vips.get(key)?;
     let table_length = actual.table_length.known();
     let weights: Vec<(IpAddr, u8)> = actual.ases.iter().map(|(address, of)| (*address, of.weight)).collect();
@@ -223,8 +233,8 @@ fn vip(sync: &Reconciler, status: Option<&VipStatus>, key: &VipKey) -> Option<Vi
     Some(VipView {
         table_length,
         ases: ases.map(|((address, weight), buckets)| (address, AsView { weight, buckets })).collect(),
-        compared: status.and_then(|status| status.compared).map(wall),
-        error: status.and_then(|status| status.last_error.as_ref()).map(|error| chain(error).into()),
+        compared: sync.last_compared(key).map(wall),
+        error: sync.vip_status(key).and_then(|status| status.last_error).map(|error| chain(&error).into()),
     })
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use vpp_api::client::{Client, Observer, Options};
 use vpp_api::error::{CallError, ConnectError};
 use vpp_api::message::Message;
@@ -68,12 +69,17 @@ pub(crate) async fn run(options: LinkOptions, brain: mpsc::Sender<LinkEvent>, bu
             Ok(link) => {
                 told = false;
                 let client = link.client.clone();
+                let since = Instant::now();
                 if brain.send(LinkEvent::Up(link)).await.is_err() {
                     return;
                 }
                 let reason = watch(&client).await;
                 if brain.send(LinkEvent::Down { reason }).await.is_err() {
                     return;
+                }
+                // A VPP that restarted may listen already. One that hangs up on everybody is not asked in a loop.
+                if since.elapsed() >= RETRY {
+                    continue;
                 }
             }
             Err(error) => {

@@ -1,0 +1,78 @@
+//! Whether VPP's words, the daemon's and the config's agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use maglev_bin::snapshot::{Counters, Snapshot, VipName};
+
+use crate::support::{PATIENCE, Running, until};
+use crate::text::Vip;
+use crate::vpp::Vpp;
+
+/// Waits until backends are in these states and VPP has what the daemon says and wants, then gives VPP's VIPs by frontend.
+pub(crate) async fn agree_on(vpp: &Vpp, running: &Running, states: &[(&str, &str)]) -> BTreeMap<String, Vip> {
+    for (name, state) in states {
+        running.becomes(name, state).await;
+    }
+    let begin = Instant::now();
+    loop {
+        let vips = vpp.vips().await;
+        let snapshot = running.daemon.published().snapshot();
+        let differences = differences(&snapshot, &vips);
+        if differences.is_empty() {
+            let by_name = |name: &VipName| vips.iter().find(|vip| vip.name == *name).expect("they agree").clone();
+            return snapshot.frontends.iter().map(|it| (it.name.to_string(), by_name(&it.vip))).collect();
+        }
+        assert!(begin.elapsed() < PATIENCE, "after {PATIENCE:?} they differ still:\n{}", differences.join("\n"));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the daemon has read so many packets of a VIP.
+pub(crate) async fn counted(running: &Running, vip: &VipName, packets: u64) {
+    let published = running.daemon.published();
+    let of = |counters: &Counters| {
+        let counted = counters.vips.get(vip).copied().unwrap_or_default();
+        counted.first + counted.next + counted.untracked + counted.no_server
+    };
+    until(&format!("{packets} packets to {vip} to be counted"), || {
+        published.counters().is_some_and(|counters| of(&counters) == packets)
+    })
+    .await;
+}
+
+/// In what VPP's words differ from what the daemon shows, and from what it wants.
+fn differences(snapshot: &Snapshot, vips: &[Vip]) -> Vec<String> {
+    let mut found = Vec::new();
+    let wanted: BTreeSet<_> = snapshot.frontends.iter().map(|frontend| &frontend.vip).collect();
+    let foreign = vips.iter().filter(|vip| !wanted.contains(&vip.name));
+    found.extend(foreign.map(|vip| format!("VPP has {}, which no frontend wants", vip.name)));
+    for frontend in &snapshot.frontends {
+        let Some(vip) = vips.iter().find(|vip| vip.name == frontend.vip) else {
+            found.push(format!("VPP lacks {}", frontend.vip));
+            continue;
+        };
+        let mut weights = BTreeMap::new();
+        for member in frontend.pools.iter().flat_map(|pool| &pool.backends) {
+            let weight: &mut u8 = weights.entry(member.address).or_default();
+            *weight = (*weight).max(member.effective_weight);
+        }
+        let in_vpp: BTreeMap<_, _> = vip.servers.iter().map(|(address, (weight, _))| (*address, *weight)).collect();
+        if in_vpp != weights {
+            found.push(format!("{}: wanted {weights:?}, VPP has {in_vpp:?}", frontend.vip));
+        }
+        let Some(view) = &frontend.dataplane else {
+            found.push(format!("{}: the daemon does not know what VPP has", frontend.vip));
+            continue;
+        };
+        let shown: BTreeMap<_, _> = view.ases.iter().map(|(address, it)| (*address, (it.weight, it.buckets))).collect();
+        if shown != vip.servers {
+            found.push(format!("{}: the daemon shows {shown:?}, VPP has {:?}", frontend.vip, vip.servers));
+        }
+        if view.table_length != Some(vip.table_length) || frontend.table_length_wanted != vip.table_length {
+            let (shown, wanted) = (view.table_length, frontend.table_length_wanted);
+            found.push(format!("{}: table of {shown:?}, wanted {wanted}, VPP has {}", frontend.vip, vip.table_length));
+        }
+    }
+    found
+}

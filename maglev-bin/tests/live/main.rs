@@ -1,0 +1,14 @@
+//! The daemon against a real VPP: what VPP itself says of its load balancer is what the daemon shows.
+//!
+//! Needs `MAGLEV_VPP_BIN`, the `vpp` program of release 26.10, and `MAGLEV_VPP_PLUGINS`, the folder of its plugins; without them each
+//! test says that it skips. Each starts a VPP of its own, without huge pages or devices.
+
+mod agreement;
+mod alone;
+mod changes;
+mod many;
+#[allow(dead_code, reason = "some of it is for the simulator")]
+#[path = "../daemon/support.rs"]
+mod support;
+mod text;
+mod vpp;

@@ -1,0 +1,207 @@
+//! A VPP that belongs to one test.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use vpp_api::client::{Client, Options};
+use vpp_api::messages::vlib::CliInband;
+use vpp_api::types::Text;
+
+use crate::support::{Lab, PATIENCE};
+use crate::text::Vip;
+
+/// A running VPP with its sockets in a lab's folder. It has a loopback interface with the neighbours 10.2.0.11 to .18 and fd02::11 to
+/// ::18, and a route to 127.0.0.0/8, so that a lab's servers can be reached.
+pub(crate) struct Vpp {
+    program: OsString,
+    folder: PathBuf,
+    process: Process,
+    client: Client,
+    streams: u32,
+}
+
+impl Vpp {
+    /// Starts a VPP; `None`, and a line on standard error, when there is none here.
+    pub(crate) async fn start(lab: &Lab) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let [program, plugins] = program_and_plugins()?;
+        let prefix = format!("maglev-live-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        fs::write(lab.folder.join("startup.conf"), startup(&lab.folder, &prefix, Path::new(&plugins)))
+            .expect("a file in the lab");
+        let mut process = Process { child: spawn(&program, &lab.folder), prefix };
+        let client = connect(&mut process.child, &lab.folder).await;
+        let vpp = Self { program, folder: lab.folder.clone(), process, client, streams: 0 };
+        vpp.set_up().await;
+        Some(vpp)
+    }
+
+    /// Kills it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.process.child.kill().expect("a child of ours");
+        self.process.child.wait().expect("its end");
+    }
+
+    /// Starts it again where it was, socket files of the dead one included.
+    pub(crate) async fn start_again(&mut self) {
+        self.process.child = spawn(&self.program, &self.folder);
+        self.client = connect(&mut self.process.child, &self.folder).await;
+        self.set_up().await;
+    }
+
+    /// Runs a CLI command, which must succeed.
+    pub(crate) async fn cli(&self, command: &str) -> String {
+        match self.client.call(&CliInband { cmd: Text::from(command) }).await {
+            Ok(reply) => reply.reply.to_string(),
+            Err(error) => panic!("VPP refuses {command:?}: {error:?}"),
+        }
+    }
+
+    /// What it says of its VIPs, word by word.
+    pub(crate) async fn verbose(&self) -> String {
+        self.cli("show lb vips verbose").await
+    }
+
+    /// The VIPs in use.
+    pub(crate) async fn vips(&self) -> Vec<Vip> {
+        Vip::parse_all(&self.verbose().await).into_iter().filter(|vip| !vip.is_removed).collect()
+    }
+
+    /// From now on VPP remembers what it is asked.
+    pub(crate) async fn remember_calls(&self) {
+        self.cli("api trace on").await;
+    }
+
+    /// Names of the messages since then, in order.
+    pub(crate) async fn remembered_calls(&self) -> Vec<String> {
+        let trace = self.cli("api trace dump").await;
+        let names = trace.lines().filter_map(|line| line.strip_prefix("vl_api_")?.split("_t:").next());
+        names.map(str::to_owned).collect()
+    }
+
+    /// Lets packets come in, in flows from as many ports, and returns when they are through.
+    pub(crate) async fn receive(&mut self, destination: IpAddr, protocol: &str, port: u16, packets: u32) {
+        self.streams += 1;
+        let name = format!("stream{}", self.streams);
+        let (node, source) = match destination {
+            IpAddr::V4(_) => ("ip4-lookup", "198.18.0.1"),
+            IpAddr::V6(_) => ("ip6-lookup", "2001:db8:18::1"),
+        };
+        let last = 1_023 + packets;
+        let ports = match protocol {
+            "TCP" => format!("TCP: 1024 + {last} -> {port} incrementing 40"),
+            "UDP" => format!("UDP: 1024 + {last} -> {port} length 48 checksum 0 incrementing 40"),
+            other => panic!("no packets of {other} here"),
+        };
+        self.cli(&format!(
+            "packet-generator new {{ name {name} limit {packets} size 100-100 node {node} \
+             data {{ {protocol}: {source} -> {destination} {ports} }} }}"
+        ))
+        .await;
+        self.cli(&format!("packet-generator enable-stream {name}")).await;
+        let begin = Instant::now();
+        loop {
+            let streams = self.cli("show packet-generator").await;
+            let line = streams.lines().find(|line| line.split_whitespace().next() == Some(&name));
+            // A stream disables itself behind its last packet.
+            if line.expect("the stream").split_whitespace().nth(1) == Some("No") {
+                break;
+            }
+            assert!(begin.elapsed() < PATIENCE, "packets stay in VPP:\n{streams}");
+        }
+        self.cli(&format!("packet-generator delete {name}")).await;
+    }
+
+    async fn set_up(&self) {
+        for command in [
+            "create loopback interface",
+            "set interface state loop0 up",
+            "set interface ip address loop0 10.2.0.1/16",
+            "set interface ip address loop0 fd02::1/64",
+            "ip route add 127.0.0.0/8 via 10.2.0.11 loop0",
+        ] {
+            self.cli(command).await;
+        }
+        for host in 11..=18 {
+            self.cli(&format!("set ip neighbor loop0 10.2.0.{host} de:ad:00:00:04:{host} static")).await;
+            self.cli(&format!("set ip neighbor loop0 fd02::{host} de:ad:00:00:06:{host} static")).await;
+        }
+    }
+}
+
+struct Process {
+    child: Child,
+    /// Begins the names of what it puts into `/dev/shm`, where it would stay.
+    prefix: String,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for what in ["global_vm", "vpe-api"] {
+            let _ = fs::remove_file(format!("/dev/shm/{}-{what}", self.prefix));
+        }
+    }
+}
+
+/// From the environment. Without them it says so, once.
+fn program_and_plugins() -> Option<[OsString; 2]> {
+    static TOLD: Once = Once::new();
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let found = variable("MAGLEV_VPP_BIN").zip(variable("MAGLEV_VPP_PLUGINS"));
+    if found.is_none() {
+        // Not `eprintln!`, which the test harness swallows when a test passes.
+        const WHY: &[u8] = b"SKIPPED: no VPP, for MAGLEV_VPP_BIN and MAGLEV_VPP_PLUGINS are not set\n";
+        TOLD.call_once(|| drop(std::io::stderr().write_all(WHY)));
+    }
+    found.map(Into::into)
+}
+
+fn startup(folder: &Path, prefix: &str, plugins: &Path) -> String {
+    let (folder, plugins) = (folder.display(), plugins.display());
+    format!(
+        "unix {{ nodaemon nosyslog nobanner log {folder}/vpp.log cli-listen {folder}/cli.sock runtime-dir {folder} }}
+api-segment {{ prefix {prefix} }}
+socksvr {{ socket-name {folder}/api.sock }}
+statseg {{ socket-name {folder}/stats.sock size 32m page-size 4K }}
+memory {{ main-heap-size 512M main-heap-page-size 4K }}
+buffers {{ buffers-per-numa 4096 page-size 4K }}
+plugins {{ path {plugins} plugin default {{ disable }} plugin lb_plugin.so {{ enable }} }}
+"
+    )
+}
+
+fn spawn(program: &OsString, folder: &Path) -> Child {
+    let output = fs::File::create(folder.join("vpp.out")).expect("a file in the lab");
+    let mut command = Command::new(program);
+    command.arg("-c").arg(folder.join("startup.conf")).stdin(Stdio::null());
+    command.stdout(output.try_clone().expect("a descriptor")).stderr(output);
+    command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()))
+}
+
+/// Waits until VPP answers. Its sockets come late in its start.
+async fn connect(child: &mut Child, folder: &Path) -> Client {
+    let begin = Instant::now();
+    loop {
+        match Client::connect(folder.join("api.sock"), Options { name: "live-test".to_owned(), ..Options::default() })
+            .await
+        {
+            Ok(client) => return client,
+            Err(error) => {
+                let ended = child.try_wait().expect("a child of ours");
+                if ended.is_some() || begin.elapsed() > PATIENCE {
+                    let said = fs::read_to_string(folder.join("vpp.out")).unwrap_or_default();
+                    panic!("VPP does not answer: {error}; it ended: {ended:?}; it said:\n{said}");
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -10,6 +10,16 @@ fn a_plan_carried_out_leaves_nothing_to_do() {
     replay("plan_ops", fuzzed::plan_ops::check);
 }
 
+#[test]
+fn a_reconciler_brings_vpp_to_rest_whatever_happens() {
+    replay("reconciler_ops", fuzzed::reconciler_ops::check);
+}
+
+#[test]
+fn texts_of_vpp_are_read_or_their_strange_line_told() {
+    replay("verbose", fuzzed::verbose::check);
+}
+
 /// Calls `check` with each input of a corpus. A corpus in which `check` finds nothing at all does not test anything.
 fn replay(target: &str, check: fn(&[u8]) -> usize) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);

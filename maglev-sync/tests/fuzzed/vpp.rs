@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use maglev_sync::{Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Call, LbConf, VipKey};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Vpp {
     pub(super) conf: LbConf,
     pub(super) vips: BTreeMap<VipKey, Vip>,

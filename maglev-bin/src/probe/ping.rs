@@ -13,6 +13,7 @@ use tokio::net::UdpSocket;
 use super::end::{End, Step};
 use super::fault::{local, sending, words};
 use super::icmp::{Echo, LENGTH, Version, in_ipv4};
+use super::socket::BPF_RETURN;
 
 /// An ICMP socket that has sent its request.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ impl Ping {
         socket.connect(&SocketAddr::new(to, 0).into()).map_err(|error| sending(Code::L3Err, "echo", &error))?;
         let identifier = if raw { fastrand::u16(..) } else { kernel_identifier(&socket)? };
         if raw {
-            // Best effort: without it foreign replies wake this probe, which tells them from its own anyway.
-            let _ = socket.attach_filter(&replies_only(version, identifier));
+            // In place of the filter that lets nothing through.
+            socket.attach_filter(&replies_only(version, identifier)).map_err(|error| local("no socket", &error))?;
         }
         let mut payload = [0; _];
         fastrand::fill(&mut payload);
@@ -109,7 +110,6 @@ fn replies_only(version: Version, identifier: u16) -> [SockFilter; 7] {
     const LOAD_BYTE: u16 = 0x50;
     const LOAD_HALF: u16 = 0x48;
     const JUMP_IF_EQUAL: u16 = 0x15;
-    const RETURN: u16 = 0x06;
     let start = match version {
         Version::V4 => SockFilter::new(LOAD_HEADER_LENGTH, 0, 0, 0),
         // The kernel passes ICMPv6 on without its IPv6 header.
@@ -121,8 +121,8 @@ fn replies_only(version: Version, identifier: u16) -> [SockFilter; 7] {
         SockFilter::new(JUMP_IF_EQUAL, 0, 3, version.reply().into()),
         SockFilter::new(LOAD_HALF, 0, 0, 4),
         SockFilter::new(JUMP_IF_EQUAL, 0, 1, identifier.into()),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(BPF_RETURN, 0, 0, u32::MAX),
+        SockFilter::new(BPF_RETURN, 0, 0, 0),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use super::end::{End, Step};
 use super::fault::local;
@@ -68,7 +68,12 @@ impl Wanted {
     fn icmp(self) -> io::Result<Socket> {
         let protocol = if self.address.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
         let socket = match self.new_socket(Type::DGRAM, protocol) {
-            Err(error) if is_refusal(&error) => self.new_socket(Type::RAW, protocol)?,
+            Err(error) if is_refusal(&error) => {
+                let raw = self.new_socket(Type::RAW, protocol)?;
+                // Until it is connected it would get every ICMP message there is, and have no room left for its reply.
+                raw.attach_filter(&[SockFilter::new(BPF_RETURN, 0, 0, 0)])?;
+                raw
+            }
             other => other?,
         };
         // Without it "host unreachable" from a router is not reported, and the probe could only time out.
@@ -97,6 +102,9 @@ fn bind_fault(source: IpAddr, error: &io::Error) -> End {
         _ => local("cannot bind", error),
     }
 }
+
+/// Instruction of a packet filter: ends it with so many bytes of the packet; 0 drops it.
+pub(super) const BPF_RETURN: u16 = 0x06;
 
 /// A port for a socket that sends nothing.
 const DISCARD: u16 = 9;

@@ -67,22 +67,26 @@ async fn an_echo_comes_back_without_a_namespace(#[case] address: &str) {
 }
 
 #[rstest]
-#[tokio::test]
-async fn probes_that_run_together_do_not_take_each_others_replies(
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_probes_at_once_each_find_their_reply(
     #[values(Sockets::Datagram, Sockets::Raw)] sockets: Sockets,
+    #[values("127.0.0.1", "::1")] address: &str,
 ) {
     let Some(namespace) = Namespace::new() else { return };
     sockets.use_in(&namespace);
     let prober = Arc::new(Prober::new(Some(&namespace.name)).unwrap());
     let mut probes = JoinSet::new();
-    for n in 0..200 {
+    for _ in 0..1000 {
         let prober = Arc::clone(&prober);
-        let target = icmp(if n % 2 == 0 { "127.0.0.1" } else { "::1" });
+        let target = Target { timeout: Duration::from_secs(5), ..icmp(address) };
         probes.spawn(async move { prober.run(&target).await });
     }
-    for report in probes.join_all().await {
-        assert_report(&report, Outcome::Pass, Code::L3Ok, "echo reply");
-    }
+    // A kernel that is busy may drop an echo or two, which nobody sends again. Of sockets that hear of everybody's echoes before they
+    // are connected, a third and more had no room left for their own reply.
+    let reports = probes.join_all().await;
+    let failed: Vec<_> = reports.iter().filter(|report| report.code != Code::L3Ok).collect();
+    assert!(failed.len() <= 10, "{} failed: {:?}", failed.len(), failed[0]);
+    assert!(failed.iter().all(|report| report.code == Code::L3Tout), "{failed:?}");
 }
 
 #[rstest]

@@ -14,9 +14,11 @@ pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+type Watch = dyn FnMut(&Call, &FakeVpp);
+type OnRead = dyn FnMut(&mut Reconciler, Instant);
+
 /// Runs a [`Reconciler`] against a [`FakeVpp`] in virtual time.
 pub(crate) struct Rig {
-    pub(crate) start: Instant,
     pub(crate) now: Instant,
     pub(crate) sync: Reconciler,
     pub(crate) vpp: FakeVpp,
@@ -29,9 +31,9 @@ pub(crate) struct Rig {
     /// Chooses which of the waiting replies comes first.
     pub(crate) pick: Box<dyn FnMut(usize) -> usize>,
     /// Looks at VPP after each call that was carried out.
-    pub(crate) watch: Box<dyn FnMut(&Call, &FakeVpp)>,
+    pub(crate) watch: Box<Watch>,
     /// What the owner does on a reading.
-    pub(crate) on_read: Box<dyn FnMut(&mut Reconciler, Instant)>,
+    pub(crate) on_read: Box<OnRead>,
     waiting: VecDeque<(CallId, Result<Reply, CallFailure>)>,
     pub(crate) most_in_flight: usize,
     boot: u64,
@@ -47,7 +49,6 @@ impl Rig {
         let start = origin();
         let settings = Settings { startup_min_delay: min, startup_max_delay: max, ..Settings::default() };
         Self {
-            start,
             now: start,
             sync: Reconciler::new(settings, start),
             vpp,

@@ -138,7 +138,7 @@ fn a_dump_that_was_overtaken_by_a_write_says_nothing() {
 fn a_dump_of_vips_that_was_overtaken_by_a_creation_says_nothing() {
     let (one, other) = (key("192.0.2.1", 80), key("192.0.2.2", 80));
     let mut rig = Rig::settled(desired([(one, vip([]))]));
-    let mut now = rig.now;
+    let mut now;
     let dump = loop {
         now = rig.sync.poll_timeout().expect("comparisons go on");
         match rig.sync.poll_call(now) {

@@ -1,4 +1,4 @@
-//! A hundred VIPs of both families, over GRE in both.
+//! A hundred VIPs, and a thousand, of both families, over GRE in both.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,11 @@ use maglev_bin::event::What;
 use maglev_bin::metrics::Metrics;
 
 use crate::agreement::agree_on;
-use crate::support::{Lab, until};
+use crate::support::{Lab, Running, until};
 use crate::vpp::Vpp;
 
-const VIPS: usize = 100;
-
 /// A quarter each: IPv4 over GRE4, IPv4 over GRE6, IPv6 over GRE6, and IPv6 over GRE4 of every port; eight static servers behind each.
-fn config() -> String {
+fn config(vips: usize) -> String {
     let mut text = "maglev:
   vpp:
     lb: { ipv4-src-address: 10.2.0.1, ipv6-src-address: 'fd02::1', sync-interval: 1s, startup-min-delay: 0s, startup-max-delay: 0s }
@@ -23,7 +21,7 @@ fn config() -> String {
             .unwrap();
     }
     text.push_str("  frontends:\n");
-    for vip in 0..VIPS {
+    for vip in 0..vips {
         let number = vip / 4 + 1;
         let (address, servers, port) = match vip % 4 {
             0 => (format!("192.0.2.{number}"), "four", "protocol: tcp, port: 80, "),
@@ -45,16 +43,15 @@ fn config() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_vips_stand_as_wanted_and_a_second_look_finds_nothing_to_do() {
+    const VIPS: usize = 100;
     let lab = Lab::new(0);
     let Some(vpp) = Vpp::start(&lab).await else { return };
-    let mut running = lab.daemon(&config());
+    let mut running = lab.daemon(&config(VIPS));
     let published = running.daemon.published().clone();
     let vips = agree_on(&vpp, &running, &[]).await;
     assert_eq!(vips.len(), VIPS);
     assert!(vips.values().all(|vip| vip.servers.len() == 8));
-    running
-        .event("the end of the pass", |what| matches!(what, What::VppLbSyncDone { scope, .. } if &**scope == "all"))
-        .await;
+    assert_eq!(full_pass(&mut running).await, VIPS as u64 * 9);
 
     // The counters of each VIP are read from the segment.
     let metrics = Metrics::new(published.clone(), running.daemon.totals());
@@ -77,14 +74,39 @@ async fn a_hundred_vips_stand_as_wanted_and_a_second_look_finds_nothing_to_do() 
     drop(running);
 
     // Nor has another daemon anything to do.
-    let mut running = lab.daemon(&config());
-    let done = running
-        .event("a full pass", |what| matches!(what, What::VppLbSyncDone { scope, .. } if &**scope == "all"))
-        .await;
-    assert!(matches!(&done.what, What::VppLbSyncDone { changes: 0, .. }), "{}", done.what);
+    let mut running = lab.daemon(&config(VIPS));
+    assert_eq!(full_pass(&mut running).await, 0);
     agree_on(&vpp, &running, &[]).await;
     let calls = vpp.remembered_calls().await;
     let writes =
         calls.iter().filter(|call| call.starts_with("lb_") && !call.ends_with("_dump") && *call != "lb_conf_get");
     assert_eq!(writes.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_vips_come_up_in_one_pass_again_and_again_without_a_refused_call() {
+    const VIPS: usize = 1_000;
+    let lab = Lab::new(0);
+    let Some(mut vpp) = Vpp::start(&lab).await else { return };
+    let mut running = lab.daemon(&config(VIPS));
+    for _ in 0..3 {
+        assert_eq!(full_pass(&mut running).await, VIPS as u64 * 9);
+        agree_on(&vpp, &running, &[]).await;
+        vpp.kill();
+        running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
+        vpp.start_again().await;
+    }
+}
+
+/// Waits for the end of a pass over all VIPs, in which nothing may fail: how much it changed.
+async fn full_pass(running: &mut Running) -> u64 {
+    let is_done = |what: &What| match what {
+        What::VppLbSyncError { .. } => panic!("{what}"),
+        What::VppLbSyncDone { scope, .. } => &**scope == "all",
+        _ => false,
+    };
+    match running.event("the end of a full pass", is_done).await.what {
+        What::VppLbSyncDone { changes, .. } => changes,
+        _ => unreachable!("that is what was waited for"),
+    }
 }

@@ -26,9 +26,9 @@ pub(crate) fn check(mut data: &[u8]) -> usize {
         desired: None,
         read: false,
         meddled: false,
-        reordered: false,
         refusals: 0,
         incidents: 0,
+        programmed: BTreeSet::new(),
         flushed: BTreeMap::new(),
         settled: BTreeSet::new(),
         writes: 0,
@@ -48,11 +48,11 @@ struct World {
     read: bool,
     /// VPP holds what the reconciler cannot know yet.
     meddled: bool,
-    /// Replies came in another order than calls were sent, so that an addition may have been acknowledged before its VIP.
-    reordered: bool,
     /// Calls to come that VPP refuses, a bit each.
     refusals: u8,
     incidents: u64,
+    /// VIPs that stand because we added them.
+    programmed: BTreeSet<VipKey>,
     /// The incident of the newest flush that VPP carried out.
     flushed: BTreeMap<(VipKey, IpAddr), u64>,
     /// Incidents whose flush was acknowledged.
@@ -83,6 +83,7 @@ impl World {
             11 => {
                 self.rig.restart_vpp();
                 self.settled.clear();
+                self.programmed.clear();
                 self.meddled = false;
             }
             12 => self.meddle(byte(data), byte(data)),
@@ -93,11 +94,9 @@ impl World {
                 self.rig.sync.request_sync(self.rig.now, request);
             }
             14 => {
-                // The link breaks; what was sent may have been carried out.
-                if let Some((_, reply)) = self.rig.waiting.back_mut() {
-                    *reply = Err(CallFailure::Lost);
-                    self.rig.deliver(self.rig.waiting.len() - 1);
-                }
+                // The link breaks; what was sent was carried out, and nobody knows.
+                self.rig.waiting.iter_mut().for_each(|waiting| waiting.reply = Err(CallFailure::Lost));
+                self.rig.deliver(0);
             }
             _ => self.rig.sync.request_flows(self.rig.now),
         }
@@ -189,10 +188,7 @@ impl World {
                 self.writes += 1;
                 self.check_effect(&call, &before);
             } else {
-                assert!(
-                    refuse || self.meddled || self.reordered || self.rig.waiting.len() > 1,
-                    "{call} is refused by itself"
-                );
+                assert!(refuse || self.meddled || self.rig.waiting.len() > 1, "{call} is refused by itself");
             }
         }
     }
@@ -241,6 +237,11 @@ impl World {
         let Some(key) = call.vip().copied() else {
             return;
         };
+        match call {
+            Call::VipAdd { .. } => drop(self.programmed.insert(key)),
+            Call::VipDel(_) => drop(self.programmed.remove(&key)),
+            _ => {}
+        }
         if let Call::AsSetWeight { address, flush: true, .. } = call
             && let Some(order) = self.target(&key, address).and_then(|target| target.flush)
         {
@@ -266,7 +267,6 @@ impl World {
 
     fn deliver(&mut self, which: usize) {
         self.see();
-        self.reordered |= !which.is_multiple_of(self.rig.waiting.len().max(1));
         self.rig.deliver(which);
         self.see();
     }
@@ -311,7 +311,8 @@ impl World {
         self.exchange();
         self.pass(REST);
         let desired = self.desired.clone().expect("something is wanted");
-        let scope = Scope { ours: self.rig.sync.ours().clone(), prune: true, recreate: false };
+        let ours = self.rig.sync.ours() | &self.programmed;
+        let scope = Scope { ours, prune: true, recreate: false };
         let plan = Plan::new(&desired, &self.rig.vpp.actual(false), &scope);
         assert!(plan.is_empty(), "left to do:\n{plan}");
         let status = self.rig.sync.status();
@@ -319,7 +320,7 @@ impl World {
             let order = self.target(key, address).and_then(|target| target.flush);
             order.is_some_and(|order| order.needs_server) && !self.rig.vpp.serves(key)
         };
-        for (key, vip) in &desired.vips {
+        for (key, vip) in desired.vips.iter().filter(|(key, _)| self.rig.vpp.vips.contains_key(key)) {
             let waiting = vip.targets.keys().filter(|address| waits((key, address))).count();
             assert!(status.vips[key].flushes_owed <= waiting, "{key} owes {} flushes", status.vips[key].flushes_owed);
         }

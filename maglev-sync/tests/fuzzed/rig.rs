@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use maglev_sync::{AsRow, BootId, Call, CallFailure, CallId, Event, Reconciler, Reply, Settings, VipRow};
+use maglev_sync::{AsRow, BootId, Call, CallFailure, CallId, Event, Reconciler, Reply, Settings, VipKey, VipRow};
 
 use super::vpp::{Vip, Vpp};
 
@@ -12,11 +12,18 @@ pub(super) struct Rig {
     pub(super) vpp: Vpp,
     pub(super) now: Instant,
     /// Replies that have not been delivered, in the order of the calls.
-    pub(super) waiting: VecDeque<(CallId, Result<Reply, CallFailure>)>,
+    pub(super) waiting: VecDeque<Waiting>,
     /// What VPP prints for `show lb vips verbose`; nothing refuses it.
     pub(super) text: Option<String>,
     pub(super) is_up: bool,
     boot: u64,
+}
+
+pub(super) struct Waiting {
+    id: CallId,
+    /// The VIP that the call wrote.
+    vip: Option<VipKey>,
+    pub(super) reply: Result<Reply, CallFailure>,
 }
 
 impl Rig {
@@ -54,14 +61,17 @@ impl Rig {
         assert!(self.is_up, "{call} without a link");
         let reply = if refuse { Err(refusal(-1)) } else { self.reply(&call) };
         let done = reply.is_ok();
-        self.waiting.push_back((id, reply));
+        self.waiting.push_back(Waiting { id, vip: call.vip().copied().filter(|_| call.is_write()), reply });
         Some((call, done))
     }
 
-    /// Delivers one of the replies that wait.
+    /// Delivers one of the replies that wait; of those to writes of one VIP the oldest, as VPP does.
     pub(super) fn deliver(&mut self, which: usize) {
         self.now += Duration::from_micros(100);
-        if let Some((id, reply)) = self.waiting.remove(which % self.waiting.len().max(1)) {
+        let which = which % self.waiting.len().max(1);
+        let vip = self.waiting.get(which).and_then(|waiting| waiting.vip);
+        let oldest = self.waiting.iter().position(|waiting| vip.is_some() && waiting.vip == vip);
+        if let Some(Waiting { id, reply, .. }) = self.waiting.remove(oldest.unwrap_or(which)) {
             let lost = reply == Err(CallFailure::Lost);
             self.sync.handle_reply(self.now, id, reply);
             if lost {

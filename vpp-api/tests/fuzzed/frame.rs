@@ -8,7 +8,7 @@ use bytes::Bytes;
 use vpp_api::connection::{Config, Connection, Event, Handshake};
 use vpp_api::error::{FrameError, ProtocolError};
 use vpp_api::frame::{FrameDecoder, HEADER_LEN};
-use vpp_api::message::{Dump, Message, Request, decode_body};
+use vpp_api::message::{Dump, Message, Request, decode_body, message_id};
 use vpp_api::messages::interface::{SwInterfaceDump, SwInterfaceEvent, WantInterfaceEvents};
 use vpp_api::messages::lb::{LbAsV2Dump, LbConfGet, LbVipDump};
 use vpp_api::messages::memclnt::ControlPing;
@@ -123,6 +123,8 @@ struct Client {
     connection: Option<Connection<usize>>,
     /// By tag: whether the call was answered.
     answered: Vec<bool>,
+    /// By tag: the message that answers, or that each element of the answer is.
+    answers: Vec<Option<u16>>,
     calls: usize,
     /// Frames that came out as part of an answer.
     seen: u64,
@@ -157,10 +159,11 @@ impl Client {
         if connection.outstanding() > 0 {
             return;
         }
-        let mut start = |call: &dyn Fn(&mut Connection<usize>, usize) -> bool| {
+        let mut start = |call: &dyn Fn(&mut Connection<usize>, usize) -> Option<u16>| {
             let tag = self.answered.len();
-            if call(connection, tag) {
+            if let Some(answer) = call(connection, tag) {
                 self.answered.push(false);
+                self.answers.push(Some(answer));
                 self.calls += 1;
             }
         };
@@ -186,12 +189,12 @@ impl Client {
                 Event::Reply { tag, body } => {
                     self.seen += 1;
                     assert!(!std::mem::replace(&mut self.answered[tag], true), "call {tag} is answered twice");
-                    assert!(body.len() >= 6, "a reply is matched by its context");
+                    assert_eq!(message_id(&body), self.answers[tag], "the reply to another call");
                 }
                 Event::Details { tag, bodies } => {
                     self.seen += bodies.len() as u64 + 1;
                     assert!(!std::mem::replace(&mut self.answered[tag], true), "dump {tag} is answered twice");
-                    assert!(bodies.iter().all(|body| body.len() >= 6), "details are matched by their context");
+                    assert!(bodies.iter().all(|body| message_id(body) == self.answers[tag]), "details of another dump");
                 }
                 Event::Mismatch { tag, .. } => {
                     self.mismatched = true;
@@ -230,13 +233,18 @@ impl Client {
     }
 }
 
-/// False if the peer has no such message.
-fn call<R: Request>(connection: &mut Connection<usize>, tag: usize, request: &R) -> bool {
-    connection.call(request, tag).is_ok_and(|context| connection.pending(context) == Some(R::NAME))
+/// The id of the reply; `None` if the peer has no such message.
+fn call<R: Request>(connection: &mut Connection<usize>, tag: usize, request: &R) -> Option<u16> {
+    let context = connection.call(request, tag).ok()?;
+    assert_eq!(connection.pending(context), Some(R::NAME));
+    connection.table().id(R::Reply::NAME_CRC)
 }
 
-fn dump<D: Dump>(connection: &mut Connection<usize>, tag: usize, request: &D) -> bool {
-    connection.dump(request, tag).is_ok_and(|context| connection.pending(context) == Some(D::NAME))
+/// The id of the details.
+fn dump<D: Dump>(connection: &mut Connection<usize>, tag: usize, request: &D) -> Option<u16> {
+    let context = connection.dump(request, tag).ok()?;
+    assert_eq!(connection.pending(context), Some(D::NAME));
+    connection.table().id(D::Details::NAME_CRC)
 }
 
 fn config() -> Config {
@@ -266,6 +274,6 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// Small, so that a stream of random bytes meets it.
-const MAX_LEN: usize = 1 << 20;
+const MAX_LEN: usize = 2_048;
 /// After so many calls the client only listens.
 const MOST_CALLS: usize = 64;

@@ -4,12 +4,13 @@
 //! be sent for a reason of our own. What the report means for the backend is decided elsewhere (`maglev-health`); when to probe, too.
 //!
 //! # Tasks, threads and sockets
-//! - A probe is one future on the caller's task. It spawns nothing, so dropping it closes its socket; each TCP socket closes with a
-//!   reset and leaves no `TIME_WAIT` behind.
+//! - A probe is one future on the caller's task and holds its socket itself, so dropping it closes the socket; each TCP socket closes
+//!   with a reset and leaves no `TIME_WAIT` behind.
 //! - With a network namespace one OS thread makes the sockets (`netns.rs`): requests 256 deep, one reply each. The thread is in the
 //!   namespace only while it makes a socket, and a socket stays in the namespace it was made in, so connecting and everything after
 //!   it run on the caller's runtime.
-//! - The TLS configuration is built once and shared (`tls.rs`); the system's trust roots are read at the first probe that needs them.
+//! - The TLS configuration is built once and shared (`tls.rs`). The system's trust roots are read when a probe first needs them, by
+//!   a task that the end of the probe does not cancel.
 //!
 //! # Whose fault
 //! A system call that fails here, before anything is sent, for one of the reasons in `fault.rs` is our own fault: no verdict. An

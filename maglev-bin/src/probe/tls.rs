@@ -73,18 +73,25 @@ impl Connector {
 
     /// A client for one handshake. Reads the trust roots if that was not done yet; sends nothing.
     pub(super) async fn client(&self, tls: &Tls, inside: Inside, expiry: &Expiry) -> Step<TlsConnector> {
-        let inner = if tls.insecure_skip_verify {
-            Arc::clone(&self.any)
-        } else {
-            let chain = self.chain.load_full();
-            Arc::clone(chain.get_or_try_init(|| chain_verifier(self.roots.clone())).await?)
-        };
+        let inner = if tls.insecure_skip_verify { Arc::clone(&self.any) } else { self.verifier().await? };
         let mut config = self.config.clone();
         config.dangerous().set_certificate_verifier(Arc::new(Witness { inner, expiry: Arc::clone(expiry) }));
         if inside == Inside::Http {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
         }
         Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// Verifies against the trust roots. Reads them if that was not done yet, or failed.
+    async fn verifier(&self) -> Step<Verifier> {
+        let chain = self.chain.load_full();
+        if let Some(verifier) = chain.get() {
+            return Ok(Arc::clone(verifier));
+        }
+        // In a task, so that it goes on should this probe be over first: reading may take longer than a time-out allows.
+        let roots = self.roots.clone();
+        let read = tokio::spawn(async move { chain.get_or_try_init(|| chain_verifier(roots)).await.cloned() });
+        read.await.unwrap_or_else(|gone| Err(no_roots(&gone.to_string())))
     }
 }
 
@@ -283,4 +290,35 @@ fn date(unix_seconds: u64) -> String {
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
         .map_or_else(|| "9999-12-31".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn trust_roots_are_read_even_if_the_first_probe_does_not_wait() {
+        if rustls_native_certs::load_native_certs().certs.is_empty() {
+            eprintln!("skipped: this system has no trust roots");
+            return;
+        }
+        let connector = Connector::new(None);
+        {
+            let mut asked = pin!(connector.verifier());
+            let first = poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await;
+            assert!(first.is_pending());
+        }
+        let read = async {
+            while !connector.chain.load().initialized() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, read).await.expect("reading a few hundred certificates takes no 20 seconds");
+    }
 }

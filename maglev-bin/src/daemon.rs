@@ -28,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Diagnostic};
+use crate::config::{CheckKind, Config, Diagnostic};
 use crate::event::{Bus, What};
 use crate::metrics::{ApiObserver, Totals};
 use crate::probe::{Prober, ProberError};
@@ -81,6 +81,23 @@ pub struct Daemon {
     commands: mpsc::Sender<brain::Command>,
     stop: CancellationToken,
     _lock: Option<ApiLock>,
+}
+
+/// Tries whether the probes of `config` could be sent with the rights of this process.
+///
+/// # Errors
+/// [`StartError::Prober`] names the capability that is missing. A namespace or a source that is missing now is no error.
+pub async fn check_privileges(config: &Config) -> Result<(), StartError> {
+    let prober = Prober::new(config.healthchecker.netns.as_deref())?;
+    if config
+        .backends
+        .iter()
+        .filter_map(|backend| backend.healthcheck.as_ref())
+        .any(|check| check.kind == CheckKind::Icmp)
+    {
+        prober.check_icmp().await?;
+    }
+    Ok(())
 }
 
 impl Daemon {

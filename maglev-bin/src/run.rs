@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{Cli, Command, DaemonArgs, unused_flags};
 use crate::config::{Config, ConfigError, Context, Diagnostic};
-use crate::daemon::{Daemon, Options, StartError, chain};
+use crate::daemon::{Daemon, Options, StartError, chain, check_privileges};
 use crate::event::{Bus, What};
 use crate::metrics::{Metrics, ServeError, serve};
 use crate::{demo, logging};
@@ -92,6 +92,7 @@ async fn daemon(args: DaemonArgs, unused: Vec<String>) -> Result<(), Failure> {
         bus.emit(What::Warning { cause: "flags".into(), message: message.into() });
     }
     warn(&bus, &loaded.warnings);
+    check_privileges(&loaded.config).await?;
     let options = Options::new(args.vpp_api_addr.0.clone(), args.vpp_stats_addr.0.clone());
     let daemon = Daemon::start(loaded.config, options, bus)?;
     if let Some(address) = args.metrics_addr.0 {
@@ -133,6 +134,9 @@ async fn reload(daemon: &Daemon, path: &Path, context: Context) {
     let read = tokio::task::spawn_blocking(move || Config::load(&file, context)).await;
     match read {
         Ok(Ok(loaded)) => {
+            if let Err(error) = check_privileges(&loaded.config).await {
+                return daemon.reload_refused(&chain(&error));
+            }
             // The brain tells the log what came of it.
             let _ = daemon.reload(loaded.config, &loaded.warnings).await;
         }

@@ -215,6 +215,7 @@ impl Brain {
             let error: Unfit = error;
             return Err(chain(&error));
         }
+        self.prober.reload_roots();
         self.probes.configure(self.core.config(), self.core.control());
         Ok(())
     }

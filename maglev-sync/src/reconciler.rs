@@ -71,6 +71,8 @@ pub struct Reconciler {
     ours: BTreeSet<VipKey>,
     /// What VPP holds; nothing while there is no link, or it was not read yet.
     model: Option<Actual>,
+    /// What VPP held when the link was lost, until the next reading.
+    last_known: Option<Actual>,
     vips: BTreeMap<VipKey, VipState>,
     /// VIPs that can be planned now.
     ready: BTreeSet<(Priority, VipKey)>,
@@ -166,6 +168,7 @@ impl Reconciler {
             desired: None,
             ours: BTreeSet::new(),
             model: None,
+            last_known: None,
             vips: BTreeMap::new(),
             ready: BTreeSet::new(),
             doubtful: BTreeSet::new(),
@@ -215,7 +218,9 @@ impl Reconciler {
             return;
         }
         self.connected = false;
-        self.model = None;
+        if let Some(model) = self.model.take() {
+            self.last_known = Some(model);
+        }
         self.exec.clear();
         self.reads.clear();
         self.full_read = None;
@@ -423,9 +428,13 @@ impl Reconciler {
         self.model.as_ref()
     }
 
-    /// The weight that VPP has for this server; nothing if it has no such server, or VPP was not read.
+    /// The weight that VPP has for this server; nothing if it has no such server, or VPP was never read.
+    ///
+    /// While there is no link, or VPP has not been read again, it is the weight that VPP had last: whoever keeps what VPP has must
+    /// not take a lost link, or a restart of VPP, for servers without weight.
     pub fn actual_weight(&self, key: &VipKey, address: IpAddr) -> Option<u8> {
-        Some(self.model.as_ref()?.vips.get(key)?.ases.get(&address)?.weight)
+        let model = self.model.as_ref().or(self.last_known.as_ref())?;
+        Some(model.vips.get(key)?.ases.get(&address)?.weight)
     }
 
     /// What should be there; nothing before [`Reconciler::set_desired`].

@@ -175,8 +175,9 @@ impl VerboseText {
         self.wanted = true;
     }
 
-    pub(super) fn is_wanted(&self) -> bool {
-        self.wanted || self.sent.is_some()
+    /// Whether it is worth waiting for.
+    pub(super) fn is_coming(&self) -> bool {
+        (self.wanted || self.sent.is_some()) && self.status != VerboseStatus::Failed
     }
 
     /// VIPs and servers, removed ones included, as the dumps tell.
@@ -224,6 +225,12 @@ impl VerboseText {
         }
     }
 
+    /// The text was refused: it is asked for again, but not soon.
+    pub(super) fn retry(&mut self, now: Instant) {
+        self.wanted = true;
+        self.not_before = self.not_before.max(Some(now + RETRY));
+    }
+
     /// When the rest ends, if somebody waits for that.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.not_before.filter(|_| self.wanted && self.sent.is_none())
@@ -247,5 +254,7 @@ const BYTES_AN_AS: u64 = 70;
 const LARGEST: u64 = 4 << 20;
 /// Rest after the text in lengths of the wait for it: 0.1 % of the time.
 const REST: u32 = 1000;
+/// Wait after a refusal.
+const RETRY: Duration = Duration::from_secs(60);
 /// Clocks are coarse.
 const SHORTEST_REST: Duration = Duration::from_millis(100);

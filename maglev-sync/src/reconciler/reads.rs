@@ -186,7 +186,7 @@ impl Reconciler {
 
     pub(super) fn poll_route(&mut self) -> Option<(CallId, Call)> {
         self.model.as_ref()?;
-        let prefix = self.index_book.poll_lookup(!self.verbose.is_wanted())?;
+        let prefix = self.index_book.poll_lookup(!self.verbose.is_coming())?;
         Some(self.ask(Read::Route(prefix), Call::Route(prefix)))
     }
 
@@ -542,7 +542,10 @@ impl Reconciler {
                 Ok(vips) => return self.take_verbose(now, id, &vips),
                 Err(error) => Warning::VerboseUnreadable(error),
             },
-            reply => Warning::VerboseRefused(reply.err().unwrap_or_else(CallFailure::senseless)),
+            reply => {
+                self.verbose.retry(now);
+                Warning::VerboseRefused(reply.err().unwrap_or_else(CallFailure::senseless))
+            }
         };
         self.verbose.status = VerboseStatus::Failed;
         self.verbose.flows = None;

@@ -207,6 +207,23 @@ fn a_text_that_is_no_text_is_an_event_and_not_the_end() {
 }
 
 #[test]
+fn a_refused_text_is_asked_for_again_later() {
+    let one = key("192.0.2.1", 80);
+    let wanted = desired([(one, vip([up(1, 100)]))]);
+    let mut rig = Rig::warm(FakeVpp::as_desired(&wanted));
+    rig.refuse = Box::new(is_verbose);
+    rig.want(wanted);
+    rig.up();
+    rig.advance(secs(130));
+    assert_eq!(count(&rig, is_verbose), 3);
+    let said = rig.events.iter().filter(|event| matches!(event, Event::Warning(Warning::VerboseRefused(_))));
+    assert_eq!(said.count(), 1);
+    rig.refuse = Box::new(|_| false);
+    rig.advance(secs(60));
+    assert!(rig.sync.indices().vips.contains_key(&one));
+}
+
+#[test]
 fn a_hash_that_the_text_shows_to_be_wrong_is_put_right() {
     let one = key("192.0.2.1", 80);
     let standing = desired([(one, vip([up(1, 100)]))]);

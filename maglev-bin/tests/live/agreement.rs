@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use maglev_bin::snapshot::{Counters, Snapshot, VipName};
 
-use crate::support::{PATIENCE, Running, until};
+use crate::support::{PATIENCE, Running};
 use crate::text::Vip;
 use crate::vpp::Vpp;
 
@@ -35,10 +35,19 @@ pub(crate) async fn counted(running: &Running, vip: &VipName, packets: u64) {
         let counted = counters.vips.get(vip).copied().unwrap_or_default();
         counted.first + counted.next + counted.untracked + counted.no_server
     };
-    until(&format!("{packets} packets to {vip} to be counted"), || {
-        published.counters().is_some_and(|counters| of(&counters) == packets)
-    })
-    .await;
+    let is_there = || published.counters().is_some_and(|counters| of(&counters) == packets);
+    until_told(&format!("{packets} packets to {vip} to be counted"), is_there).await;
+}
+
+/// Waits for something that the daemon learns from `show lb vips verbose`. It asks for that at most 0.1 % of the time, so that it may
+/// wait for a thousand times as long as VPP took for the last one: 50 s after 50 ms, on a machine under load.
+pub(crate) async fn until_told(what: &str, mut condition: impl FnMut() -> bool) {
+    const LONG: Duration = Duration::from_secs(120);
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < LONG, "waited {LONG:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// In what VPP's words differ from what the daemon shows, and from what it wants.

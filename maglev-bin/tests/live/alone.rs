@@ -1,13 +1,15 @@
 //! One daemon, one VPP, and nobody else: what they say of each other, line by line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use maglev_bin::event::What;
 use maglev_bin::snapshot::{Snapshot, Traffic, VipCounters};
 
-use crate::agreement::{agree_on, counted};
-use crate::support::Lab;
+use crate::agreement::{agree_on, counted, until_told};
+use crate::support::{Lab, until};
+use crate::text::Vip;
 use crate::vpp::Vpp;
 
 /// Three probed servers and static ones of both families, behind VIPs of every kind.
@@ -112,6 +114,37 @@ async fn a_server_that_stops_has_weight_0_in_vpp_until_it_is_back() {
     let vips = agree_on(&vpp, &running, &[("web0", "up")]).await;
     assert_eq!(vips["web"].servers[&web0], (100, vips["web"].table_length));
     assert_eq!(vips["web"].servers[&web2], (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sessions_of_a_server_that_died_are_evicted_and_those_of_the_others_stay() {
+    let mut lab = Lab::new(3);
+    let Some(mut vpp) = Vpp::start(&lab).await else { return };
+    let running = lab.daemon(&config(&lab, ""));
+    let vips = agree_on(&vpp, &running, &[("web0", "up"), ("web1", "up"), ("web2", "up")]).await;
+    vpp.receive("192.0.2.1".parse().unwrap(), "TCP", 80, 300).await;
+    let (web0, web1) = (lab.address(0), lab.address(1));
+    let before = sessions(&vpp, &vips["web"]).await;
+    assert!(before[&web0] > 0 && before[&web1] > 0, "{before:?}");
+
+    // What VPP remembers is what the daemon tells when it is asked.
+    running.daemon.request_flows().await;
+    let published = running.daemon.published();
+    until_told("the sessions to be read", || {
+        let flows = published.counters().and_then(|counters| counters.flows.clone());
+        flows.is_some_and(|flows| flows.per_as.get(&vips["web"].name) == Some(&before))
+    })
+    .await;
+
+    lab.servers[0].stop().await;
+    agree_on(&vpp, &running, &[("web0", "down")]).await;
+    until("the flush to be acknowledged", || published.snapshot().vpp.flush_owed == 0).await;
+    let after = sessions(&vpp, &vips["web"]).await;
+    assert_eq!((after[&web0], after[&web1]), (0, before[&web1]));
+}
+
+async fn sessions(vpp: &Vpp, of: &Vip) -> BTreeMap<IpAddr, u64> {
+    vpp.vips().await.into_iter().find(|vip| vip.name == of.name).expect("a VIP that stands").sessions
 }
 
 #[tokio::test(flavor = "multi_thread")]

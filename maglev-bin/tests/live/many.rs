@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use maglev_bin::event::What;
 use maglev_bin::metrics::Metrics;
 
-use crate::agreement::agree_on;
+use crate::agreement::{agree_on, until_told};
 use crate::support::{Lab, Running, until};
 use crate::vpp::Vpp;
 
@@ -56,12 +56,16 @@ async fn a_hundred_vips_stand_as_wanted_and_a_second_look_finds_nothing_to_do() 
     // The counters of each VIP are read from the segment.
     let metrics = Metrics::new(published.clone(), running.daemon.totals());
     let rows = |name: &str| metrics.render().lines().filter(|line| line.starts_with(&format!("{name}{{"))).count();
-    until("every VIP has its counters", || rows("maglev_vpp_vip_packets_total") == 4 * VIPS).await;
+    for (name, count) in [
+        ("maglev_vpp_vip_packets_total", 4 * VIPS),
+        ("maglev_vpp_vip_route_packets_total", VIPS),
+        ("maglev_vpp_backend_packets_total", 16),
+    ] {
+        until_told(&format!("{count} rows of {name}"), || rows(name) == count).await;
+    }
     let text = metrics.render();
     let connected = text.lines().find_map(|line| line.strip_prefix("maglev_vpp_stats_connected "));
     assert_eq!(connected.map(str::parse), Some(Ok(1.0)));
-    assert_eq!(rows("maglev_vpp_vip_route_packets_total"), VIPS);
-    assert_eq!(rows("maglev_vpp_backend_packets_total"), 16);
 
     // Each VIP is compared with VPP, and nothing is written.
     vpp.remember_calls().await;

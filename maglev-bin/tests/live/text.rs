@@ -18,6 +18,8 @@ pub(crate) struct Vip {
     pub(crate) table_length: u32,
     /// Weight and buckets of the servers in use.
     pub(crate) servers: BTreeMap<IpAddr, (u8, u32)>,
+    /// Sessions of the servers in use.
+    pub(crate) sessions: BTreeMap<IpAddr, u64>,
 }
 
 impl Vip {
@@ -40,6 +42,7 @@ impl Vip {
             is_removed: flags.contains(&"removed"),
             table_length: 0,
             servers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
         };
         for line in lines {
             let words: Vec<_> = line.split_whitespace().collect();
@@ -53,9 +56,11 @@ impl Vip {
                     vip.name.port = number(port).try_into().expect("a port");
                 }
                 [length] if length.starts_with("new_size:") => vip.table_length = number(length),
-                [address, weight, buckets, _flows, _dpo, "used"] => {
+                [address, weight, buckets, flows, _dpo, "used"] => {
+                    let address = address.parse().expect("an address");
                     let weight = number(weight).try_into().expect("a weight");
-                    vip.servers.insert(address.parse().expect("an address"), (weight, number(buckets)));
+                    vip.servers.insert(address, (weight, number(buckets)));
+                    vip.sessions.insert(address, number(flows).into());
                 }
                 _ => {}
             }

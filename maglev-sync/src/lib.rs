@@ -1,5 +1,5 @@
-//! Reconciles VPP's Maglev load balancer with a desired state.
-
+#![cfg_attr(feature = "tokio", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "tokio"), doc = "Reconciles VPP's Maglev load balancer with a desired state.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "tokio")]

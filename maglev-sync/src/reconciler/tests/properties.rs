@@ -15,6 +15,9 @@ use crate::reconciler::{RequestScope, SyncRequest};
 use crate::testing::strategies::{a_key, a_state};
 use crate::testing::{FakeVpp, Rig, desired, key, secs, server, up, vip, weight};
 
+/// Flushes counted by VIP, server and incident.
+type Flushes = BTreeMap<(VipKey, IpAddr, u64), u32>;
+
 /// Something that happens to a reconciler.
 #[derive(Clone, Debug)]
 enum Op {
@@ -265,7 +268,7 @@ proptest! {
         let mut chaos = Chaos::new(&wanted, wanted.clone(), order);
         chaos.run(Op::LinkUp);
         let orders: Rc<RefCell<BTreeMap<(VipKey, IpAddr), u64>>> = Rc::default();
-        let flushed: Rc<RefCell<BTreeMap<(VipKey, IpAddr, u64), u32>>> = Rc::default();
+        let flushed: Rc<RefCell<Flushes>> = Rc::default();
         let (ordered, counted) = (Rc::clone(&orders), Rc::clone(&flushed));
         chaos.rig.watch = Box::new(move |call, _| {
             if let Call::AsSetWeight { key, address, flush: true, weight } = *call {

@@ -1,0 +1,171 @@
+//! What a change costs before anything is sent: planning 1,000 VIPs of eight servers, and computing VPP's tables.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use maglev_sync::table::{Table, auto_length, bucket_counts};
+use maglev_sync::{
+    Actual, ActualAs, ActualLength, ActualVip, AsRow, BootId, Call, Cut, Desired, DesiredAs, DesiredConf, DesiredVip,
+    Encap, FlowTimeout, ForeignVips, LbConf, Plan, Protocol, Reconciler, Reply, Scope, Settings, StickyBuckets,
+    TableLength, VipKey, VipRow, Weight,
+};
+
+fn benchmarks(criterion: &mut Criterion) {
+    plan(criterion);
+    reconcile(criterion);
+    table(criterion);
+}
+
+fn plan(criterion: &mut Criterion) {
+    let desired = desired();
+    let actual = actual(&desired);
+    let scope = Scope { prune: true, ..Scope::default() };
+    let mut changed = desired.clone();
+    cut(&mut changed);
+
+    criterion.bench_function("plan/vips=1000,empty", |bencher| {
+        bencher.iter(|| Plan::new(black_box(&desired), black_box(&actual), &scope).is_empty());
+    });
+    criterion.bench_function("plan/vips=1000,changed=1", |bencher| {
+        bencher.iter(|| Plan::new(black_box(&changed), black_box(&actual), &scope).steps().count());
+    });
+}
+
+/// From a verdict to the call that leaves, and on to the end of its pass, in a daemon that has 1,000 VIPs.
+fn reconcile(criterion: &mut Criterion) {
+    let desired = desired();
+    let mut changed = desired.clone();
+    cut(&mut changed);
+    let (key, down) = changed.vips.pop_first().expect("there are VIPs");
+    let up = desired.vips[&key].clone();
+    let (mut reconciler, now) = settled(&desired);
+    criterion.bench_function("reconciler/vips=1000,cut-and-raise=1", |bencher| {
+        bencher.iter(|| {
+            for vip in [&down, &up] {
+                reconciler.update_vip(now, key, vip.clone());
+                let (id, call) = reconciler.poll_call(now).expect("the change");
+                assert!(call.is_write());
+                reconciler.handle_reply(now, id, Ok(Reply::Done));
+                while reconciler.poll_event().is_some() {}
+            }
+        });
+    });
+}
+
+/// A reconciler over a VPP that is as desired, with nothing left to do at this moment.
+fn settled(desired: &Desired) -> (Reconciler, Instant) {
+    #[expect(clippy::disallowed_methods, reason = "a bench has a clock")]
+    let now = Instant::now();
+    let mut settings = Settings::default();
+    (settings.startup_min_delay, settings.startup_max_delay) = (Duration::ZERO, Duration::ZERO);
+    let actual = actual(desired);
+    let mut reconciler = Reconciler::new(settings, now);
+    reconciler.set_desired(now, desired.clone());
+    reconciler.handle_link_up(now, BootId(1, 1));
+    loop {
+        while reconciler.poll_event().is_some() {}
+        let Some((id, call)) = reconciler.poll_call(now) else { return (reconciler, now) };
+        assert!(!call.is_write(), "{call}");
+        reconciler.handle_reply(now, id, Ok(answer(&actual, &call)));
+    }
+}
+
+fn answer(actual: &Actual, call: &Call) -> Reply {
+    match call {
+        Call::ConfGet => Reply::Conf(actual.conf),
+        Call::VipDump => {
+            let row = |(key, vip): (&VipKey, &ActualVip)| VipRow { key: *key, encap: vip.encap, table_length: 1024 };
+            Reply::Vips(actual.vips.iter().map(row).collect())
+        }
+        Call::AsDump(_) => {
+            let rows = actual.vips.iter().flat_map(|(key, vip)| {
+                let row = |(address, server): (&IpAddr, &ActualAs)| AsRow {
+                    key: *key,
+                    address: *address,
+                    in_use: true,
+                    weight: server.weight,
+                };
+                vip.ases.iter().map(row)
+            });
+            Reply::Ases(rows.collect())
+        }
+        Call::Verbose => Reply::Text(String::new()),
+        Call::Route(_) => Reply::Route(Some(1)),
+        _ => Reply::Done,
+    }
+}
+
+fn table(criterion: &mut Criterion) {
+    let ases: Vec<(IpAddr, u8)> = (1..=10).map(|n| (IpAddr::from([10, 0, 0, n]), 100)).collect();
+    let length = TableLength::new(65_536).expect("a length");
+    criterion.bench_function("table/build,buckets=65536,ases=10", |bencher| {
+        bencher.iter(|| Table::build(length, black_box(&ases)));
+    });
+    criterion.bench_function("table/counts,buckets=65536,ases=10", |bencher| {
+        bencher.iter(|| bucket_counts(length, black_box(&ases)));
+    });
+    criterion.bench_function("table/auto-length,ases=10", |bencher| {
+        bencher.iter(|| auto_length(black_box(&ases)));
+    });
+}
+
+fn desired() -> Desired {
+    let target = |n: u8| {
+        let weight = Weight::new(100).expect("a weight");
+        (IpAddr::from([10, 0, 0, n]), DesiredAs { weight, cut: Cut::Serving, flush: None })
+    };
+    let vip = DesiredVip {
+        encap: Encap::Gre4,
+        src_ip_sticky: false,
+        table_length: TableLength::MIN,
+        targets: (1..=8).map(target).collect(),
+        decided: true,
+    };
+    let key = |n: u16| {
+        let [high, low] = n.to_be_bytes();
+        VipKey::host(IpAddr::V4(Ipv4Addr::new(198, 18, high, low)), Protocol::TCP, 80)
+    };
+    Desired {
+        conf: DesiredConf {
+            ip4_src: Ipv4Addr::new(10, 0, 0, 254),
+            ip6_src: "2001:db8::254".parse().expect("an address"),
+            sticky_buckets: StickyBuckets::MIN,
+            flow_timeout: FlowTimeout::from_secs(40).expect("a time-out"),
+        },
+        foreign: ForeignVips::Keep,
+        vips: (0..1000).map(|n| (key(n), vip.clone())).collect(),
+    }
+}
+
+/// One server of the first VIP is down.
+fn cut(desired: &mut Desired) {
+    let target = desired.vips.values_mut().next().and_then(|vip| vip.targets.values_mut().next());
+    *target.expect("there are servers") = DesiredAs { weight: Weight::ZERO, cut: Cut::Urgent, flush: None };
+}
+
+fn actual(desired: &Desired) -> Actual {
+    let vip = |vip: &DesiredVip| ActualVip {
+        encap: vip.encap.into(),
+        src_ip_sticky: Some(vip.src_ip_sticky),
+        table_length: ActualLength::Whole(vip.table_length.get()),
+        pool_index: None,
+        ases: vip.targets.keys().map(|address| (*address, ActualAs { weight: 100, never_raised: false })).collect(),
+        lingering: Default::default(),
+    };
+    let conf = &desired.conf;
+    Actual {
+        conf: LbConf {
+            ip4_src: conf.ip4_src,
+            ip6_src: conf.ip6_src,
+            sticky_buckets_per_core: conf.sticky_buckets.get(),
+            flow_timeout: conf.flow_timeout.as_secs(),
+        },
+        vips: desired.vips.iter().map(|(key, wanted)| (*key, vip(wanted))).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+criterion_group!(benches, benchmarks);
+criterion_main!(benches);

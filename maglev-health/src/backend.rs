@@ -358,6 +358,12 @@ impl Backend {
         self.since
     }
 
+    /// Keeps this many entries from now on.
+    pub(crate) fn set_history_limit(&mut self, limit: NonZeroUsize) {
+        self.history_limit = limit;
+        self.history.truncate(limit.get());
+    }
+
     pub(crate) fn history(&self) -> &VecDeque<Transition> {
         &self.history
     }

@@ -1,5 +1,6 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -161,6 +162,11 @@ impl Control {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.fleet.handle_timeout(now);
         self.absorb();
+    }
+
+    /// Keeps this many transitions per backend from now on.
+    pub fn set_history(&mut self, history: NonZeroUsize) {
+        self.fleet.set_history(history);
     }
 
     /// When [`Control::handle_timeout`] is due.

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -264,6 +265,12 @@ impl Fleet {
             self.under_way.insert(probe, id);
             self.events.push_back(Event::Probe { backend: id, probe });
         }
+    }
+
+    /// Keeps this many transitions per backend from now on.
+    pub fn set_history(&mut self, history: NonZeroUsize) {
+        self.options.history = history;
+        self.backends.values_mut().for_each(|member| member.backend.set_history_limit(history));
     }
 
     /// When the next probe is due; `None` while all are under way or there is nobody to probe.

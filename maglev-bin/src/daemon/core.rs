@@ -130,13 +130,15 @@ impl Core {
         Ok(core)
     }
 
-    /// Goes over to another config. Nothing has changed after an error.
+    /// Goes over to another config. Nothing has changed after an error about names or the plugin's settings; that a VIP is out of
+    /// range cannot happen behind the config's own checks.
     pub(crate) fn reload(&mut self, config: Arc<Config>, now: Instant, wall: SystemTime) -> Result<(), Unfit> {
         let spec = translate::spec(&config)?;
         let keys: BTreeMap<String, VipKey> =
             config.frontends.iter().map(|frontend| (frontend.name.clone(), translate::key(frontend))).collect();
         translate::lb_conf(&config)?;
         let sync = self.sync.as_ref();
+        self.control.set_history(config.healthchecker.transition_history);
         self.control.reload(now, wall, &spec, &|frontend, address| weight_in_vpp(sync?, keys.get(frontend)?, address));
         self.adopt(config, now)
     }
@@ -318,6 +320,10 @@ impl Core {
     /// Reports a frontend that serves from another pool than before.
     fn note_pool(&mut self, index: FrontendIdx) {
         let Some(frontend) = self.control.frontend(index) else { return };
+        // Before VPP was read nobody knows which pool serves.
+        if frontend.program().pending {
+            return;
+        }
         let active = frontend.active_pool();
         let Some(pool) = frontend.pools().nth(active) else { return };
         let (name, pool) = (frontend.name().clone(), pool.name().clone());

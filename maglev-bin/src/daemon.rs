@@ -80,6 +80,7 @@ pub struct Daemon {
     totals: Totals,
     commands: mpsc::Sender<brain::Command>,
     stop: CancellationToken,
+    gone: CancellationToken,
     _lock: Option<ApiLock>,
 }
 
@@ -136,7 +137,13 @@ impl Daemon {
             stop: stop.clone(),
             told: Vec::new(),
         };
-        tokio::spawn(brain::run(brain));
+        let gone = CancellationToken::new();
+        let guard = gone.clone().drop_guard();
+        tokio::spawn(async move {
+            // However the task ends, also by a panic, whoever watches hears of it.
+            let _guard = guard;
+            brain::run(brain).await;
+        });
         if let Some(api) = options.api {
             let observer = Arc::new(ApiObserver::new(totals.clone(), bus.clone()));
             let link = link::LinkOptions { api, stats: options.stats.clone(), observer };
@@ -147,7 +154,7 @@ impl Daemon {
                 tokio::spawn(stop.clone().run_until_cancelled_owned(counters));
             }
         }
-        Ok(Self { published, bus, totals, commands, stop, _lock: lock })
+        Ok(Self { published, bus, totals, commands, stop, gone, _lock: lock })
     }
 
     /// Where the current state can be had.
@@ -184,6 +191,19 @@ impl Daemon {
         let what = What::ConfigReload { result: "refused".into(), sha256, detail: reason.into() };
         report::count(&self.totals, &what);
         self.bus.emit(what);
+    }
+
+    /// Returns when the task that decides has ended, which it never should: without it nothing is probed and nothing is cut.
+    pub async fn died(&self) {
+        self.gone.cancelled().await;
+    }
+
+    /// Returns once the task that decides has had a turn.
+    pub async fn turns(&self) {
+        let (done, answer) = oneshot::channel();
+        // A brain that is gone drops the answer; `died` tells.
+        let _ = self.commands.send(brain::Command::Ping { done }).await;
+        let _ = answer.await;
     }
 
     /// Asks for a new reading of the sessions per AS. It happens when VPP can bear it.

@@ -57,7 +57,7 @@ macro_rules! events {
                 match self { $(
                     Self::$variant { $($field),* } => {
                         f.write_str($name)?;
-                        $( write!(f, " {}={}", stringify!($field), Quoted(&$field.field().to_string()))?; )*
+                        $( write!(f, " {}={}", stringify!($field).trim_start_matches("r#"), Quoted(&$field.field().to_string()))?; )*
                         Ok(())
                     }
                 )+ }

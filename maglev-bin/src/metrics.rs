@@ -13,7 +13,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-pub use server::{ServeError, serve};
+pub use server::{Listener, ServeError};
 pub(crate) use totals::ApiObserver;
 pub use totals::Totals;
 

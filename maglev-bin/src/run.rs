@@ -12,7 +12,7 @@ use crate::cli::{Cli, Command, DaemonArgs, unused_flags};
 use crate::config::{Config, ConfigError, Context, Diagnostic};
 use crate::daemon::{Daemon, Options, StartError, chain, check_privileges};
 use crate::event::{Bus, What};
-use crate::metrics::{Metrics, ServeError, serve};
+use crate::metrics::{Listener, Metrics, ServeError};
 use crate::{demo, logging};
 
 /// Parses the command line, runs what it asks for, and says how it went.
@@ -50,6 +50,8 @@ enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Metrics(#[from] ServeError),
+    #[error("the task that decides has ended: a bug, please report it with the log; VPP stays as it is")]
+    Died,
     #[error("the demo failed")]
     Demo(#[source] demo::DemoError),
     #[error("the system refuses what every daemon needs")]
@@ -94,17 +96,20 @@ async fn daemon(args: DaemonArgs, unused: Vec<String>) -> Result<(), Failure> {
     warn(&bus, &loaded.warnings);
     check_privileges(&loaded.config).await?;
     let options = Options::new(args.vpp_api_addr.0.clone(), args.vpp_stats_addr.0.clone());
+    // The port first: a daemon that cannot listen must not have touched VPP.
+    let listener = args.metrics_addr.0.map(Listener::bind).transpose()?;
     let daemon = Daemon::start(loaded.config, options, bus)?;
-    if let Some(address) = args.metrics_addr.0 {
-        let metrics = Arc::new(Metrics::new(daemon.published().clone(), daemon.totals()));
-        serve(address, metrics).await?;
+    if let Some(listener) = listener {
+        listener.serve(Arc::new(Metrics::new(daemon.published().clone(), daemon.totals())));
     }
     notify(&[sd_notify::NotifyState::Ready]);
-    let watchdog = tokio::spawn(watchdog());
-    steer(&daemon, &args, signals).await;
-    watchdog.abort();
+    let ended = tokio::select! {
+        () = steer(&daemon, &args, signals) => Ok(()),
+        () = daemon.died() => Err(Failure::Died),
+        () = watchdog(&daemon) => Ok(()),
+    };
     notify(&[sd_notify::NotifyState::Stopping]);
-    Ok(())
+    ended
 }
 
 fn warn(bus: &Bus, warnings: &[Diagnostic]) {
@@ -177,11 +182,13 @@ fn monotonic() -> sd_notify::NotifyState<'static> {
     sd_notify::NotifyState::MonotonicUsec(micros)
 }
 
-async fn watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    let mut ticks = tokio::time::interval(limit / 2);
+/// Tells systemd that the daemon lives, as long as the task that decides takes its turns. Never returns.
+async fn watchdog(daemon: &Daemon) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
+    let mut ticks = tokio::time::interval(limit / 3);
     loop {
         ticks.tick().await;
+        daemon.turns().await;
         notify(&[sd_notify::NotifyState::Watchdog]);
     }
 }

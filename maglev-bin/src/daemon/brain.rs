@@ -7,7 +7,7 @@
 //! | commands | signals, operators | 64 |
 //! | replies of VPP | futures that this task polls itself, at most 64 | – |
 //!
-//! Nothing here blocks: parsing a config happens before its command is sent, reading the stats segment elsewhere. The task ends when the
+//! Nothing here blocks for longer than it takes to start a thread: parsing a config happens before its command is sent, reading the stats segment elsewhere. The task ends when the
 //! daemon is dropped; VPP stays as it is.
 
 use std::sync::Arc;
@@ -48,6 +48,11 @@ pub(super) enum Command {
     },
     /// Read the sessions per AS, when VPP can bear it.
     RequestFlows,
+    /// Show that the brain still turns.
+    Ping {
+        /// Told in its turn.
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// Everything the brain is made of.
@@ -64,7 +69,8 @@ pub(super) struct Brain {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) plan: watch::Sender<Arc<CounterPlan>>,
     pub(super) stop: CancellationToken,
-    /// What happened since the last publication. It is told after that, so that whoever hears of a change finds it in the snapshot.
+    /// What happened since the last turn. It is told after what is urgent was published, so that whoever hears of a transition finds
+    /// it in the snapshot.
     pub(super) told: Vec<What>,
 }
 
@@ -75,7 +81,29 @@ struct Attached {
     link: Option<Link>,
     /// Counts links, so that readers of the stats segment notice a new one.
     generation: u64,
+    /// The life of VPP that the last link led to.
+    life: Life,
     calls: FuturesUnordered<BoxFuture<'static, (CallId, Result<Reply, CallFailure>)>>,
+}
+
+/// One life of a VPP, as far as it can be told from the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Life {
+    number: u64,
+    pid: u32,
+    /// Unknown while the stats segment cannot be read.
+    boot_time: Option<u64>,
+}
+
+impl Life {
+    /// The life behind a new link: another one if the process is another, or is known to have started at another time.
+    fn next(self, pid: u32, boot_time: Option<u64>) -> Self {
+        let same_start = self.boot_time.is_none() || boot_time.is_none() || self.boot_time == boot_time;
+        if self.number > 0 && self.pid == pid && same_start {
+            return Self { boot_time: boot_time.or(self.boot_time), ..self };
+        }
+        Self { number: self.number + 1, pid, boot_time }
+    }
 }
 
 /// Publications of what is not urgent are at least this far apart.
@@ -151,7 +179,7 @@ impl Brain {
     }
 
     fn on_result(&mut self, ended: &Ended) {
-        let result = self.probes.ended(ended);
+        let Some(result) = self.probes.ended(ended) else { return };
         let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
         self.core.handle_probe(Instant::now(), SystemTime::now(), ended.backend, ended.probe, result, jitter);
     }
@@ -167,15 +195,16 @@ impl Brain {
                     Some(why) => self.tell(What::Error { cause: "vpp-unsupported".into(), message: why.clone() }),
                     None => {
                         attached.dataplane = Some(VppDataplane::new(link.client.clone()));
-                        self.core.handle_link_up(Instant::now(), BootId((*pid).into(), boot_time.unwrap_or(0)));
+                        attached.life = attached.life.next(*pid, *boot_time);
+                        self.core.handle_link_up(Instant::now(), BootId(attached.life.number, (*pid).into()));
                     }
                 }
                 attached.link = Some(link);
             }
             LinkEvent::Down { reason } => {
                 self.tell(What::VppDisconnect { reason });
-                let generation = attached.generation;
-                *attached = Attached { generation, ..Attached::default() };
+                let Attached { generation, life, .. } = *attached;
+                *attached = Attached { generation, life, ..Attached::default() };
                 self.core.handle_link_down(Instant::now());
             }
         }
@@ -187,6 +216,10 @@ impl Brain {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::RequestFlows => self.core.request_flows(Instant::now()),
+            Command::Ping { done } => {
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
             Command::Reload { config, warnings, done } => {
                 let outcome = self.reload(*config, &warnings);
                 let (result, detail) = match &outcome {
@@ -239,5 +272,27 @@ impl Brain {
             }
             new
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Life;
+
+    #[test]
+    fn a_stats_segment_that_was_unreadable_once_is_no_restart_of_vpp() {
+        let first = Life::default().next(77, None);
+        let second = first.next(77, Some(1_000));
+        let third = second.next(77, None);
+        let fourth = third.next(77, Some(1_000));
+        assert_eq!([second.number, third.number, fourth.number], [first.number; 3]);
+    }
+
+    #[test]
+    fn another_process_or_another_start_is_another_life() {
+        let first = Life::default().next(77, Some(1_000));
+        assert_ne!(first.next(78, Some(1_000)).number, first.number);
+        assert_ne!(first.next(77, Some(2_000)).number, first.number);
+        assert_ne!(first.next(77, None).next(77, Some(2_000)).number, first.number);
     }
 }

@@ -38,7 +38,8 @@ pub(super) struct Probes {
     bus: Bus,
     totals: Totals,
     questions: HashMap<BackendId, Question>,
-    running: HashMap<ProbeId, AbortHandle>,
+    /// `None` for one that could not even be started.
+    running: HashMap<ProbeId, Option<AbortHandle>>,
     faults: Faults,
     /// End of the certificate that the last TLS probe of a backend saw.
     certificates: HashMap<BackendId, SystemTime>,
@@ -87,6 +88,8 @@ impl Probes {
 
     /// Starts a probe.
     pub(super) fn start(&mut self, backend: BackendId, probe: ProbeId) {
+        let answer = Answer { results: self.results.clone(), backend, probe, sent: false };
+        self.running.insert(probe, None);
         let question = self.questions.get(&backend);
         let Some((question, target)) = question.and_then(|question| Some((question, question.target.clone()?))) else {
             return;
@@ -94,26 +97,25 @@ impl Probes {
         if tracing::enabled!(target: "maglev", tracing::Level::DEBUG) {
             self.bus.emit(What::ProbeStart { backend: question.name.clone(), r#type: question.kind.into() });
         }
-        let (prober, results) = (self.prober.clone(), self.results.clone());
+        let prober = self.prober.clone();
         let task = tokio::spawn(async move {
             let report = prober.run(&target).await;
-            // A brain that is gone needs no results.
-            let _ = results.send(Ended { backend, probe, report }).await;
+            answer.send(report).await;
         });
-        self.running.insert(probe, task.abort_handle());
+        self.running.insert(probe, Some(task.abort_handle()));
     }
 
     /// Stops a probe; its socket closes.
     pub(super) fn cancel(&mut self, probe: ProbeId) {
-        if let Some(task) = self.running.remove(&probe) {
+        if let Some(Some(task)) = self.running.remove(&probe) {
             task.abort();
         }
     }
 
-    /// Counts a probe that ended, warns of causes of our own, and gives its result for the core.
-    pub(super) fn ended(&mut self, ended: &Ended) -> ProbeResult {
+    /// Counts a probe that ended, warns of causes of our own, and gives its result for the core; nothing if it was cancelled.
+    pub(super) fn ended(&mut self, ended: &Ended) -> Option<ProbeResult> {
         let Ended { backend, probe, report } = ended;
-        self.running.remove(probe);
+        self.running.remove(probe)?;
         if let Some(question) = self.questions.get(backend) {
             let result = match report.outcome {
                 Outcome::Pass => "pass",
@@ -136,10 +138,38 @@ impl Probes {
             self.certificates.insert(*backend, time);
         }
         let detail: Text = report.detail.as_str().into();
-        match report.outcome {
+        Some(match report.outcome {
             Outcome::Pass => ProbeResult::pass(report.code, detail),
             Outcome::Fail => ProbeResult::fail(report.code, detail),
             Outcome::NoVerdict => ProbeResult::no_verdict(detail),
+        })
+    }
+}
+
+/// The answer that the core waits for. It comes in any case, also from a probe that panicked: a backend that waits for ever would never
+/// be probed again.
+struct Answer {
+    results: mpsc::Sender<Ended>,
+    backend: BackendId,
+    probe: ProbeId,
+    sent: bool,
+}
+
+impl Answer {
+    async fn send(mut self, report: Report) {
+        let Self { backend, probe, .. } = self;
+        // A brain that is gone needs no results.
+        let _ = self.results.send(Ended { backend, probe, report }).await;
+        self.sent = true;
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.sent {
+            let Self { backend, probe, .. } = *self;
+            // A probe that was cancelled comes here too; its answer is ignored.
+            let _ = self.results.try_send(Ended { backend, probe, report: Report::of_bug() });
         }
     }
 }

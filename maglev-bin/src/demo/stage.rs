@@ -16,7 +16,7 @@ use super::summary::Summary;
 use crate::config::{Config, ConfigError, Context};
 use crate::daemon::{Daemon, Options, StartError};
 use crate::event::{Bus, Event, What};
-use crate::metrics::{Metrics, ServeError, serve};
+use crate::metrics::{Listener, Metrics, ServeError};
 use crate::snapshot::Published;
 
 /// Why a demo cannot go on.
@@ -96,13 +96,11 @@ impl Stage {
         let events = Some(bus.subscribe());
         bus.emit(What::starting());
         let daemon = Daemon::start(config, options, bus)?;
-        let metrics = match metrics_addr {
-            Some(address) => {
-                let metrics = Metrics::new(daemon.published().clone(), daemon.totals());
-                Some(serve(address, Arc::new(metrics)).await?)
-            }
-            None => None,
-        };
+        let listener = metrics_addr.map(Listener::bind).transpose()?;
+        let metrics = listener.as_ref().map(Listener::address);
+        if let Some(listener) = listener {
+            listener.serve(Arc::new(Metrics::new(daemon.published().clone(), daemon.totals())));
+        }
         let (summary, flows_asked) = (Summary::default(), Instant::now());
         Ok(Self { folder, simulator, backends, daemon, events, metrics, pools, summary, flows_asked })
     }

@@ -22,26 +22,42 @@ pub struct ServeError {
     source: io::Error,
 }
 
-/// Listens on `address` and answers `/metrics` from then on. Returns the address it got, for a port of 0.
-///
-/// `[::]` listens on both families; on a host without IPv6 it falls back to `0.0.0.0`.
-///
-/// # Errors
-/// The address cannot be bound.
-pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<SocketAddr, ServeError> {
-    let fail = |source| ServeError { address, source };
-    let listener = listen(address).map_err(fail)?;
-    let bound = listener.local_addr().map_err(fail)?;
-    let router = Router::new()
-        .route("/metrics", get(scrape))
-        .route("/", get(async || "maglevd: see /metrics\n"))
-        .with_state(metrics);
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(target: "maglev", %error, "the /metrics listener ended");
-        }
-    });
-    Ok(bound)
+/// A port that was found free, for `/metrics`.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Listens on `address`. `[::]` is both families; on a host without IPv6 it falls back to `0.0.0.0`. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn bind(address: SocketAddr) -> Result<Self, ServeError> {
+        let fail = |source| ServeError { address, source };
+        let listener = listen(address).map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens; tells the port that the kernel chose for 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers `/metrics` from now on, as long as the runtime lives.
+    pub fn serve(self, metrics: Arc<Metrics>) {
+        let router = Router::new()
+            .route("/metrics", get(scrape))
+            .route("/", get(async || "maglevd: see /metrics\n"))
+            .with_state(metrics);
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(self.listener, router).await {
+                tracing::error!(target: "maglev", %error, "the /metrics listener ended");
+            }
+        });
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -23,6 +23,20 @@ pub struct Report {
     pub cause: Option<Cause>,
 }
 
+impl Report {
+    /// Of a probe that never came to an end of its own.
+    pub(crate) fn of_bug() -> Self {
+        Self {
+            outcome: Outcome::NoVerdict,
+            code: Code::SockErr,
+            detail: Cause::Bug.to_string(),
+            elapsed: Duration::ZERO,
+            certificate_expires: None,
+            cause: Some(Cause::Bug),
+        }
+    }
+}
+
 /// A reason of our own for which a probe could not be sent.
 ///
 /// Equal values are one cause: warn once for each, however many probes meet it.
@@ -49,6 +63,8 @@ pub enum Cause {
     Late,
     /// Another system call failed; the number is its `errno`.
     System(i32),
+    /// The probe panicked, or had nothing to send.
+    Bug,
 }
 
 impl Cause {
@@ -66,6 +82,7 @@ impl Cause {
             Self::TrustRoots => "trust-roots",
             Self::Late => "late",
             Self::System(_) => "system",
+            Self::Bug => "bug",
         }
     }
 }
@@ -79,9 +96,10 @@ impl fmt::Display for Cause {
             Self::Descriptors => f.write_str("no file descriptors left"),
             Self::Memory => f.write_str("no kernel memory left"),
             Self::Ports => f.write_str("no local port left"),
-            Self::Permission => f.write_str("not permitted"),
+            Self::Permission => f.write_str("not permitted: a capability is missing (CAP_NET_RAW for ICMP outside of net.ipv4.ping_group_range), or a local filter is in the way"),
             Self::TrustRoots => f.write_str("the system has no trust roots"),
             Self::Late => f.write_str("the time-out passed before the probe was sent"),
+            Self::Bug => f.write_str("the probe itself failed: a bug of maglevd, please report it"),
             Self::System(errno) => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
         }
     }

@@ -61,10 +61,7 @@ pub(crate) async fn run(
                 continue;
             }
             reader = match connect(&path).await {
-                Ok(segment) => {
-                    outage = Outage::default();
-                    Some(Reader::new(link, &segment))
-                }
+                Ok(segment) => Some(Reader::new(link, &segment)),
                 Err(error) => {
                     outage.tell(&bus, &chain(&error));
                     None
@@ -77,11 +74,12 @@ pub(crate) async fn run(
         };
         match open.read(&plan) {
             Ok(counters) => {
+                outage = Outage::default();
                 tell_vips(&bus, &counters);
                 published.publish_counters(Some(counters));
             }
-            // VPP was changing its directory: the next reading will do.
-            Err(StatsError::Busy { .. }) => {}
+            // VPP was changing its directory: the next reading will do, unless it died over it.
+            Err(StatsError::Busy { .. }) if outage.busy_again() => {}
             Err(error) => {
                 outage.tell(&bus, &chain(&error));
                 reader = None;
@@ -119,7 +117,11 @@ fn tell_vips(bus: &Bus, counters: &Counters) {
 struct Outage {
     told: bool,
     last_try: Option<tokio::time::Instant>,
+    busy: u32,
 }
+
+/// Readings in a row that may find VPP at work on its directory.
+const PATIENCE: u32 = 3;
 
 impl Outage {
     fn may_try(&mut self, every: Duration) -> bool {
@@ -129,6 +131,12 @@ impl Outage {
         }
         self.last_try = Some(now);
         true
+    }
+
+    /// Whether one more reading that found VPP at work is still no outage.
+    fn busy_again(&mut self) -> bool {
+        self.busy += 1;
+        self.busy <= PATIENCE
     }
 
     fn tell(&mut self, bus: &Bus, reason: &str) {
@@ -169,14 +177,16 @@ impl Reader {
         let room = &mut self.combined;
         self.columns.clear();
         self.columns.extend(plan.routes.iter().map(|(_, index)| *index));
-        sums(&mut self.to, &self.columns, room)?;
-        let routes = plan.routes.iter().zip(&*room);
-        counters.routes = routes.map(|((prefix, _), sum)| (prefix.clone(), traffic(*sum))).collect();
+        if sums(&mut self.to, &self.columns, room)? {
+            let routes = plan.routes.iter().zip(&*room);
+            counters.routes = routes.map(|((prefix, _), sum)| (prefix.clone(), traffic(*sum))).collect();
+        }
         self.columns.clear();
         self.columns.extend(plan.backends.iter().map(|(_, index)| *index));
-        sums(&mut self.via, &self.columns, room)?;
-        let backends = plan.backends.iter().zip(&*room);
-        counters.backends = backends.map(|((address, _), sum)| (*address, traffic(*sum))).collect();
+        if sums(&mut self.via, &self.columns, room)? {
+            let backends = plan.backends.iter().zip(&*room);
+            counters.backends = backends.map(|((address, _), sum)| (*address, traffic(*sum))).collect();
+        }
         Ok(counters)
     }
 
@@ -185,25 +195,32 @@ impl Reader {
         self.columns.extend(plan.vips.iter().map(|(_, index)| *index));
         self.simple.resize(self.columns.len(), 0);
         let mut found = vec![VipCounters::default(); plan.vips.len()];
+        let mut present = false;
         for (kind, names) in self.plugin.iter_mut().enumerate() {
             for handle in names {
                 if handle.sum_columns(&self.columns, &mut self.simple)? == Presence::Absent {
                     continue;
                 }
+                present = true;
                 for (vip, sum) in found.iter_mut().zip(&self.simple) {
                     *[&mut vip.first, &mut vip.next, &mut vip.untracked, &mut vip.no_server][kind] = *sum;
                 }
                 break;
             }
         }
+        // What is not there is absent, not zero.
+        if !present {
+            return Ok(());
+        }
         counters.vips = plan.vips.iter().map(|(vip, _)| vip.clone()).zip(found).collect();
         Ok(())
     }
 }
 
-fn sums(handle: &mut CombinedHandle, columns: &[u32], room: &mut Vec<CombinedCounter>) -> Result<(), StatsError> {
+/// Whether there is such a table.
+fn sums(handle: &mut CombinedHandle, columns: &[u32], room: &mut Vec<CombinedCounter>) -> Result<bool, StatsError> {
     room.resize(columns.len(), CombinedCounter::default());
-    handle.sum_columns(columns, room).map(|_| ())
+    Ok(handle.sum_columns(columns, room)? != Presence::Absent)
 }
 
 fn traffic(sum: CombinedCounter) -> Traffic {

@@ -59,6 +59,8 @@ const PING: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// The same right after a socket file appeared: VPP binds it a moment before it listens.
 const EAGER: Duration = Duration::from_millis(20);
+/// Longest wait for the boot time in the stats segment.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Runs until the brain is gone.
 pub(crate) async fn run(options: LinkOptions, brain: mpsc::Sender<LinkEvent>, bus: Bus) {
@@ -163,7 +165,8 @@ async fn boot_time(options: &LinkOptions) -> Option<u64> {
             _ => None,
         }
     };
-    tokio::task::spawn_blocking(read).await.ok()?
+    // VPP is programmed without it all the same.
+    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(read)).await.ok()?.ok()?
 }
 
 /// Why nothing may be written to this VPP, in words for its operator.

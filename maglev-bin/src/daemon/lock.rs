@@ -1,6 +1,7 @@
 //! One daemon per API socket: two would undo each other's weights.
 
-use std::io;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -8,9 +9,13 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// Proof that this process alone steers a VPP. The kernel takes it back when the process ends, however it ends.
+///
+/// Two locks, because neither does alone: a file beside the socket is seen from every network namespace, and an abstract Unix socket needs
+/// no folder to be there or to be writable.
 #[derive(Debug)]
 pub struct ApiLock {
-    _listener: UnixListener,
+    _file: Option<File>,
+    _listener: Option<UnixListener>,
 }
 
 /// Why the lock could not be had.
@@ -43,41 +48,88 @@ fn holder(pid: &Option<i32>) -> String {
 impl ApiLock {
     /// Takes the lock for the API socket at `path`, which need not exist.
     ///
-    /// The lock is an abstract Unix socket named after the absolute path: it leaves no file behind and needs no folder to write to.
-    /// It is seen by all processes of one network namespace.
-    ///
     /// # Errors
     /// [`LockError::Held`] while another process has it.
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
         let fail = |source| LockError::Io { path: path.to_owned(), source };
-        let address = SocketAddr::from_abstract_name(name(path)).map_err(fail)?;
+        let held = |pid| LockError::Held { path: path.to_owned(), pid };
+        let socket = canonical(path);
+        let file = match lock_file(&socket) {
+            FileLock::Taken(file) => Some(file),
+            FileLock::Held(pid) => return Err(held(pid)),
+            FileLock::Impossible => None,
+        };
+        let address = SocketAddr::from_abstract_name(name(&socket)).map_err(fail)?;
         match UnixListener::bind_addr(&address) {
-            Ok(listener) => Ok(Self { _listener: listener }),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                Err(LockError::Held { path: path.to_owned(), pid: pid_of(&address) })
-            }
+            Ok(listener) => Ok(Self { _file: file, _listener: Some(listener) }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder_of(&address) {
+                // Anybody may bind an abstract name; only who could steer VPP keeps us from it, where the file says that we may.
+                Some((_, uid)) if file.is_some() && uid != 0 && uid != own_uid() => {
+                    Ok(Self { _file: file, _listener: None })
+                }
+                holder => Err(held(holder.map(|(pid, _)| pid))),
+            },
             Err(error) => Err(fail(error)),
         }
     }
 }
 
-fn name(path: &Path) -> String {
+/// The one spelling of a path, whether it exists yet or not.
+fn canonical(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    // Two spellings of one folder are one VPP.
     let folder = absolute.parent().and_then(|folder| folder.canonicalize().ok());
-    let whole = match (folder, absolute.file_name()) {
+    match (folder, absolute.file_name()) {
         (Some(folder), Some(file)) => folder.join(file),
         _ => absolute,
-    };
-    let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
+    }
+}
+
+enum FileLock {
+    Taken(File),
+    /// By the process that wrote its id into it.
+    Held(Option<i32>),
+    /// No folder yet, or one that is not ours to write to.
+    Impossible,
+}
+
+fn lock_file(socket: &Path) -> FileLock {
+    let mut path = socket.as_os_str().to_owned();
+    path.push(".maglevd.lock");
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+    let Ok(mut file) = file else { return FileLock::Impossible };
+    match file.try_lock() {
+        Ok(()) => {
+            // For people and for the message of whoever comes second; the lock holds without it.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            FileLock::Taken(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _ = file.take(32).read_to_string(&mut text);
+            FileLock::Held(text.trim().parse().ok())
+        }
+        Err(TryLockError::Error(_)) => FileLock::Impossible,
+    }
+}
+
+fn name(socket: &Path) -> String {
+    let digest = Sha256::digest(socket.as_os_str().as_encoded_bytes());
     let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("vpp-maglev/{hex}")
 }
 
-fn pid_of(address: &SocketAddr) -> Option<i32> {
+/// Process and user that hold an abstract name.
+fn holder_of(address: &SocketAddr) -> Option<(i32, u32)> {
     let peer = UnixStream::connect_addr(address).ok()?;
     let credentials = rustix::net::sockopt::socket_peercred(&peer).ok()?;
-    Some(credentials.pid.as_raw_nonzero().get())
+    Some((credentials.pid.as_raw_nonzero().get(), credentials.uid.as_raw()))
+}
+
+fn own_uid() -> u32 {
+    rustix::process::getuid().as_raw()
 }
 
 #[cfg(test)]
@@ -94,6 +146,23 @@ mod tests {
         assert!(refused.to_string().contains("already steers"));
         drop(first);
         ApiLock::acquire(path).unwrap();
+    }
+
+    #[test]
+    fn a_link_to_the_socket_is_the_same_vpp_and_the_file_alone_is_enough() {
+        let folder = std::env::temp_dir().join(format!("maglev-lock-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (socket, link) = (folder.join("api.sock"), folder.join("link.sock"));
+        std::fs::write(&socket, b"").unwrap();
+        std::os::unix::fs::symlink(&socket, &link).unwrap();
+        let mut first = ApiLock::acquire(&socket).unwrap();
+        assert!(matches!(ApiLock::acquire(&link), Err(LockError::Held { .. })));
+        // As from another network namespace, where the abstract name is free.
+        first._listener = None;
+        assert!(matches!(ApiLock::acquire(&socket), Err(LockError::Held { .. })));
+        drop(first);
+        ApiLock::acquire(&link).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -22,6 +22,16 @@ async fn decided(running: &mut Running, verdicts: usize) {
     }
 }
 
+/// Waits until the daemon asks VPP something that it was asked for now: whatever it had decided before has been sent by then.
+async fn reads_on(running: &Running, simulator: &vpp_sim::Simulator) {
+    let now = simulator.api_log().len();
+    running.daemon.request_flows().await;
+    until("the daemon asks for the sessions, as it was told to", || {
+        simulator.api_log()[now..].iter().any(|entry| entry.name == "cli_inband")
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_writes_nothing() {
     let lab = Lab::new(3);
@@ -35,15 +45,7 @@ async fn a_restart_writes_nothing() {
         decided(&mut running, 3).await;
         let published = running.daemon.published().clone();
         until("the end of the warm-up", || &*published.snapshot().vpp.warm_up == "done").await;
-        // A dump that the daemon asks for after its verdicts shows that whatever they caused has been handled.
-        let dumps = |log: &[vpp_sim::LogEntry]| log.iter().filter(|entry| entry.name == "control_ping").count();
-        let seen = dumps(&simulator.api_log());
-        running.daemon.request_flows().await;
-        until("the daemon reads on after its verdicts", || {
-            dumps(&simulator.api_log()) > seen
-                || simulator.api_log().iter().rev().any(|entry| entry.name == "cli_inband")
-        })
-        .await;
+        reads_on(&running, &simulator).await;
         let log = simulator.api_log();
         assert_eq!(writes(&log[before..]), [""; 0], "with {lb}");
     }
@@ -106,6 +108,7 @@ async fn an_unchanged_config_reloads_without_a_write_and_without_a_transition() 
         what => matches!(what, What::ConfigReload { .. }),
     };
     running.event("the reload", reload).await;
+    reads_on(&running, &simulator).await;
     let log = simulator.api_log();
     assert_eq!(writes(&log[before..]), [""; 0]);
     simulator.stop();
@@ -128,4 +131,31 @@ async fn a_backend_that_leaves_the_config_is_deleted_without_flush() {
     assert_eq!(deletions.len(), 1);
     assert_eq!(deletions[0].fields["is_flush"], false);
     simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_while_vpp_is_away_keeps_the_weights_that_it_had() {
+    let lab = Lab::new(2);
+    let simulator = lab.simulator();
+    let config = lab.config(NO_DELAY, "");
+    let mut running = lab.daemon(&config);
+    decided(&mut running, 2).await;
+    until("the servers serve", || [0, 1].iter().all(|server| weight(&simulator, lab.address(*server)) == Some(100)))
+        .await;
+    simulator.kill();
+    running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
+    // Another check makes both unknown; their first probes come later than the successor.
+    let changed = config.replace("rise: 2", "rise: 2, params: { path: /other }");
+    running.daemon.reload(crate::support::parse(&changed), &[]).await.unwrap();
+    running.daemon.turns().await;
+    let held = running.daemon.published().snapshot();
+    assert!(held.frontends[0].pools[0].backends.iter().all(|member| member.effective_weight == 100), "{held:?}");
+    let successor = lab.simulator();
+    until("the successor has both at their weight", || {
+        [0, 1].iter().all(|server| weight(&successor, lab.address(*server)) == Some(100))
+    })
+    .await;
+    let cuts = successor.api_log().iter().filter(|entry| entry.fields.get("weight") == Some(&0.into())).count();
+    assert_eq!(cuts, 0, "a server that nobody had judged was added at 0 or cut");
+    successor.stop();
 }

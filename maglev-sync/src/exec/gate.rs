@@ -46,6 +46,10 @@ pub(crate) struct AddressBook {
     servers: BTreeMap<IpAddr, BTreeSet<VipKey>>,
     /// The same the other way round.
     servers_of: BTreeMap<VipKey, BTreeSet<IpAddr>>,
+    /// VIPs, and servers of VIPs, whose deletion left and was not followed by an addition: its answer takes them out. A VIP that is made
+    /// anew is added before the answer to its deletion comes, and must stay.
+    going_vips: BTreeSet<VipKey>,
+    going_servers: BTreeSet<(VipKey, IpAddr)>,
 }
 
 impl AddressBook {
@@ -58,8 +62,10 @@ impl AddressBook {
     /// Takes over what is now known of a VIP that has no call in flight.
     pub(crate) fn replace(&mut self, key: &VipKey, vip: Option<&ActualVip>) {
         self.remove_vip(key);
+        self.going_vips.remove(key);
         for address in self.servers_of.remove(key).into_iter().flatten() {
             self.remove_server(address, key);
+            self.going_servers.remove(&(*key, address));
         }
         self.put(key, vip);
     }
@@ -72,12 +78,20 @@ impl AddressBook {
                     return Err(Forbidden::VipIsServer { address, vip });
                 }
                 self.insert_vip(&key);
+                self.going_vips.remove(&key);
             }
             Call::AsAdd { key, address, .. } => {
                 if let Some(vip) = self.vip_of(address) {
                     return Err(Forbidden::ServerIsVip { address, vip });
                 }
                 self.insert_server(address, &key);
+                self.going_servers.remove(&(key, address));
+            }
+            Call::VipDel(key) => {
+                self.going_vips.insert(key);
+            }
+            Call::AsDel { key, address, flush: true } => {
+                self.going_servers.insert((key, address));
             }
             Call::AsSetWeight { address, weight, .. } if !weight.is_zero() => {
                 if let Some(vip) = self.vip_of(address) {
@@ -92,8 +106,19 @@ impl AddressBook {
     /// Takes the outcome of a call that left. What was refused stays in the book until its VIP is read again.
     pub(crate) fn settle(&mut self, call: &Call, succeeded: bool) {
         match *call {
-            Call::VipDel(key) if succeeded => self.remove_vip(&key),
-            Call::AsDel { key, address, flush: true } if succeeded => {
+            Call::VipAdd { key, .. } => {
+                self.adding_vips.remove(&key);
+            }
+            Call::AsAdd { key, address, .. } => {
+                self.adding_servers.remove(&(address, key));
+            }
+            Call::VipDel(key) if succeeded && !self.adding_vips.contains(&key) => {
+                // No packet finds its way to the servers that it may have left behind.
+                self.replace(&key, None);
+            }
+            Call::AsDel { key, address, flush: true }
+                if succeeded && !self.adding_servers.contains(&(address, key)) =>
+            {
                 self.remove_server(address, &key);
                 if let Some(servers) = self.servers_of.get_mut(&key) {
                     servers.remove(&address);
@@ -237,20 +262,49 @@ mod tests {
     }
 
     #[test]
+    fn a_vip_that_is_created_again_counts_whatever_answer_comes_last() {
+        let (one, other) = (vip("192.0.2.1/32", 80), vip("192.0.2.2/32", 80));
+        let mut book = AddressBook::of(&[(one, standing(&["10.0.0.1"], &["10.0.0.2"]))].into());
+        let batch = [
+            Call::AsDel { key: one, address: address("10.0.0.1"), flush: true },
+            Call::VipDel(one),
+            add_vip(one),
+            add_server(one, "10.0.0.1"),
+        ];
+        batch.iter().for_each(|call| book.admit(call).expect("nothing is in the way"));
+        batch.iter().for_each(|call| book.settle(call, true));
+        assert!(book.admit(&add_server(other, "192.0.2.1")).is_err());
+        assert!(book.admit(&add_vip(vip("10.0.0.1/32", 80))).is_err());
+    }
+
+    #[test]
+    fn a_vip_that_is_gone_leaves_nothing_behind() {
+        let one = vip("192.0.2.1/32", 80);
+        let mut book = AddressBook::of(&[(one, standing(&[], &["10.0.0.2"]))].into());
+        book.settle(&Call::VipDel(one), true);
+        assert_eq!(book.admit(&add_vip(vip("10.0.0.2/32", 80))), Ok(()));
+        assert_eq!(book.vips_with_server(address("10.0.0.2")), 0);
+    }
+
+    #[test]
     fn what_is_gone_is_no_longer_in_the_way() {
         let (one, other) = (vip("192.0.2.1/32", 80), vip("10.0.0.1/32", 80));
         let mut book = AddressBook::of(&[(one, standing(&["10.0.0.1"], &[]))].into());
+        let carry_out = |book: &mut AddressBook, call: Call, succeeds| {
+            assert_eq!(book.admit(&call), Ok(()));
+            book.settle(&call, succeeds);
+        };
         let delete = |flush| Call::AsDel { key: one, address: address("10.0.0.1"), flush };
         // Not flushed, it still has its flows.
-        book.settle(&delete(false), true);
+        carry_out(&mut book, delete(false), true);
         assert!(book.admit(&add_vip(other)).is_err());
-        book.settle(&delete(true), false);
+        carry_out(&mut book, delete(true), false);
         assert!(book.admit(&add_vip(other)).is_err());
-        book.settle(&delete(true), true);
+        carry_out(&mut book, delete(true), true);
         assert_eq!(book.admit(&add_vip(other)), Ok(()));
 
         assert!(book.admit(&add_server(one, "10.0.0.1")).is_err());
-        book.settle(&Call::VipDel(other), true);
+        carry_out(&mut book, Call::VipDel(other), true);
         assert_eq!(book.admit(&add_server(one, "10.0.0.1")), Ok(()));
         book.replace(&one, None);
         assert_eq!(book.admit(&add_vip(other)), Ok(()));

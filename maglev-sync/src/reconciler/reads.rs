@@ -520,7 +520,7 @@ impl Reconciler {
                 || model.as_ref().is_some_and(|model| model.vips.contains_key(key))
                 || state.doubt.is_some()
                 || state.job.is_some()
-                || state.in_flight > 0
+                || !state.unsettled.is_empty()
         });
     }
 

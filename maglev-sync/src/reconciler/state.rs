@@ -1,12 +1,15 @@
 //! What the reconciler remembers of each VIP beside the two states.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::backoff::Backoff;
 use super::flush::Debts;
+use crate::call::CallFailure;
 use crate::event::Failure;
 use crate::exec::{CallId, Priority};
 use crate::model::VipKey;
+use crate::plan::Step;
 
 /// What the reconciler remembers of a VIP that is wanted, stands in VPP, or did so a moment ago.
 #[derive(Debug)]
@@ -29,8 +32,8 @@ pub(super) struct VipState {
     pub(super) job: Option<VipKey>,
     /// The flush of a debt in flight: number of its incident.
     pub(super) flushing: Option<u64>,
-    /// Writes in flight.
-    pub(super) in_flight: usize,
+    /// Writes that were not settled yet, in the order in which they were sent, and their answers. Answers may overtake one another.
+    pub(super) unsettled: VecDeque<(CallId, Option<Answer>)>,
     /// Dumps asked for before this call say nothing about it.
     pub(super) touched: CallId,
     /// What VPP holds is not known for sure: it is read again before it is written.
@@ -40,6 +43,9 @@ pub(super) struct VipState {
     pub(super) compared: Option<Instant>,
     pub(super) debts: Debts,
 }
+
+/// A write, and what VPP said to it.
+pub(super) type Answer = (Step, Result<(), CallFailure>);
 
 /// A VIP is sure again once VPP listed it, or its absence, and then its servers.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +68,7 @@ impl VipState {
             queued: None,
             job: None,
             flushing: None,
-            in_flight: 0,
+            unsettled: VecDeque::new(),
             touched: CallId(0),
             doubt: None,
             backoff: Backoff::default(),
@@ -74,7 +80,20 @@ impl VipState {
 
     /// Whether a dump asked for by this call tells its present state.
     pub(super) fn believes(&self, dump: CallId) -> bool {
-        self.in_flight == 0 && dump >= self.touched
+        self.unsettled.is_empty() && dump >= self.touched
+    }
+
+    /// Takes the answer to a write.
+    pub(super) fn answered(&mut self, id: CallId, answer: Answer) {
+        if let Some((_, place)) = self.unsettled.iter_mut().find(|(write, _)| *write == id) {
+            *place = Some(answer);
+        }
+    }
+
+    /// The next write that can be settled: those before it are.
+    pub(super) fn pop_settled(&mut self) -> Option<Answer> {
+        self.unsettled.front()?.1.as_ref()?;
+        self.unsettled.pop_front()?.1
     }
 
     /// Forgets what belonged to a link: calls, doubts, waits.
@@ -84,7 +103,7 @@ impl VipState {
         self.queued = None;
         self.job = None;
         self.flushing = None;
-        self.in_flight = 0;
+        self.unsettled.clear();
         self.doubt = None;
         self.backoff.clear();
         self.compared = None;

@@ -7,6 +7,7 @@ mod flush;
 mod health;
 mod indices;
 mod link;
+mod order;
 mod properties;
 mod removal;
 mod steady;

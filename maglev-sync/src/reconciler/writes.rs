@@ -154,12 +154,16 @@ impl Reconciler {
         let outcome = Reply::of_write(reply);
         let Some((step, ended)) = self.exec.finish(now, id, outcome.is_ok()) else { return };
         let next = self.exec.peek_id();
-        let state = self.state(&step.key);
-        state.in_flight = state.in_flight.saturating_sub(1);
+        let key = step.key;
+        let state = self.state(&key);
         state.touched = next;
-        match outcome {
-            Ok(()) => self.acknowledged(&step),
-            Err(failure) => self.fail(now, &step.key, Failure::Refused { call: step.call, failure }),
+        state.answered(id, (step, outcome));
+        // VPP carried a VIP's writes out in the order in which they were sent; so must the model, whatever order their answers come in.
+        while let Some((step, outcome)) = self.state(&key).pop_settled() {
+            match outcome {
+                Ok(()) => self.acknowledged(&step),
+                Err(failure) => self.fail(now, &key, Failure::Refused { call: step.call, failure }),
+            }
         }
         self.job_ended(now, ended);
     }
@@ -249,7 +253,7 @@ impl Reconciler {
         self.runs.writing(now, &step.key, &mut events);
         self.events.extend(events);
         let state = self.state(&step.key);
-        state.in_flight += 1;
+        state.unsettled.push_back((id, None));
         state.touched = id;
     }
 

@@ -242,8 +242,12 @@ impl Core {
     /// A call on VPP ended.
     pub(crate) fn handle_reply(&mut self, now: Instant, id: CallId, result: Result<Reply, CallFailure>) {
         if let Some(sync) = &mut self.sync {
+            let read_at = |sync: &Reconciler| sync.flows().map(|flows| flows.at);
+            let before = read_at(sync);
             sync.handle_reply(now, id, result);
             self.changed.answered = true;
+            // Newer flows concern the readers of the counters also when every index is as before.
+            self.changed.indices |= read_at(sync) != before;
         }
     }
 

@@ -106,19 +106,11 @@ impl AddressBook {
     /// Takes the outcome of a call that left. What was refused stays in the book until its VIP is read again.
     pub(crate) fn settle(&mut self, call: &Call, succeeded: bool) {
         match *call {
-            Call::VipAdd { key, .. } => {
-                self.adding_vips.remove(&key);
-            }
-            Call::AsAdd { key, address, .. } => {
-                self.adding_servers.remove(&(address, key));
-            }
-            Call::VipDel(key) if succeeded && !self.adding_vips.contains(&key) => {
+            Call::VipDel(key) if succeeded && self.going_vips.remove(&key) => {
                 // No packet finds its way to the servers that it may have left behind.
                 self.replace(&key, None);
             }
-            Call::AsDel { key, address, flush: true }
-                if succeeded && !self.adding_servers.contains(&(address, key)) =>
-            {
+            Call::AsDel { key, address, flush: true } if succeeded && self.going_servers.remove(&(key, address)) => {
                 self.remove_server(address, &key);
                 if let Some(servers) = self.servers_of.get_mut(&key) {
                     servers.remove(&address);
@@ -281,6 +273,7 @@ mod tests {
     fn a_vip_that_is_gone_leaves_nothing_behind() {
         let one = vip("192.0.2.1/32", 80);
         let mut book = AddressBook::of(&[(one, standing(&[], &["10.0.0.2"]))].into());
+        book.admit(&Call::VipDel(one)).expect("a deletion is always admitted");
         book.settle(&Call::VipDel(one), true);
         assert_eq!(book.admit(&add_vip(vip("10.0.0.2/32", 80))), Ok(()));
         assert_eq!(book.vips_with_server(address("10.0.0.2")), 0);

@@ -206,6 +206,9 @@ pub enum Failure {
         #[source]
         failure: CallFailure,
     },
+    /// VPP refused to tell what it holds, so nothing can be written. It is asked again.
+    #[error("cannot read it")]
+    Unread(#[source] CallFailure),
     /// A call was held back that would kill VPP. Fix the configuration, or what stands in VPP.
     #[error("held back: {call}")]
     Forbidden {

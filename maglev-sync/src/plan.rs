@@ -34,7 +34,8 @@ pub struct Scope {
 /// 2. additions and raises;
 /// 3. deletions, and cuts of servers that still serve.
 ///
-/// So no VIP stands empty on the way from one state that serves to another, whatever VPP refuses. A VIP that must be re-created is one
+/// So no VIP stands empty on the way from one state that serves to another, whatever VPP refuses; unless only servers that do not serve
+/// had a weight, and VPP refuses their successor. A VIP that must be re-created is one
 /// stage: its servers deleted with flush, the VIP deleted and added, servers added. VIPs that exclude each other are treated likewise, all
 /// deletions first. A VIP that goes loses its servers, with flush, and then itself.
 ///

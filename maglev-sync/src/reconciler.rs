@@ -262,6 +262,8 @@ impl Reconciler {
             .filter(|key| !desired.vips.contains_key(key))
             .copied()
             .collect();
+        // What is about to be removed may be worth keeping now.
+        let keeps_others_now = old.is_some_and(|old| old.foreign != desired.foreign);
         if old.is_none_or(|old| old.conf != desired.conf) {
             self.conf.backoff.clear();
         }
@@ -281,7 +283,8 @@ impl Reconciler {
         for key in &changed {
             self.take_over(key);
         }
-        for key in changed.iter().chain(&left) {
+        let others: Vec<VipKey> = if keeps_others_now { self.unwanted() } else { Vec::new() };
+        for key in changed.iter().chain(&left).chain(&others) {
             self.touch(now, key, Priority::Pass);
         }
         self.release_decided(now);
@@ -315,6 +318,7 @@ impl Reconciler {
         match request.scope {
             RequestScope::All => {
                 let full_read = self.full_read.get_or_insert_with(FullRead::on_request);
+                full_read.requested = true;
                 full_read.resize |= request.recreate;
                 full_read.retry_now();
             }
@@ -637,6 +641,12 @@ impl Reconciler {
             table_length: standing.map(|vip| vip.table_length),
             flushes_owed: state.debts.owed(),
         })
+    }
+
+    /// VIPs in VPP that are not wanted.
+    fn unwanted(&self) -> Vec<VipKey> {
+        let standing = self.model.iter().flat_map(|model| model.vips.keys());
+        standing.filter(|key| !self.is_wanted(key)).copied().collect()
     }
 
     fn is_wanted(&self, key: &VipKey) -> bool {

@@ -10,7 +10,7 @@ use super::backoff::Backoff;
 use super::drift::Comparison;
 use super::{Doubt, Reconciler};
 use crate::call::{AsRow, Call, CallFailure, Reply, VipRow};
-use crate::event::{Drift, Event, SyncFailure, SyncScope, WarmUpPhase, Warning};
+use crate::event::{Drift, Event, Failure, SyncFailure, SyncScope, WarmUpPhase, Warning};
 use crate::exec::{AddressBook, CallId, Priority};
 use crate::model::{Actual, ActualLength, ActualVip, ForeignVips, LbConf, VipKey};
 use crate::status::{Flows, VerboseStatus};
@@ -43,7 +43,9 @@ pub(super) enum Part {
 pub(super) struct FullRead {
     /// Whether it makes the model, or only corrects it.
     at_link_up: bool,
-    /// Whether an operator wants a pass afterwards, whatever it finds, and allows re-creation.
+    /// Whether an operator asked for it, and wants to know how the pass after it went.
+    pub(super) requested: bool,
+    /// Whether that pass may re-create.
     pub(super) resize: bool,
     asked: Vec<Part>,
     conf: Option<LbConf>,
@@ -56,6 +58,7 @@ impl FullRead {
     pub(super) fn at_link_up() -> Self {
         Self {
             at_link_up: true,
+            requested: false,
             resize: false,
             asked: Vec::new(),
             conf: None,
@@ -236,7 +239,15 @@ impl Reconciler {
             (Part::Ases, Ok(Reply::Ases(rows))) => full_read.ases = Some((id, rows)),
             (_, reply) => {
                 let failure = reply.err().unwrap_or_else(CallFailure::senseless);
+                let told = std::mem::take(&mut full_read.requested);
                 full_read.fail(now);
+                if !full_read.at_link_up {
+                    // The model goes on as it was.
+                    self.full_read = None;
+                }
+                if told {
+                    self.refuse_sync(SyncScope::All, SyncFailure::Read(failure.clone()));
+                }
                 // The answers to the other parts belong to the attempt that failed.
                 self.reads.retain(|_, read| !matches!(read, Read::Full(_)));
                 self.warn(Warning::ReadRefused(failure));
@@ -252,6 +263,7 @@ impl Reconciler {
     fn finish_full_read(&mut self, now: Instant, full_read: FullRead) {
         let FullRead {
             at_link_up,
+            requested,
             resize,
             conf: Some(conf),
             vips: Some((vips_id, vips)),
@@ -287,7 +299,7 @@ impl Reconciler {
         if at_link_up {
             self.need_indices();
         }
-        if self.warm_up.phase() == WarmUpPhase::Done || !at_link_up {
+        if self.warm_up.phase() == WarmUpPhase::Done || requested {
             self.full_pass(now);
         } else {
             let keys: Vec<VipKey> = self.vips.keys().copied().collect();
@@ -310,6 +322,12 @@ impl Reconciler {
         self.model = Some(model);
         self.vips.values_mut().for_each(|state| state.compared = Some(now));
         self.forget_unused();
+        let (desired, model) = (&self.desired, &self.model);
+        // What is gone is ours no longer: whoever adds it again owns it.
+        self.ours.retain(|key| {
+            desired.as_ref().is_some_and(|desired| desired.vips.contains_key(key))
+                || model.as_ref().is_some_and(|model| model.vips.contains_key(key))
+        });
         self.push(read);
 
         let first = !std::mem::replace(&mut self.read_before, true);
@@ -366,6 +384,7 @@ impl Reconciler {
         let state = self.vips.entry(*key).or_insert_with(super::VipState::new);
         let doubted = state.doubt.is_some();
         let answers = state.doubt.is_some_and(|doubt| id >= doubt.since);
+        let mut gone = Vec::new();
         let drift = match (model.vips.get_mut(key), row) {
             (None, None) => {
                 if answers {
@@ -375,7 +394,11 @@ impl Reconciler {
                 return;
             }
             (Some(_), None) => {
-                model.vips.remove(key);
+                let servers = model.vips.remove(key).map(|vip| vip.ases).unwrap_or_default();
+                gone.extend(servers.into_keys());
+                if !self.desired.as_ref().is_some_and(|desired| desired.vips.contains_key(key)) {
+                    self.ours.remove(key);
+                }
                 if !doubted || answers {
                     state.doubt = None;
                 }
@@ -406,6 +429,7 @@ impl Reconciler {
             self.push(Event::Drift { key: *key, what: drift });
         }
         self.renew_indices_of(key);
+        gone.iter().for_each(|address| self.forget_index_of_unused_server(address));
         self.wake(now, key.prefix());
     }
 
@@ -477,17 +501,21 @@ impl Reconciler {
 
     /// VPP refused a dump: what was to be read is read again later.
     fn read_refused(&mut self, now: Instant, key: Option<VipKey>, reply: Result<Reply, CallFailure>) {
-        let failure = reply.err().unwrap_or_else(CallFailure::senseless);
-        self.warn(Warning::ReadRefused(failure));
+        let refusal = reply.err().unwrap_or_else(CallFailure::senseless);
+        self.warn(Warning::ReadRefused(refusal.clone()));
+        let failure = Failure::Unread(refusal);
         let waiting: Vec<VipKey> = match key {
             Some(key) => vec![key],
             None => self.doubtful.iter().copied().collect(),
         };
         for key in waiting {
             let Some(state) = self.vips.get_mut(&key).filter(|state| state.doubt.is_some()) else { continue };
-            let wait = state.backoff.fail(now);
-            self.timers.insert((now + wait, key));
+            let retry_in = state.backoff.fail(now);
+            state.last_error = Some(failure.clone());
+            self.timers.insert((now + retry_in, key));
             self.note_doubt(&key);
+            self.push(Event::VipFailed { key, failure: failure.clone(), retry_in });
+            self.settle(now, &key, Some(&failure));
         }
     }
 
@@ -637,6 +665,14 @@ impl Reconciler {
             self.index_book.need_as_route(address);
         } else {
             self.index_book.want_as_route(address);
+        }
+    }
+
+    /// VPP keeps a server's route only as long as some VIP has the server.
+    pub(super) fn forget_index_of_unused_server(&mut self, address: &IpAddr) {
+        let used = |model: &Actual| model.vips.values().any(|vip| vip.ases.contains_key(address));
+        if !self.model.as_ref().is_some_and(used) {
+            self.index_book.forget_as_route(address);
         }
     }
 

@@ -77,7 +77,7 @@ impl Reconciler {
     }
 
     /// The passes need not wait for this VIP any longer.
-    fn settle(&mut self, now: Instant, key: &VipKey, failure: Option<&Failure>) {
+    pub(super) fn settle(&mut self, now: Instant, key: &VipKey, failure: Option<&Failure>) {
         let mut events = Vec::new();
         self.runs.settle(now, key, failure, &mut events);
         self.events.extend(events);
@@ -297,6 +297,7 @@ impl Reconciler {
                 self.push(Event::AsAdded { key, address, weight });
             }
             Call::AsDel { address, flush, .. } => {
+                self.forget_index_of_unused_server(&address);
                 self.runs.count(&key, |counts| counts.ases_removed += 1);
                 self.push(Event::AsRemoved { key, address, flush });
             }

@@ -267,3 +267,45 @@ fn refused_comparisons_change_nothing() {
     rig.update(one, vip([down(1)]));
     assert_eq!(rig.vpp.weight(&one, server(1)), Some(0));
 }
+
+#[test]
+fn a_sync_over_a_vpp_that_cannot_be_read_says_why_and_ends() {
+    let one = key("192.0.2.1", 80);
+    let mut rig = Rig::settled(desired([(one, vip([up(1, 100)]))]));
+    rig.refuse = Box::new(|call| matches!(call, Call::AsDump(_)));
+    rig.request(SyncRequest { scope: RequestScope::All, recreate: false });
+    rig.request(SyncRequest { scope: RequestScope::Vip(one), recreate: false });
+    let told = |event: Event| match event {
+        Event::SyncError { scope, reason: SyncFailure::Read(_), .. } => Some((scope, false)),
+        Event::SyncError { scope, reason: SyncFailure::Vips { failure: Failure::Unread(_), .. }, .. } => {
+            Some((scope, true))
+        }
+        _ => None,
+    };
+    let told: Vec<_> = rig.take_events().into_iter().filter_map(told).collect();
+    assert_eq!(told, [(SyncScope::All, false), (SyncScope::Vip(one), true)]);
+    assert!(!rig.sync.status().reading);
+    // The VIP is read, and written, as soon as VPP lets us.
+    rig.refuse = Box::new(|_| false);
+    rig.update(one, vip([down(1)]));
+    assert_eq!(rig.vpp.weight(&one, server(1)), Some(0));
+}
+
+#[test]
+fn a_sync_in_the_warm_up_reads_and_says_that_it_is_done() {
+    let one = key("192.0.2.1", 80);
+    let standing = desired([(one, vip([up(1, 100)]))]);
+    let mut rig = Rig::new(FakeVpp::as_desired(&standing), secs(5), secs(30));
+    rig.want(desired([(one, vip([down(1)]))]));
+    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1));
+    for scope in [RequestScope::All, RequestScope::Vip(one)] {
+        rig.request(SyncRequest { scope, recreate: false });
+    }
+    let done = |event: Event| match event {
+        Event::SyncDone { scope, .. } => Some(scope),
+        _ => None,
+    };
+    let done: Vec<_> = rig.take_events().into_iter().filter_map(done).collect();
+    assert_eq!(done, [SyncScope::All, SyncScope::Vip(one)]);
+    assert_eq!(rig.take_writes(), [""; 0]);
+}

@@ -87,6 +87,21 @@ fn a_vip_that_is_gone_has_no_index() {
 }
 
 #[test]
+fn a_server_that_no_vip_has_any_longer_has_no_index() {
+    let (one, other) = (key("192.0.2.1", 80), key("192.0.2.2", 80));
+    let mut rig = Rig::settled(desired([(one, vip([up(1, 1), up(2, 1)])), (other, vip([up(2, 1), up(3, 1)]))]));
+    rig.want(desired([(one, vip([up(1, 1)])), (other, vip([up(2, 1), up(3, 1)]))]));
+    assert!(rig.sync.indices().as_routes.contains_key(&server(2)));
+    rig.want(desired([(one, vip([up(1, 1)])), (other, vip([up(3, 1)]))]));
+    assert!(!rig.sync.indices().as_routes.contains_key(&server(2)));
+    // Nor have those of a VIP that vanished.
+    rig.vpp.quietly(Call::VipDel(other));
+    rig.want(desired([(one, vip([up(1, 1)]))]));
+    rig.advance(secs(60));
+    assert_eq!(rig.sync.indices().as_routes.keys().collect::<Vec<_>>(), [&server(1)]);
+}
+
+#[test]
 fn a_vip_that_was_re_created_gets_a_new_index() {
     let one = key("192.0.2.1", 80);
     let mut rig = Rig::settled(desired([(one, vip([up(1, 100)]))]));

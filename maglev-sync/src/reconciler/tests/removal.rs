@@ -204,3 +204,41 @@ fn in_the_warm_up_a_vip_waits_for_another_one_to_go() {
     rig.advance(secs(1));
     assert!(rig.vpp.serves(&http) && !rig.vpp.has(&all), "{:?}", rig.events);
 }
+
+#[test]
+fn a_reload_that_keeps_foreign_vips_stops_their_removal() {
+    let foreign = key("192.0.2.9", 80);
+    let mut rig = Rig::settled(desired([]));
+    rig.vpp.put(foreign, &vip([up(1, 100), up(2, 100), up(3, 100)]));
+    rig.latency = std::time::Duration::from_millis(100);
+    while rig.vpp.flushes.is_empty() {
+        rig.advance(std::time::Duration::from_millis(100));
+    }
+    // One server is gone, the others wait for the flush to rest.
+    let mut keep = desired([]);
+    keep.foreign = ForeignVips::Keep;
+    rig.want(keep);
+    rig.advance(secs(90));
+    assert_eq!(rig.vpp.flushes.len(), 1);
+    assert!(rig.vpp.serves(&foreign));
+}
+
+#[test]
+fn what_is_gone_is_ours_no_longer() {
+    let (one, other) = (key("192.0.2.1", 80), key("192.0.2.2", 80));
+    let mut keep = desired([]);
+    keep.foreign = ForeignVips::Keep;
+    let mut rig = Rig::new(FakeVpp::as_desired(&desired([(one, vip([]))])), secs(5), secs(30));
+    rig.sync.adopt([one, other]);
+    rig.want(keep);
+    rig.up();
+    assert_eq!(rig.sync.ours().iter().collect::<Vec<_>>(), [&one]);
+    rig.vpp.quietly(Call::VipDel(one));
+    rig.advance(secs(60));
+    assert!(rig.sync.ours().is_empty());
+    // Somebody else's now.
+    rig.vpp.put(one, &vip([]));
+    rig.vpp.put(other, &vip([]));
+    rig.advance(secs(60));
+    assert_eq!(rig.take_writes(), [""; 0]);
+}

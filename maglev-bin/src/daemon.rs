@@ -136,6 +136,7 @@ impl Daemon {
             plan,
             stop: stop.clone(),
             told: Vec::new(),
+            answers: Vec::new(),
         };
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();

@@ -72,7 +72,12 @@ pub(super) struct Brain {
     /// What happened since the last turn. It is told after what is urgent was published, so that whoever hears of a transition finds
     /// it in the snapshot.
     pub(super) told: Vec<What>,
+    /// Answers that wait for the same publication.
+    pub(super) answers: Vec<Answer>,
 }
+
+/// How a reload went, for whoever asked for it.
+type Answer = (oneshot::Sender<Result<(), String>>, Result<(), String>);
 
 /// The link that stands, and the calls on it.
 #[derive(Default)]
@@ -125,6 +130,10 @@ pub(super) async fn run(mut brain: Brain) {
         }
         for what in brain.told.drain(..) {
             brain.bus.emit(what);
+        }
+        for (done, outcome) in brain.answers.drain(..) {
+            // Whoever asked may have gone.
+            let _ = done.send(outcome);
         }
         let due = brain.core.poll_timeout();
         let publication = brain.core.changed().any().then_some(next_publication);
@@ -228,8 +237,7 @@ impl Brain {
                 };
                 let sha256 = self.core.config().sha256.as_str().into();
                 self.tell(What::ConfigReload { result: result.into(), sha256, detail: detail.into() });
-                // Whoever asked may have gone.
-                let _ = done.send(outcome);
+                self.answers.push((done, outcome));
             }
         }
     }

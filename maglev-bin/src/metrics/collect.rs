@@ -214,7 +214,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn gauge(&mut self, name: &str, help: &str, rows: impl FnOnce(&mut Rows<'_, f64>) -> fmt::Result) -> fmt::Result {
         let encoder = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        rows(&mut Rows { encoder, write: |encoder, value| encoder.encode_gauge(&value) })
+        rows(&mut Rows { encoder, write: encode_gauge })
     }
 
     fn counter(&mut self, name: &str, help: &str, rows: impl FnOnce(&mut Rows<'_, u64>) -> fmt::Result) -> fmt::Result {
@@ -246,6 +246,17 @@ impl<V> Rows<'_, V> {
         let mut labels = vec![("prefix", &*vip.prefix), ("protocol", &*vip.protocol), ("port", &*port)];
         labels.extend_from_slice(more);
         self.with(&labels, value)
+    }
+}
+
+/// Whole numbers as such: 1, not 1.0.
+fn encode_gauge(encoder: &mut MetricEncoder<'_>, value: f64) -> fmt::Result {
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and exact below 2^53")]
+    let whole = value as i64;
+    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+        encoder.encode_gauge(&whole)
+    } else {
+        encoder.encode_gauge(&value)
     }
 }
 

@@ -14,13 +14,13 @@ fn has(page: &str, line: &str) {
 #[test]
 fn every_state_of_a_backend_is_there_as_zero_or_one() {
     let page = page(&Published::new(example()), &Totals::default());
-    has(&page, r#"maglev_backend_state{backend="web0",state="up"} 1.0"#);
-    has(&page, r#"maglev_backend_state{backend="web0",state="down"} 0.0"#);
-    has(&page, r#"maglev_backend_state{backend="web1",state="down"} 1.0"#);
-    has(&page, r#"maglev_frontend_pool_backend_effective_weight{frontend="web-v4",pool="primary",backend="web1"} 0.0"#);
-    has(&page, r#"maglev_vpp_as_buckets{prefix="192.0.2.1",protocol="tcp",port="80",backend="web0"} 512.0"#);
-    has(&page, "maglev_vpp_connected 0.0");
-    has(&page, "maglev_vpp_stats_connected 0.0");
+    has(&page, r#"maglev_backend_state{backend="web0",state="up"} 1"#);
+    has(&page, r#"maglev_backend_state{backend="web0",state="down"} 0"#);
+    has(&page, r#"maglev_backend_state{backend="web1",state="down"} 1"#);
+    has(&page, r#"maglev_frontend_pool_backend_effective_weight{frontend="web-v4",pool="primary",backend="web1"} 0"#);
+    has(&page, r#"maglev_vpp_as_buckets{prefix="192.0.2.1",protocol="tcp",port="80",backend="web0"} 512"#);
+    has(&page, "maglev_vpp_connected 0");
+    has(&page, "maglev_vpp_stats_connected 0");
     assert!(page.ends_with("# EOF\n"));
 }
 
@@ -37,7 +37,7 @@ fn counters_appear_with_the_stats_segment_and_go_with_it() {
     has(&with, r#"maglev_vpp_vip_packets_total{prefix="192.0.2.1",protocol="tcp",port="80",kind="no_server"} 10"#);
     has(&with, r#"maglev_vpp_vip_route_bytes_total{prefix="192.0.2.1"} 2040"#);
     has(&with, r#"maglev_vpp_backend_packets_total{backend="web0",address="10.2.1.1"} 24"#);
-    has(&with, "maglev_vpp_stats_connected 1.0");
+    has(&with, "maglev_vpp_stats_connected 1");
     published.publish_counters(None);
     assert!(!page(&published, &Totals::default()).contains("maglev_vpp_vip_packets_total{"));
 }
@@ -55,8 +55,8 @@ fn the_vpp_at_the_other_end_is_named() {
     let vpp = VppView { link: Some(info), ..VppView::default() };
     let published = Published::new(crate::snapshot::Snapshot { vpp: Arc::new(vpp), ..example() });
     let page = page(&published, &Totals::default());
-    has(&page, r#"maglev_vpp_info{version="26.10",build_date="today",pid="77"} 1.0"#);
-    has(&page, "maglev_vpp_connected 1.0");
+    has(&page, r#"maglev_vpp_info{version="26.10",build_date="today",pid="77"} 1"#);
+    has(&page, "maglev_vpp_connected 1");
     assert!(page.contains("maglev_vpp_uptime_seconds "));
 }
 

@@ -67,7 +67,7 @@ async fn nothing_is_written_to_a_vpp_without_weights() {
     assert!(error.what.to_string().contains("26.10"), "{}", error.what);
     running.becomes("web0", "up").await;
     let text = maglev_bin::metrics::Metrics::new(running.daemon.published().clone(), running.daemon.totals()).render();
-    assert!(text.contains("maglev_vpp_unsupported 1.0"), "{text}");
+    assert!(text.contains("maglev_vpp_unsupported 1"), "{text}");
     assert_eq!(writes(&simulator.api_log()), [""; 0]);
     simulator.stop();
 }

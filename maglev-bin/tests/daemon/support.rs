@@ -32,7 +32,10 @@ impl Lab {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let [high, low] = u16::try_from(std::process::id() % 200 * 250 + lab).expect("below 65536").to_be_bytes();
         let address = |last| IpAddr::from([127, high.wrapping_add(1), low, last]);
-        let port = std::net::TcpListener::bind((address(1), 0)).and_then(|it| it.local_addr()).expect("a port").port();
+        let is_free = |port: &u16| (1..=count).all(|last| std::net::TcpListener::bind((address(last), *port)).is_ok());
+        let any =
+            || std::net::TcpListener::bind((address(1), 0)).and_then(|it| it.local_addr()).expect("a port").port();
+        let port = (0..100).map(|_| any()).find(is_free).expect("a port that is free on every address");
         let servers = (1..=count).map(|last| {
             let mut server = Backend::new(&format!("web{}", last - 1), SocketAddr::new(address(last), port));
             server.start().expect("an address of 127.0.0.0/8 and a port that was free a moment ago");

@@ -140,6 +140,8 @@ impl Reconciler {
 
     /// Reads VIPs again whose state is in doubt: first whether they are there, then their servers, one after another.
     pub(super) fn poll_doubts(&mut self) -> Option<(CallId, Call)> {
+        // Whatever is in doubt, the first reading of this link will tell.
+        self.model.as_ref()?;
         let unlisted = self
             .doubtful
             .iter()

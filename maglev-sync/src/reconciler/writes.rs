@@ -285,7 +285,10 @@ impl Reconciler {
                 if wanted {
                     self.state(&key).recreating = true;
                 } else {
-                    self.ours.remove(&key);
+                    // Behind it may be its creation again, sent while it was still wanted: then it stands once more, and is ours.
+                    if self.state(&key).unsettled.is_empty() {
+                        self.ours.remove(&key);
+                    }
                     self.runs.count(&key, |counts| counts.vips_removed += 1);
                     self.push(Event::VipRemoved(key));
                 }

@@ -87,9 +87,10 @@ impl DriftClock {
         }
     }
 
-    /// What to compare now.
-    pub(super) fn pop_due(&mut self) -> Option<Comparison> {
-        self.due.pop_front()
+    /// What to compare now, of what can be.
+    pub(super) fn pop_due(&mut self, can_be: impl Fn(&Comparison) -> bool) -> Option<Comparison> {
+        let at = self.due.iter().position(can_be)?;
+        self.due.remove(at)
     }
 
     /// Compares it again: something was written meanwhile.

@@ -166,7 +166,13 @@ impl Reconciler {
         if self.full_read.is_some() || self.reads.values().any(|read| matches!(read, Read::Vips | Read::Ases(_))) {
             return None;
         }
-        Some(match self.drift.pop_due()? {
+        let vips = &self.vips;
+        let can_be = |comparison: &Comparison| match comparison {
+            Comparison::Vips => true,
+            // What is being written cannot be compared.
+            Comparison::Ases(key) => vips.get(key).is_none_or(|state| state.unsettled.is_empty()),
+        };
+        Some(match self.drift.pop_due(can_be)? {
             Comparison::Vips => self.ask(Read::Vips, Call::VipDump),
             Comparison::Ases(key) => self.ask(Read::Ases(key), Call::AsDump(Some(key))),
         })

@@ -161,3 +161,24 @@ fn a_dump_of_vips_that_was_overtaken_by_a_creation_says_nothing() {
     assert_eq!(drifts(&mut rig), []);
     assert!(rig.sync.status().vips[&other].in_sync);
 }
+
+#[test]
+fn a_vip_that_is_being_written_is_compared_when_that_is_over() {
+    let one = key("192.0.2.1", 80);
+    let mut rig = Rig::settled(desired([(one, vip([up(1, 100), up(2, 100)]))]));
+    rig.sync.update_vip(rig.now, one, vip([up(1, 50), up(2, 100)]));
+    rig.send();
+    // The answer does not come, and meanwhile the comparison is due.
+    let mut now = rig.now;
+    for _ in 0..40 {
+        now += secs(1);
+        while let Some((id, call)) = rig.sync.poll_call(now) {
+            assert_ne!(call, Call::AsDump(Some(one)));
+            let reply = rig.vpp.execute(&call);
+            rig.sync.handle_reply(now, id, reply);
+        }
+    }
+    rig.now = now;
+    rig.pump();
+    assert_eq!(rig.vpp.log.last(), Some(&Call::AsDump(Some(one))));
+}

@@ -1,11 +1,18 @@
 //! Keeps VPP as desired: the sans-IO engine of a daemon.
 
 mod backoff;
+mod compare;
 mod drift;
 mod flush;
+mod full_read;
 mod indices;
+mod licence;
+mod lookups;
 mod reads;
+mod release;
+mod report;
 mod runs;
+mod settings;
 mod state;
 mod warmup;
 mod writes;
@@ -16,17 +23,19 @@ use std::time::{Duration, Instant};
 
 use self::backoff::Backoff;
 use self::drift::DriftClock;
+use self::full_read::FullRead;
 use self::indices::{IndexBook, VerboseText};
-use self::reads::{FullRead, Read};
+use self::reads::Read;
 use self::runs::Runs;
+pub use self::settings::{BootId, RequestScope, Settings, SyncRequest};
 use self::state::{Doubt, VipState};
 use self::warmup::WarmUp;
 use crate::call::{Call, CallFailure, ConfUpdate, Reply};
 use crate::event::{Cause, Event, SyncFailure, SyncScope, WarmUpPhase, Warning};
 use crate::exec::{AddressBook, CallId, Executor, Priority};
-use crate::model::{Actual, Desired, DesiredVip, ForeignVips, VipKey};
-use crate::plan::{Intent, Permit, Plan, Scope, View};
-use crate::status::{Flows, Indices, SyncStatus, VipStatus};
+use crate::model::{Actual, Desired, DesiredVip, VipKey};
+use crate::plan::{Plan, Scope};
+use crate::status::{Flows, Indices};
 
 /// Keeps one VPP as desired.
 ///
@@ -92,56 +101,6 @@ pub struct Reconciler {
     events: VecDeque<Event>,
     /// Readings that the owner has not seen yet.
     unseen_reads: usize,
-}
-
-/// How often and how much.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Settings {
-    /// In this time every VIP is compared with VPP once. 30 s: a stray change lives half of that on average, and 1,000 VIPs cost one
-    /// small dump every 30 ms.
-    pub sync_interval: Duration,
-    /// Nothing is written before this, counted from the start of the process. 5 s: the first probes are back.
-    pub startup_min_delay: Duration,
-    /// Every VIP is written from then on. 30 s: a server that has not answered by then is down.
-    pub startup_max_delay: Duration,
-    /// Calls in flight at the same time. 64: ten times the speed of one at a time, and VPP's main loop still breathes.
-    pub in_flight: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            sync_interval: Duration::from_secs(30),
-            startup_min_delay: Duration::from_secs(5),
-            startup_max_delay: Duration::from_secs(30),
-            in_flight: 64,
-        }
-    }
-}
-
-/// Names one life of a VPP, e.g. by its process id and boot time. Another one after a reconnect means that VPP has restarted.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct BootId(pub u64, pub u64);
-
-/// What an operator asks for.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct SyncRequest {
-    /// What to read and sync.
-    pub scope: RequestScope,
-    /// Whether VIPs may be re-created for another table length, and, with [`RequestScope::All`], sticky tables for another size. Both cut
-    /// flows. What is right is left alone.
-    pub recreate: bool,
-}
-
-/// What an operator wants synced.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "all or one")]
-pub enum RequestScope {
-    /// Everything, after reading VPP whole.
-    All,
-    /// One VIP, after reading it.
-    Vip(VipKey),
 }
 
 /// The settings of the plugin, as a key of their own.
@@ -452,56 +411,6 @@ impl Reconciler {
         Some(Plan::new(self.desired.as_ref()?, self.model.as_ref()?, &scope))
     }
 
-    /// Where everything stands.
-    pub fn status(&self) -> SyncStatus {
-        let mut status = SyncStatus {
-            connected: self.connected,
-            reading: self.full_read.is_some(),
-            warm_up: self.warm_up.phase(),
-            vips: BTreeMap::new(),
-            foreign: Vec::new(),
-            sticky_buckets_differ: None,
-            flushes_owed: self.flushes_owed(),
-            calls_in_flight: self.calls_in_flight(),
-            verbose: self.verbose.status,
-        };
-        for (key, state) in &self.vips {
-            if !self.is_wanted(key) && !self.ours.contains(key) {
-                if self.stands(key) {
-                    status.foreign.push(*key);
-                }
-                continue;
-            }
-            status.vips.extend(self.status_of(key, state).map(|status| (*key, status)));
-        }
-        if let (Some(desired), Some(model)) = (&self.desired, &self.model)
-            && !desired.conf.has_sticky_buckets_of(&model.conf)
-        {
-            status.sticky_buckets_differ = Some((desired.conf.sticky_buckets, model.conf.sticky_buckets_per_core));
-        }
-        status
-    }
-
-    /// Where one VIP stands; nothing for one that is neither wanted nor ours. Cheap, where [`Reconciler::status`] looks at
-    /// everything.
-    pub fn vip_status(&self, key: &VipKey) -> Option<VipStatus> {
-        let state = self.vips.get(key)?;
-        if !self.is_wanted(key) && !self.ours.contains(key) {
-            return None;
-        }
-        self.status_of(key, state)
-    }
-
-    /// When VPP was last asked for the servers of a VIP.
-    pub fn last_compared(&self, key: &VipKey) -> Option<Instant> {
-        self.vips.get(key)?.compared
-    }
-
-    /// Flushes that are owed and not yet acknowledged.
-    pub fn flushes_owed(&self) -> usize {
-        self.vips.values().map(|state| state.debts.owed()).sum()
-    }
-
     /// Where VPP keeps the counters of what stands there.
     pub fn indices(&self) -> &Indices {
         self.index_book.indices()
@@ -538,26 +447,6 @@ impl Reconciler {
         self.push(Event::SyncError { scope, reason, counts: Default::default(), elapsed: Duration::ZERO });
     }
 
-    /// A VIP came into the desired state.
-    fn appear(&mut self, now: Instant, key: &VipKey) {
-        let stands = self.stands(key);
-        let done = self.warm_up.phase() == WarmUpPhase::Done;
-        let at_the_latest = now + self.settings.startup_max_delay;
-        let state = self.state(key);
-        state.prune = false;
-        state.released = false;
-        state.release_by = None;
-        if !done {
-            return;
-        }
-        if stands || at_the_latest <= now {
-            self.release(now, key);
-        } else {
-            state.release_by = Some(at_the_latest);
-            self.timers.insert((at_the_latest, *key));
-        }
-    }
-
     /// A VIP has a new desired state.
     fn take_over(&mut self, key: &VipKey) {
         let Some(targets) = self.desired.as_ref().and_then(|desired| desired.vips.get(key)).map(|vip| &vip.targets)
@@ -579,120 +468,11 @@ impl Reconciler {
         self.offer(now, key);
     }
 
-    fn enter_phase(&mut self, now: Instant, phase: WarmUpPhase) {
-        self.push(Event::WarmUp(phase));
-        match phase {
-            WarmUpPhase::HandsOff => {}
-            WarmUpPhase::Releasing => self.release_decided(now),
-            WarmUpPhase::Done => {
-                let wanted: Vec<VipKey> =
-                    self.desired.iter().flat_map(|desired| desired.vips.keys()).copied().collect();
-                wanted.iter().for_each(|key| self.release(now, key));
-                if self.model.is_some() {
-                    self.full_pass(now);
-                }
-            }
-        }
-    }
-
-    fn release_decided(&mut self, now: Instant) {
-        let decided = |desired: &Desired| -> Vec<VipKey> {
-            desired.vips.iter().filter(|(_, vip)| vip.decided).map(|(key, _)| *key).collect()
-        };
-        let decided = self.desired.as_ref().map(decided).unwrap_or_default();
-        decided.iter().for_each(|key| self.release_if_decided(now, key));
-    }
-
-    fn release_if_decided(&mut self, now: Instant, key: &VipKey) {
-        let decided = self.desired.as_ref().and_then(|desired| desired.vips.get(key)).is_some_and(|vip| vip.decided);
-        if decided && self.warm_up.phase() >= WarmUpPhase::Releasing {
-            self.release(now, key);
-        }
-    }
-
-    fn release(&mut self, now: Instant, key: &VipKey) {
-        let state = self.state(key);
-        if state.released {
-            return;
-        }
-        state.released = true;
-        state.release_by = None;
-        state.dirty.get_or_insert(Priority::Pass);
-        self.push(Event::Released(*key));
-        self.offer(now, key);
-    }
-
-    fn status_of(&self, key: &VipKey, state: &VipState) -> Option<VipStatus> {
-        let wanted = self.desired.as_ref().and_then(|desired| desired.vips.get(key));
-        let standing = self.model.as_ref().and_then(|model| model.vips.get(key));
-        if wanted.is_none() && standing.is_none() {
-            return None;
-        }
-        let agrees =
-            |view: View<'_>| view.unit(key).is_ok_and(|unit| unit.is_empty()) && view.intent(key) == Intent::Keep;
-        Some(VipStatus {
-            released: state.released,
-            standing: standing.is_some(),
-            in_sync: state.doubt.is_none() && self.with_view(agrees).unwrap_or(false),
-            compared: state.compared,
-            last_error: state.last_error.clone(),
-            backoff_until: state.backoff.until(),
-            table_length_wanted: wanted.map(|vip| vip.table_length),
-            table_length: standing.map(|vip| vip.table_length),
-            flushes_owed: state.debts.owed(),
-        })
-    }
-
-    /// VIPs in VPP that are not wanted.
-    fn unwanted(&self) -> Vec<VipKey> {
-        let standing = self.model.iter().flat_map(|model| model.vips.keys());
-        standing.filter(|key| !self.is_wanted(key)).copied().collect()
-    }
-
-    fn is_wanted(&self, key: &VipKey) -> bool {
-        self.desired.as_ref().is_some_and(|desired| desired.vips.contains_key(key))
-    }
-
-    fn stands(&self, key: &VipKey) -> bool {
-        self.model.as_ref().is_some_and(|model| model.vips.contains_key(key))
-    }
-
-    /// Looks at both states as far as this reconciler may touch them.
-    fn with_view<T>(&self, look: impl FnOnce(View<'_>) -> T) -> Option<T> {
-        let (desired, model) = (self.desired.as_ref()?, self.model.as_ref()?);
-        let permit =
-            Licence { vips: &self.vips, ours: &self.ours, foreign: desired.foreign, phase: self.warm_up.phase() };
-        Some(look(View { desired: &desired.vips, actual: &model.vips, permit: &permit }))
-    }
-
     /// Tells of new indices once they have settled.
     fn tell_indices(&mut self) {
         if let Some(generation) = self.index_book.poll_changed() {
             self.push(Event::IndicesChanged { generation });
         }
-    }
-}
-
-/// What the reconciler may touch at present.
-struct Licence<'a> {
-    vips: &'a BTreeMap<VipKey, VipState>,
-    ours: &'a BTreeSet<VipKey>,
-    foreign: ForeignVips,
-    phase: WarmUpPhase,
-}
-
-impl Permit for Licence<'_> {
-    fn may_write(&self, key: &VipKey) -> bool {
-        self.vips.get(key).is_some_and(|state| state.released)
-    }
-
-    fn may_remove(&self, key: &VipKey) -> bool {
-        let free = self.ours.contains(key) || self.foreign == ForeignVips::Remove;
-        free && self.phase == WarmUpPhase::Done && self.vips.get(key).is_some_and(|state| state.prune)
-    }
-
-    fn may_resize(&self, key: &VipKey) -> bool {
-        self.vips.get(key).is_some_and(|state| state.resize)
     }
 }
 

@@ -1,0 +1,82 @@
+//! Where everything stands, for people and metrics.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::{Reconciler, VipState};
+use crate::model::VipKey;
+use crate::plan::{Intent, View};
+use crate::status::{SyncStatus, VipStatus};
+
+impl Reconciler {
+    /// Where everything stands.
+    pub fn status(&self) -> SyncStatus {
+        let mut status = SyncStatus {
+            connected: self.connected,
+            reading: self.full_read.is_some(),
+            warm_up: self.warm_up.phase(),
+            vips: BTreeMap::new(),
+            foreign: Vec::new(),
+            sticky_buckets_differ: None,
+            flushes_owed: self.flushes_owed(),
+            calls_in_flight: self.calls_in_flight(),
+            verbose: self.verbose.status,
+        };
+        for (key, state) in &self.vips {
+            if !self.is_wanted(key) && !self.ours.contains(key) {
+                if self.stands(key) {
+                    status.foreign.push(*key);
+                }
+                continue;
+            }
+            status.vips.extend(self.status_of(key, state).map(|status| (*key, status)));
+        }
+        if let (Some(desired), Some(model)) = (&self.desired, &self.model)
+            && !desired.conf.has_sticky_buckets_of(&model.conf)
+        {
+            status.sticky_buckets_differ = Some((desired.conf.sticky_buckets, model.conf.sticky_buckets_per_core));
+        }
+        status
+    }
+
+    /// Where one VIP stands; nothing for one that is neither wanted nor ours. Cheap, where [`Reconciler::status`] looks at
+    /// everything.
+    pub fn vip_status(&self, key: &VipKey) -> Option<VipStatus> {
+        let state = self.vips.get(key)?;
+        if !self.is_wanted(key) && !self.ours.contains(key) {
+            return None;
+        }
+        self.status_of(key, state)
+    }
+
+    /// When VPP was last asked for the servers of a VIP.
+    pub fn last_compared(&self, key: &VipKey) -> Option<Instant> {
+        self.vips.get(key)?.compared
+    }
+
+    /// Flushes that are owed and not yet acknowledged.
+    pub fn flushes_owed(&self) -> usize {
+        self.vips.values().map(|state| state.debts.owed()).sum()
+    }
+
+    fn status_of(&self, key: &VipKey, state: &VipState) -> Option<VipStatus> {
+        let wanted = self.desired.as_ref().and_then(|desired| desired.vips.get(key));
+        let standing = self.model.as_ref().and_then(|model| model.vips.get(key));
+        if wanted.is_none() && standing.is_none() {
+            return None;
+        }
+        let agrees =
+            |view: View<'_>| view.unit(key).is_ok_and(|unit| unit.is_empty()) && view.intent(key) == Intent::Keep;
+        Some(VipStatus {
+            released: state.released,
+            standing: standing.is_some(),
+            in_sync: state.doubt.is_none() && self.with_view(agrees).unwrap_or(false),
+            compared: state.compared,
+            last_error: state.last_error.clone(),
+            backoff_until: state.backoff.until(),
+            table_length_wanted: wanted.map(|vip| vip.table_length),
+            table_length: standing.map(|vip| vip.table_length),
+            flushes_owed: state.debts.owed(),
+        })
+    }
+}

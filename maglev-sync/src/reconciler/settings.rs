@@ -1,0 +1,55 @@
+//! How the reconciler is set up and asked.
+
+use std::time::Duration;
+
+use crate::model::VipKey;
+
+/// How often and how much.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// In this time every VIP is compared with VPP once. 30 s: a stray change lives half of that on average, and 1,000 VIPs cost one
+    /// small dump every 30 ms.
+    pub sync_interval: Duration,
+    /// Nothing is written before this, counted from the start of the process. 5 s: the first probes are back.
+    pub startup_min_delay: Duration,
+    /// Every VIP is written from then on. 30 s: a server that has not answered by then is down.
+    pub startup_max_delay: Duration,
+    /// Calls in flight at the same time. 64: ten times the speed of one at a time, and VPP's main loop still breathes.
+    pub in_flight: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sync_interval: Duration::from_secs(30),
+            startup_min_delay: Duration::from_secs(5),
+            startup_max_delay: Duration::from_secs(30),
+            in_flight: 64,
+        }
+    }
+}
+
+/// Names one life of a VPP, e.g. by its process id and boot time. Another one after a reconnect means that VPP has restarted.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct BootId(pub u64, pub u64);
+
+/// What an operator asks for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SyncRequest {
+    /// What to read and sync.
+    pub scope: RequestScope,
+    /// Whether VIPs may be re-created for another table length, and, with [`RequestScope::All`], sticky tables for another size. Both cut
+    /// flows. What is right is left alone.
+    pub recreate: bool,
+}
+
+/// What an operator wants synced.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "all or one")]
+pub enum RequestScope {
+    /// Everything, after reading VPP whole.
+    All,
+    /// One VIP, after reading it.
+    Vip(VipKey),
+}

@@ -119,8 +119,11 @@ impl Daemon {
         let (link_sender, links) = mpsc::channel(8);
         let (commands, command_receiver) = mpsc::channel(64);
         let (plan, plan_receiver) = watch::channel(Arc::default());
-        let probes = probes::Probes::new(prober.clone(), result_sender, bus.clone(), totals.clone());
-        let views = views::Views::new(&core, wall);
+        let mut probes = probes::Probes::new(prober.clone(), result_sender, bus.clone(), totals.clone());
+        probes.configure(core.config(), core.control());
+        let mut views = views::Views::new(&core, wall);
+        // Whoever looks at once sees every backend and frontend, not an empty daemon.
+        views.update(&core, &probes, core.changed());
         let published = Published::new(views.snapshot());
         let brain = brain::Brain {
             core,

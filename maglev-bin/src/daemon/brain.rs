@@ -118,8 +118,6 @@ const PACE: Duration = Duration::from_millis(50);
 pub(super) async fn run(mut brain: Brain) {
     let mut attached = Attached::default();
     let mut next_publication = Instant::now();
-    // Causes of warnings that were told at start, so that each is told once.
-    brain.probes.configure(brain.core.config(), brain.core.control());
     loop {
         brain.act(&mut attached);
         let now = Instant::now();

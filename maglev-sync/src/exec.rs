@@ -224,3 +224,6 @@ impl Executor {
 fn is_paced(step: &Step) -> bool {
     step.call.is_flush() && matches!(step.stage, Stage::Flush | Stage::Remove)
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,8 @@ impl Reconciler {
                 self.index_book.handle_as_route(server.address, server.stats_index);
             }
             if !self.vips.get(&told.key).is_some_and(|state| state.believes(id)) {
-                // Written meanwhile: this may be the VIP of before. If it was added, another text follows.
+                // Written meanwhile: this may be the VIP of before. The next text tells.
+                self.verbose.want();
                 continue;
             }
             let other_hash = vip.src_ip_sticky.is_some_and(|sticky| sticky != told.src_ip_sticky);

@@ -260,3 +260,26 @@ fn without_a_link_there_are_no_indices() {
     assert!(rig.sync.flows().is_none());
     assert!(rig.events.iter().any(|event| matches!(event, Event::IndicesChanged { .. })));
 }
+
+#[test]
+fn a_vip_that_was_written_while_the_text_was_read_is_told_by_the_next_one() {
+    let one = key("192.0.2.1", 80);
+    let wanted = desired([(one, DesiredVip { src_ip_sticky: true, ..vip([up(1, 100)]) })]);
+    let mut rig = Rig::warm(FakeVpp::as_desired(&desired([(one, vip([up(1, 100)]))])));
+    rig.want(wanted);
+    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1));
+    let text = loop {
+        while rig.sync.poll_event().is_some() {}
+        let (id, call) = rig.sync.poll_call(rig.now).expect("it asks for the text");
+        let reply = rig.vpp.execute(&call);
+        if is_verbose(&call) {
+            break (id, reply);
+        }
+        rig.sync.handle_reply(rig.now, id, reply);
+    };
+    rig.update(one, DesiredVip { src_ip_sticky: true, ..vip([up(1, 50)]) });
+    rig.sync.handle_reply(rig.now, text.0, text.1);
+    assert!(rig.sync.actual().is_some_and(|actual| actual.vips[&one].src_ip_sticky.is_none()));
+    rig.advance(secs(10));
+    assert!(rig.events.contains(&Event::VipRecreated(one)));
+}

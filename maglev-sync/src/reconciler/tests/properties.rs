@@ -326,8 +326,10 @@ proptest! {
         wanted in a_state(),
         ops in prop::collection::vec(an_op(), 0..20),
     ) {
-        // A VPP without VIPs at the first connect is another matter.
-        prop_assume!(!standing.vips.is_empty());
+        if standing.vips.is_empty() {
+            // A VPP without VIPs at the first connect is another matter.
+            return Ok(());
+        }
         let mut chaos = Chaos::new(&standing, wanted.clone(), vec![0]);
         chaos.rig.sync = crate::Reconciler::new(
             crate::Settings { startup_min_delay: secs(5), startup_max_delay: secs(30), ..crate::Settings::default() },

@@ -1,8 +1,16 @@
-//! Stamps the commit and the date into the binary, for `--version`, the `starting` event and `maglev_build_info`.
+//! Compiles the API's `.proto`, and stamps the commit and the date into the binary, for `--version`, the `starting` event and
+//! `maglev_build_info`.
 
+use std::error::Error;
+use std::path::PathBuf;
 use std::process::Command;
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
+    stamp();
+    compile_proto()
+}
+
+fn stamp() {
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo:rerun-if-changed=../.git/HEAD");
     println!("cargo:rerun-if-changed=../.git/refs/heads");
@@ -18,4 +26,22 @@ fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// No `protoc` is needed: protox reads the file. Each message also becomes serialisable, for `-o json`.
+fn compile_proto() -> Result<(), Box<dyn Error>> {
+    const PROTO: &str = "proto/maglev/v1/maglev.proto";
+    println!("cargo:rerun-if-changed={PROTO}");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_file("maglev/v1/maglev.proto")?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    // What reflection hands out.
+    std::fs::write(out.join("maglev_descriptor.bin"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure()
+        .extern_path(".google.protobuf.Timestamp", "crate::proto::Timestamp")
+        .message_attribute(".maglev.v1", "#[derive(serde::Serialize)]")
+        .enum_attribute(".maglev.v1", "#[derive(serde::Serialize)] #[serde(rename_all = \"snake_case\")]")
+        .field_attribute("maglev.v1.Event.kind", "#[serde(flatten)]")
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
 }

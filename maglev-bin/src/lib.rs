@@ -6,12 +6,17 @@
 
 pub mod build;
 pub mod cli;
+pub mod client;
 pub mod config;
+pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod event;
+pub mod grpc;
 pub mod logging;
 pub mod metrics;
 pub mod probe;
+pub mod proto;
 pub mod run;
 pub mod snapshot;
+pub mod state;

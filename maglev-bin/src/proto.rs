@@ -1,0 +1,83 @@
+//! The API `maglev.v1` as Rust types, client and server, generated from `proto/maglev/v1/maglev.proto`: that file is the reference.
+//!
+//! Every message serialises to JSON with the field names of the `.proto`, zeros included, times as RFC 3339.
+
+use jiff::Timestamp as Time;
+use serde::{Serialize, Serializer};
+
+#[expect(clippy::all, missing_docs, clippy::exhaustive_enums, reason = "generated; the `.proto` has the documentation")]
+mod generated {
+    tonic::include_proto!("maglev.v1");
+}
+
+pub use generated::*;
+
+/// The compiled `.proto` with its imports, as reflection hands it out: an encoded `google.protobuf.FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/maglev_descriptor.bin"));
+
+/// `google.protobuf.Timestamp`: a point in time, UTC.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, prost::Message)]
+pub struct Timestamp {
+    /// Seconds since 1970, negative before.
+    #[prost(int64, tag = "1")]
+    pub seconds: i64,
+    /// What is beyond the second, 0 to 999,999,999, counted forward also before 1970.
+    #[prost(int32, tag = "2")]
+    pub nanos: i32,
+}
+
+impl Timestamp {
+    /// As jiff has it; `None` for what lies thousands of years off.
+    pub fn time(&self) -> Option<Time> {
+        Time::new(self.seconds, self.nanos).ok()
+    }
+}
+
+impl From<Time> for Timestamp {
+    fn from(time: Time) -> Self {
+        let (seconds, nanos) = (time.as_second(), time.subsec_nanosecond());
+        // jiff's nanoseconds carry the sign of the whole.
+        if nanos < 0 { Self { seconds: seconds - 1, nanos: nanos + 1_000_000_000 } } else { Self { seconds, nanos } }
+    }
+}
+
+/// RFC 3339, in milliseconds, UTC; nothing for what cannot be written so.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.time() {
+            Some(time) => serializer.collect_str(&format_args!("{time:.3}")),
+            None => serializer.serialize_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_go_through_the_wire_format_and_back() {
+        for text in ["2026-11-20T01:02:03.004Z", "1969-12-31T23:59:59.25Z", "1970-01-01T00:00:00Z"] {
+            let time: Time = text.parse().unwrap();
+            let wire = Timestamp::from(time);
+            assert!((0..1_000_000_000).contains(&wire.nanos), "{wire:?}");
+            assert_eq!(wire.time(), Some(time), "{text}");
+        }
+    }
+
+    #[test]
+    fn json_has_every_field_under_its_name_in_the_proto() {
+        let event = Event {
+            time: Some(Time::UNIX_EPOCH.into()),
+            snapshot: false,
+            kind: Some(event::Kind::Backend(BackendEvent {
+                name: "web0".into(),
+                to: "up".into(),
+                ..Default::default()
+            })),
+        };
+        let json = serde_json::to_string(&event).unwrap();
+        let wanted = r#"{"time":"1970-01-01T00:00:00.000Z","snapshot":false,"backend":{"name":"web0","from":"","to":"up","code":"","detail":""}}"#;
+        assert_eq!(json, wanted);
+    }
+}

@@ -9,10 +9,12 @@
 //! a `u8` will do, [`crate::Weight`] included. A server must not be listed twice: VPP holds an address once a VIP.
 
 mod flow;
+mod moved;
 
 use std::net::IpAddr;
 
 pub use self::flow::{Flow, flow_hash};
+pub use self::moved::{Moved, Side, moved};
 use crate::TableLength;
 
 /// Number of buckets of a table that a VPP may hold: any power of two up to 2^31.

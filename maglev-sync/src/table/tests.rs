@@ -19,9 +19,6 @@ struct Golden {
 }
 
 fn golden() -> Vec<Golden> {
-    let numbered = |weights: &[u8]| -> Vec<(IpAddr, u8)> {
-        (1..).zip(weights).map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight)).collect()
-    };
     vec![
         Golden {
             size: 16,
@@ -196,16 +193,13 @@ fn counts_agree_with_every_recorded_step_of_a_live_vpp() {
 
 #[test]
 fn auto_takes_the_shortest_length_that_is_fair() {
-    let of = |weights: &[u8]| -> Vec<(IpAddr, u8)> {
-        (1..).zip(weights).map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight)).collect()
-    };
     // Three of 100: 341 or 342 of 341.33.
-    let three = auto_length(&of(&[100; 3]));
+    let three = auto_length(&numbered(&[100; 3]));
     assert_eq!(three.length, TableLength::MIN);
     assert!(three.is_fair() && three.worst_share_error < 0.002, "{three:?}");
 
     // Ten of 100 beside ten of 50 get 52 or 53 and 50 of 1,024, where 68 and 34 would be right.
-    let uneven = of(&[[100; 10], [50; 10]].concat());
+    let uneven = numbered(&[[100; 10], [50; 10]].concat());
     let short = fixed_length(TableLength::MIN, &uneven);
     assert!(!short.is_fair() && short.worst_share_error > 0.4, "{short:?}");
     assert_eq!(short.worst_address, Some("10.0.0.11".parse().unwrap()));
@@ -227,7 +221,70 @@ fn auto_takes_the_shortest_length_that_is_fair() {
     );
 }
 
+fn numbered(weights: &[u8]) -> Vec<(IpAddr, u8)> {
+    (1..).zip(weights).map(|(host, &weight)| (IpAddr::from([10, 0, 0, host]), weight)).collect()
+}
+
+/// Bucket by bucket over whole tables, each as long as the longer one.
+fn moved_naively(before: (TableSize, &[(IpAddr, u8)]), after: (TableSize, &[(IpAddr, u8)])) -> Moved {
+    let of = before.0.max(after.0).get();
+    let owners = |(size, ases): (TableSize, &[(IpAddr, u8)])| -> Vec<Option<IpAddr>> {
+        let table = Table::build(size, ases);
+        (0..of).map(|bucket| table.owner((bucket % size.get()) as usize).map(|owner| ases[owner].0)).collect()
+    };
+    let buckets = owners(before).iter().zip(owners(after)).filter(|(before, after)| **before != *after).count();
+    Moved { buckets: buckets as u32, of }
+}
+
+#[test]
+fn what_moves_between_two_tables() {
+    let (short, long) = (TableSize::new(1024).unwrap(), TableSize::new(4096).unwrap());
+    let (one, two, three) = (numbered(&[100]), numbered(&[100, 100]), numbered(&[100, 100, 100]));
+    let idle = numbered(&[100, 0]);
+    let other = [("10.0.1.1".parse().unwrap(), 100)];
+    let of = |before: Side<'_>, after: Side<'_>| {
+        let Moved { buckets, of } = moved(before, after);
+        (buckets, of)
+    };
+    // Nothing changes, whatever the order, and whoever stands by at 0.
+    assert_eq!(of(Side::new(short, &two), Side::new(short, &[two[1], two[0]])), (0, 1024));
+    assert_eq!(of(Side::new(short, &one), Side::new(short, &idle)), (0, 1024));
+    // A server alone has every bucket of any table, and so has nobody.
+    assert_eq!(of(Side::new(short, &one), Side::new(long, &one)), (0, 4096));
+    assert_eq!(of(Side::new(long, &[]), Side::new(short, &numbered(&[0, 0]))), (0, 4096));
+    assert_eq!(of(Side::new(short, &one), Side::new(short, &other)), (1024, 1024));
+    // The first servers come, the last ones go.
+    assert_eq!(of(Side::absent(), Side::new(short, &two)), (1024, 1024));
+    assert_eq!(of(Side::new(long, &two), Side::absent()), (4096, 4096));
+    assert_eq!(of(Side::absent(), Side::new(short, &[])), (0, 1024));
+    assert_eq!(of(Side::absent(), Side::absent()), (0, 1));
+    // A cut moves what the server had: 341 buckets, and some that the others then share otherwise.
+    let cut = moved(Side::new(short, &three), Side::new(short, &two));
+    assert!((341..420).contains(&cut.buckets), "{cut:?}");
+    assert!((0.33..0.42).contains(&cut.share()), "{cut:?}");
+    // Owners are compared by address: here positions in the lists differ.
+    assert_eq!(moved(Side::new(short, &three[1..]), Side::new(short, &three)), {
+        moved_naively((short, &three[1..]), (short, &three))
+    });
+}
+
 proptest! {
+    #[test]
+    fn what_moves_is_what_a_comparison_of_whole_tables_finds(
+        (shift_before, shift_after) in (0_u32..13, 0_u32..13),
+        pool in prop::collection::btree_map(any::<IpAddr>(), (prop::option::of(0_u8..=100), prop::option::of(0_u8..=100)), 0..12),
+        same_size in any::<bool>(),
+    ) {
+        let before = TableSize::new(1 << shift_before).unwrap();
+        let after = if same_size { before } else { TableSize::new(1 << shift_after).unwrap() };
+        let old: Vec<(IpAddr, u8)> = pool.iter().filter_map(|(address, (weight, _))| Some((*address, (*weight)?))).collect();
+        let new: Vec<(IpAddr, u8)> = pool.iter().rev().filter_map(|(address, (_, weight))| Some((*address, (*weight)?))).collect();
+        let there = moved(Side::new(before, &old), Side::new(after, &new));
+        prop_assert_eq!(there, moved_naively((before, &old), (after, &new)));
+        prop_assert_eq!(there, moved(Side::new(after, &new), Side::new(before, &old)));
+        prop_assert!((0.0..=1.0).contains(&there.share()));
+    }
+
     #[test]
     fn the_closed_form_counts_what_the_table_holds(
         shift in 0_u32..13,

@@ -56,6 +56,24 @@ fn a_foreign_vip_that_is_to_be_kept_is_never_touched() {
 }
 
 #[test]
+fn leave_to_re_create_ends_before_a_vip_is_taken_over() {
+    let (one, foreign) = (key("192.0.2.1", 80), key("192.0.2.9", 80));
+    let mut wanted = desired([(one, vip([]))]);
+    wanted.foreign = ForeignVips::Keep;
+    let mut rig = Rig::settled(wanted.clone());
+    rig.vpp.put(foreign, &vip([up(9, 100)]));
+    rig.advance(secs(31));
+    rig.request(SyncRequest { scope: RequestScope::All, recreate: true });
+    rig.advance(secs(1));
+    // Nobody has asked for what this one is to be.
+    let longer = TableLength::new(2048).expect("a length");
+    wanted.vips.insert(foreign, DesiredVip { table_length: longer, ..vip([up(9, 100)]) });
+    rig.want(wanted);
+    rig.advance(secs(31));
+    assert_eq!(rig.take_writes(), [""; 0]);
+}
+
+#[test]
 fn foreign_vips_may_be_given_up_by_a_reload() {
     let (one, foreign) = (key("192.0.2.1", 80), key("192.0.2.9", 80));
     let mut wanted = desired([(one, vip([]))]);

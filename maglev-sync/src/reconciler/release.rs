@@ -15,6 +15,8 @@ impl Reconciler {
         let at_the_latest = now + self.settings.startup_max_delay;
         let state = self.state(key);
         state.prune = false;
+        // Whoever allowed it did not mean a VIP that was not wanted then.
+        state.resize = false;
         state.released = false;
         state.release_by = None;
         if !done {

@@ -8,6 +8,7 @@ mod call;
 mod dataplane;
 mod event;
 mod exec;
+mod forecast;
 mod model;
 mod plan;
 mod reconciler;
@@ -23,6 +24,7 @@ pub use self::call::{AsRow, Call, CallFailure, ConfUpdate, Reply, VipRow};
 pub use self::dataplane::Dataplane;
 pub use self::event::{Drift, Event, Failure, SyncCounts, SyncFailure, SyncScope, WarmUpPhase, Warning};
 pub use self::exec::{CallId, Forbidden};
+pub use self::forecast::{Action, AsForecast, Claim, Forecast, Form, Outlook, VipForecast, Wait};
 pub use self::model::{
     Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Cut, Desired, DesiredAs, DesiredConf, DesiredVip, Encap,
     FlowTimeout, FlushOrder, ForeignVips, LbConf, OutOfRange, Protocol, StickyBuckets, TableLength, VipKey, Weight,

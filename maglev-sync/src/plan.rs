@@ -4,13 +4,14 @@ mod unit;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 pub(crate) use self::unit::{Intent, Permit, Unit, View, prefix_range};
 use crate::call::{Call, ConfUpdate};
 #[cfg(feature = "tokio")]
 use crate::exec::AddressBook;
 use crate::model::{
-    Actual, ActualLength, Desired, DesiredConf, ForeignVips, LbConf, StickyBuckets, TableLength, VipKey,
+    Actual, ActualLength, Desired, DesiredConf, ForeignVips, LbConf, StickyBuckets, TableLength, VipKey, Weight,
 };
 
 /// What a plan may touch besides the VIPs of the desired state.
@@ -43,7 +44,8 @@ pub struct Scope {
 /// The plan depends on the two states alone. Over equal states it is empty.
 ///
 /// # Caveats
-/// Flushes that are owed depend on history and are not part of a plan; see [`crate::Reconciler`].
+/// Flushes that are owed depend on history and are not part of a plan; see [`crate::Reconciler`], and [`crate::Forecast`] for what
+/// they will be.
 #[derive(Clone, Debug)]
 pub struct Plan {
     conf: Option<ConfUpdate>,
@@ -174,6 +176,14 @@ pub struct Step {
     pub stage: Stage,
     /// The server's weight before, if it had one.
     pub before: Option<u8>,
+}
+
+impl Step {
+    /// The eviction of the flows of a server that has no weight.
+    pub(crate) fn flush(key: &VipKey, address: IpAddr) -> Self {
+        let call = Call::AsSetWeight { key: *key, address, weight: Weight::ZERO, flush: true };
+        Self { key: *key, call, stage: Stage::Flush, before: Some(0) }
+    }
 }
 
 /// The call, with the weight before.

@@ -8,6 +8,7 @@ mod full_read;
 mod indices;
 mod licence;
 mod lookups;
+mod outlook;
 mod reads;
 mod release;
 mod report;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use self::backoff::Backoff;
 use self::drift::DriftClock;
+pub(crate) use self::flush::Debts;
 use self::full_read::FullRead;
 use self::indices::{IndexBook, VerboseText};
 use self::reads::Read;

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use crate::model::{ActualVip, DesiredAs, FlushOrder};
 
 /// The orders of one VIP, by server, and how far each has come.
-#[derive(Debug, Default)]
-pub(super) struct Debts(BTreeMap<IpAddr, Debt>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Debts(BTreeMap<IpAddr, Debt>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Debt {
     order: FlushOrder,
     state: State,
@@ -31,7 +31,7 @@ enum State {
 
 impl Debts {
     /// Takes over the present orders: a new incident is a new debt, an order that is gone drops its debt.
-    pub(super) fn update(&mut self, targets: &BTreeMap<IpAddr, DesiredAs>) {
+    pub(crate) fn update(&mut self, targets: &BTreeMap<IpAddr, DesiredAs>) {
         let order_for = |address: &IpAddr| {
             targets.get(address).filter(|target| target.weight.is_zero()).and_then(|target| target.flush)
         };
@@ -51,7 +51,7 @@ impl Debts {
     }
 
     /// Decides what is not decided, by what VPP holds before anything is written on account of the incident.
-    pub(super) fn decide(&mut self, vip: Option<&ActualVip>) {
+    pub(crate) fn decide(&mut self, vip: Option<&ActualVip>) {
         for (address, debt) in &mut self.0 {
             if debt.state != State::Undecided {
                 continue;
@@ -70,7 +70,7 @@ impl Debts {
     }
 
     /// The next server to flush, with its incident.
-    pub(super) fn next(&mut self, vip: &ActualVip) -> Option<(IpAddr, u64)> {
+    pub(crate) fn next(&mut self, vip: &ActualVip) -> Option<(IpAddr, u64)> {
         let serving = vip.is_serving();
         self.0.iter_mut().filter(|(_, debt)| debt.state == State::Owed).find_map(|(&address, debt)| {
             // Absent, or not cut yet: its turn comes after that.
@@ -84,12 +84,17 @@ impl Debts {
     }
 
     /// VPP carried out the flush of this incident.
-    pub(super) fn acknowledge(&mut self, address: IpAddr, incident: u64) {
+    pub(crate) fn acknowledge(&mut self, address: IpAddr, incident: u64) {
         if let Some(debt) = self.0.get_mut(&address)
             && debt.order.incident == incident
         {
             debt.state = State::Settled;
         }
+    }
+
+    /// Whether there are no orders.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Flushes owed.

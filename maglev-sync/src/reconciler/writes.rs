@@ -8,7 +8,7 @@ use super::{Doubt, Reconciler};
 use crate::call::{Call, CallFailure, Reply};
 use crate::event::{Event, Failure, SyncScope, WarmUpPhase, Warning};
 use crate::exec::{CallId, Ended, Next, Priority};
-use crate::model::{VipKey, Weight};
+use crate::model::VipKey;
 use crate::plan::{Intent, Stage, Step, Unit, conf_update, prefix_range};
 
 impl Reconciler {
@@ -215,9 +215,7 @@ impl Reconciler {
         if let Some((address, incident)) = next {
             state.job = Some(*key);
             state.flushing = Some(incident);
-            let call = Call::AsSetWeight { key: *key, address, weight: Weight::ZERO, flush: true };
-            let step = Step { key: *key, call, stage: Stage::Flush, before: Some(0) };
-            self.exec.submit(*key, Priority::Debt, vec![step]);
+            self.exec.submit(*key, Priority::Debt, vec![Step::flush(key, address)]);
         } else {
             state.backoff.clear();
             state.last_error = None;

@@ -1,0 +1,34 @@
+//! What a forecast needs of the reconciler.
+
+use std::sync::Arc;
+
+use super::Reconciler;
+use crate::forecast::{Hurdles, Outlook};
+
+impl Reconciler {
+    /// How things stand, to look ahead from; nothing unless both states are known.
+    ///
+    /// A copy of both states: for 1,000 VIPs of eight servers well below a millisecond.
+    pub fn outlook(&self) -> Option<Outlook> {
+        let (desired, actual) = (self.desired.clone()?, self.model.clone()?);
+        let unreleased = |key: &_| !self.vips.get(key).is_some_and(|state| state.released);
+        let debts = self.vips.iter().filter(|(_, state)| !state.debts.is_empty());
+        let failures = self.vips.iter().filter_map(|(key, state)| {
+            let failure = state.last_error.clone()?;
+            Some((*key, (failure, state.backoff.until())))
+        });
+        let hurdles = Hurdles {
+            phase: self.warm_up.phase(),
+            new_vips_wait: !self.settings.startup_max_delay.is_zero(),
+            unreleased: desired.vips.keys().filter(|key| unreleased(key)).copied().collect(),
+            failures: failures.collect(),
+        };
+        Some(Outlook {
+            desired: Arc::new(desired),
+            actual,
+            ours: self.ours.clone(),
+            debts: debts.map(|(key, state)| (*key, state.debts.clone())).collect(),
+            hurdles,
+        })
+    }
+}

@@ -6,6 +6,9 @@
 mod agreement;
 mod alone;
 mod changes;
+mod forecast;
+#[path = "../forecast/changes.rs"]
+mod forecast_changes;
 mod many;
 #[allow(dead_code, reason = "some of it is for the simulator")]
 #[path = "../daemon/support.rs"]

@@ -12,6 +12,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod event;
+mod filelock;
 pub mod grpc;
 pub mod logging;
 pub mod metrics;

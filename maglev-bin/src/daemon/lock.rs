@@ -1,12 +1,14 @@
 //! One daemon per API socket: two would undo each other's weights.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+use crate::filelock::{FileLock, holder};
 
 /// Proof that this process alone steers a VPP. The kernel takes it back when the process ends, however it ends.
 ///
@@ -41,10 +43,6 @@ pub enum LockError {
     },
 }
 
-fn holder(pid: &Option<i32>) -> String {
-    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
-}
-
 impl ApiLock {
     /// Takes the lock for the API socket at `path`, which need not exist.
     ///
@@ -57,7 +55,7 @@ impl ApiLock {
         let file = match lock_file(&socket) {
             FileLock::Taken(file) => Some(file),
             FileLock::Held(pid) => return Err(held(pid)),
-            FileLock::Impossible => None,
+            FileLock::Impossible(_) => None,
         };
         let address = SocketAddr::from_abstract_name(name(&socket)).map_err(fail)?;
         match UnixListener::bind_addr(&address) {
@@ -87,32 +85,10 @@ fn canonical(path: &Path) -> PathBuf {
     }
 }
 
-enum FileLock {
-    Taken(File),
-    /// By the process that wrote its id into it.
-    Held(Option<i32>),
-    /// No folder yet, or one that is not ours to write to.
-    Impossible,
-}
-
 fn lock_file(socket: &Path) -> FileLock {
     let mut path = socket.as_os_str().to_owned();
     path.push(".maglevd.lock");
-    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
-    let Ok(mut file) = file else { return FileLock::Impossible };
-    match file.try_lock() {
-        Ok(()) => {
-            // For people and for the message of whoever comes second; the lock holds without it.
-            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-            FileLock::Taken(file)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = file.take(32).read_to_string(&mut text);
-            FileLock::Held(text.trim().parse().ok())
-        }
-        Err(TryLockError::Error(_)) => FileLock::Impossible,
-    }
+    FileLock::take(Path::new(&path))
 }
 
 fn name(socket: &Path) -> String {

@@ -1,9 +1,13 @@
 //! What outlives the process: operators' overrides with who, when and why, and the VIPs that maglevd programmed.
 //!
-//! [`State`] is what the state file holds, and `format` how it reads there; both are pure. [`Book`] is the daemon's own copy, kept in
-//! line with what is in force.
+//! [`State`] is what the state file holds, and `format` how it reads there; both are pure. [`StateFile`] replaces the file
+//! whole. [`Book`] is the daemon's own copy, kept in line with what is in force.
 
+mod file;
 mod format;
+mod replace;
+#[cfg(test)]
+mod scratch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +18,9 @@ use maglev_sync::VipKey;
 
 use crate::event::Text;
 
+pub use file::{Held, Loaded, SaveError, StateFile, Trouble};
 pub use format::FormatError;
+pub use replace::Step;
 
 /// What the state file holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -117,6 +117,8 @@ events! {
     INFO "vpp-lb-sync-as-weight-updated" AsWeightUpdated { /** The VIP. */ vip: Text, /** The AS. */ address: Text, /** Weight before. */ from: u64, /** Weight now. */ to: u64, /** Its sessions were cut. */ flush: bool, }
     /// A reader fell behind and lost events.
     INFO "event-drop" EventDrop { /** How many. */ count: u64, }
+    /// The state file is written again, after an error that said it could not be.
+    INFO "state-saved" StateSaved { }
     /// Something an operator should look at.
     WARN "warning" Warning { /** Stable name of the cause. */ cause: Text, /** What it is and what to do. */ message: Text, }
     /// Something does not work.

@@ -1,13 +1,14 @@
 //! What outlives the process: operators' overrides with who, when and why, and the VIPs that maglevd programmed.
 //!
-//! [`State`] is what the state file holds, and `format` how it reads there; both are pure. [`StateFile`] replaces the file
-//! whole. [`Book`] is the daemon's own copy, kept in line with what is in force.
+//! [`State`] is what the state file holds, and `format` how it reads there; both are pure. [`StateFile`] replaces the file whole, [`Writer`]
+//! does so off the deciding task. [`Book`] is the daemon's own copy, kept in line with what is in force.
 
 mod file;
 mod format;
 mod replace;
 #[cfg(test)]
 mod scratch;
+mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::event::Text;
 pub use file::{Held, Loaded, SaveError, StateFile, Trouble};
 pub use format::FormatError;
 pub use replace::Step;
+pub use writer::{Saved, Saving, Writer};
 
 /// What the state file holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

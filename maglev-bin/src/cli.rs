@@ -182,7 +182,7 @@ pub enum LogFormat {
 }
 
 /// Flags that are accepted from the first release on and steer nothing yet.
-const UNUSED: [&str; 9] = [
+const UNUSED: [&str; 8] = [
     "grpc_addr",
     "grpc_insecure",
     "grpc_tls_cert",
@@ -191,7 +191,6 @@ const UNUSED: [&str; 9] = [
     "grpc_operator",
     "grpc_loopback_role",
     "reflection",
-    "state_file",
 ];
 
 /// Flags given by the user (on the command line or by environment) that this release accepts but does not use.

@@ -46,23 +46,19 @@ macro_rules! events {
                 match self { $( Self::$variant { .. } => tracing::Level::$level, )+ }
             }
 
+            /// Its fields as text, in the order of the log.
+            pub fn fields(&self) -> Vec<(&'static str, String)> {
+                match self { $(
+                    Self::$variant { $($field),* } =>
+                        vec![$( (stringify!($field).trim_start_matches("r#"), $field.field().to_string()) ),*],
+                )+ }
+            }
+
             /// Writes the record to the log.
             fn log(&self) {
                 match self { $(
                     Self::$variant { $($field),* } =>
                         tracing::event!(target: "maglev", tracing::Level::$level, event = $name $(, $field = $field.field())*),
-                )+ }
-            }
-        }
-
-        impl fmt::Display for What {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self { $(
-                    Self::$variant { $($field),* } => {
-                        f.write_str($name)?;
-                        $( write!(f, " {}={}", stringify!($field).trim_start_matches("r#"), Quoted(&$field.field().to_string()))?; )*
-                        Ok(())
-                    }
                 )+ }
             }
         }
@@ -120,6 +116,10 @@ events! {
     INFO "vpp-lb-sync-as-weight-updated" AsWeightUpdated { /** The VIP. */ vip: Text, /** The AS. */ address: Text, /** Weight before. */ from: u64, /** Weight now. */ to: u64, /** Its sessions were cut. */ flush: bool, }
     /// A reader fell behind and lost events.
     INFO "event-drop" EventDrop { /** How many. */ count: u64, }
+    /// An operator's word. It is told before what follows from it.
+    INFO "operator-action" OperatorAction { /** Who: `cert:NAME`, `uid:N` or `addr:HOST:PORT`. */ who: Text, /** What was asked, e.g. `disable`. */ action: Text, /** Of what, e.g. `backend web0` or `frontend web pool primary backend web0`. */ target: Text, /** Why, in the operator's words. */ reason: Text, /** `ok`, `already`, or `refused: ` and why. */ result: Text, }
+    /// A backend has another weight in a pool by an operator's word.
+    INFO "frontend-weight" FrontendWeight { /** The frontend. */ frontend: Text, /** The pool. */ pool: Text, /** The backend. */ backend: Text, /** Weight before, 0 to 100. */ from: u64, /** Weight now, 0 to 100. */ to: u64, /** Who: as in `operator-action`. */ who: Text, /** Why, in the operator's words. */ reason: Text, }
     /// The state file is written again, after an error that said it could not be.
     INFO "state-saved" StateSaved { }
     /// Something an operator should look at.
@@ -144,6 +144,14 @@ impl What {
     /// The first record of a process.
     pub fn starting() -> Self {
         Self::Starting { version: build::VERSION.into(), commit: build::COMMIT.into(), date: build::date().into() }
+    }
+}
+
+/// The record as one line: its name, and its fields as `key=value`.
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        self.fields().iter().try_for_each(|(name, value)| write!(f, " {name}={}", Quoted(value)))
     }
 }
 
@@ -212,5 +220,12 @@ mod tests {
         assert_eq!(json["event"], "backend-transition");
         assert_eq!(json["detail"], "connect refused");
         assert_eq!(json["time"], "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn fields_are_named_as_in_the_log_and_keep_its_order() {
+        let what = What::ProbeStart { backend: "web0".into(), r#type: "http".into() };
+        assert_eq!(what.fields(), [("backend", "web0".to_owned()), ("type", "http".to_owned())]);
+        assert_eq!(What::StateSaved {}.fields(), []);
     }
 }

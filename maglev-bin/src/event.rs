@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::build;
 
-pub use bus::Bus;
+pub use bus::{Bus, Subscription};
 
 /// Something that happened, and when.
 #[derive(Clone, Debug, Serialize)]

@@ -98,7 +98,7 @@ async fn connect(path: &std::path::Path) -> Result<Segment, ConnectError> {
 }
 
 fn tell_vips(bus: &Bus, counters: &Counters) {
-    if !tracing::enabled!(target: "maglev", tracing::Level::DEBUG) {
+    if !bus.wants(tracing::Level::DEBUG) {
         return;
     }
     for (vip, of) in &counters.vips {

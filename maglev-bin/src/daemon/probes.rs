@@ -94,7 +94,7 @@ impl Probes {
         let Some((question, target)) = question.and_then(|question| Some((question, question.target.clone()?))) else {
             return;
         };
-        if tracing::enabled!(target: "maglev", tracing::Level::DEBUG) {
+        if self.bus.wants(tracing::Level::DEBUG) {
             self.bus.emit(What::ProbeStart { backend: question.name.clone(), r#type: question.kind.into() });
         }
         let prober = self.prober.clone();
@@ -123,7 +123,7 @@ impl Probes {
                 Outcome::NoVerdict => "error",
             };
             self.totals.probe(&question.name, question.kind, result, report.code.as_str(), report.elapsed);
-            if tracing::enabled!(target: "maglev", tracing::Level::DEBUG) {
+            if self.bus.wants(tracing::Level::DEBUG) {
                 self.bus.emit(done(question, report));
             }
             if let Some(cause) = self.faults.note(*backend, report.cause.as_ref()) {

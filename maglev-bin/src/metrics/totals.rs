@@ -173,7 +173,7 @@ impl Totals {
 const PROBE_BUCKETS: [f64; 11] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 const API_BUCKETS: [f64; 11] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
 
-/// Counts and, at debug level, tells what the API client does.
+/// Counts and, for who wants debug events, tells what the API client does.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiObserver {
     totals: Totals,
@@ -189,14 +189,14 @@ impl ApiObserver {
 impl Observer for ApiObserver {
     fn sent(&self, name: &'static str) {
         self.totals.api_sent(name);
-        if tracing::enabled!(target: "maglev", tracing::Level::DEBUG) {
+        if self.bus.wants(tracing::Level::DEBUG) {
             self.bus.emit(What::VppApiSend { msg: name.into() });
         }
     }
 
     fn received(&self, name: &'static str, result: CallResult, elapsed: Duration) {
         self.totals.api_received(name, result.as_str(), elapsed);
-        if tracing::enabled!(target: "maglev", tracing::Level::DEBUG) {
+        if self.bus.wants(tracing::Level::DEBUG) {
             let (msg, result) = (name.into(), result.as_str().into());
             self.bus.emit(What::VppApiRecv { msg, result, elapsed: elapsed.as_secs_f64() });
         }

@@ -1,4 +1,4 @@
-//! What a change costs before anything is sent: planning 1,000 VIPs of eight servers, and computing VPP's tables.
+//! What a change costs before anything is sent: planning and foretelling 1,000 VIPs of eight servers, and computing VPP's tables.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -9,12 +9,13 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use maglev_sync::table::{Table, auto_length, bucket_counts};
 use maglev_sync::{
     Actual, ActualAs, ActualLength, ActualVip, AsRow, BootId, Call, Cut, Desired, DesiredAs, DesiredConf, DesiredVip,
-    Encap, FlowTimeout, ForeignVips, LbConf, Plan, Protocol, Reconciler, Reply, Scope, Settings, StickyBuckets,
-    TableLength, VipKey, VipRow, Weight,
+    Encap, FlowTimeout, ForeignVips, LbConf, Outlook, Plan, Protocol, Reconciler, Reply, Scope, Settings,
+    StickyBuckets, TableLength, VipKey, VipRow, Weight,
 };
 
 fn benchmarks(criterion: &mut Criterion) {
     plan(criterion);
+    forecast(criterion);
     reconcile(criterion);
     table(criterion);
 }
@@ -31,6 +32,38 @@ fn plan(criterion: &mut Criterion) {
     });
     criterion.bench_function("plan/vips=1000,changed=1", |bencher| {
         bencher.iter(|| Plan::new(black_box(&changed), black_box(&actual), &scope).steps().count());
+    });
+}
+
+/// A copy of what a daemon knows, and what a sync would do and move from there.
+fn forecast(criterion: &mut Criterion) {
+    let desired = desired();
+    let mut one = desired.clone();
+    cut(&mut one);
+    let mut all = desired.clone();
+    all.vips.values_mut().for_each(cut_vip);
+    let (reconciler, _) = settled(&desired);
+    criterion.bench_function("outlook/vips=1000", |bencher| {
+        bencher.iter(|| black_box(&reconciler).outlook().expect("both states are known"));
+    });
+    for (changed, wanted) in [(0, desired.clone()), (1, one), (1000, all.clone())] {
+        let outlook = Outlook::new(wanted, actual(&desired));
+        criterion.bench_function(&format!("forecast/vips=1000,changed={changed}"), |bencher| {
+            bencher.iter(|| {
+                let forecast = black_box(&outlook).forecast(false);
+                assert_eq!(forecast.vips().len(), changed);
+            });
+        });
+    }
+    let mut long = actual(&desired);
+    long.vips.retain(|key, _| desired.vips.keys().take(100).any(|first| first == key));
+    long.vips.values_mut().for_each(|vip| vip.table_length = ActualLength::Whole(65_536));
+    all.vips.retain(|key, _| long.vips.contains_key(key));
+    let outlook = Outlook::new(all, long);
+    let mut group = criterion.benchmark_group("forecast");
+    group.sample_size(10);
+    group.bench_function("vips=100,changed=100,buckets=65536", |bencher| {
+        bencher.iter(|| black_box(&outlook).forecast(false).vips().len());
     });
 }
 
@@ -142,8 +175,13 @@ fn desired() -> Desired {
 
 /// One server of the first VIP is down.
 fn cut(desired: &mut Desired) {
-    let target = desired.vips.values_mut().next().and_then(|vip| vip.targets.values_mut().next());
-    *target.expect("there are servers") = DesiredAs { weight: Weight::ZERO, cut: Cut::Urgent, flush: None };
+    cut_vip(desired.vips.values_mut().next().expect("there are VIPs"));
+}
+
+/// One of its servers is down.
+fn cut_vip(vip: &mut DesiredVip) {
+    let target = vip.targets.values_mut().next().expect("there are servers");
+    *target = DesiredAs { weight: Weight::ZERO, cut: Cut::Urgent, flush: None };
 }
 
 fn actual(desired: &Desired) -> Actual {

@@ -1,7 +1,5 @@
 mod properties;
 
-use std::net::IpAddr;
-
 use super::*;
 use crate::event::Failure;
 use crate::model::*;
@@ -124,8 +122,11 @@ fn a_flush_that_is_owed_comes_last_or_alone() {
     assert_eq!(vip_alone.moved.map(|moved| moved.buckets), Some(0));
     assert_eq!(alone.unchanged().count(), 0);
 
-    // The first verdict owes nothing where VPP has weight 0.
+    // The first verdict owes nothing where VPP has weight 0, by what it has now and not when the plan is done.
     assert!(forecast(&standing, &desired([(one, vip([flushed_first(1, 1), up(2, 100)]))])).is_empty());
+    let held = desired([(one, vip([up(1, 100), up(2, 100)]))]);
+    let first_verdict = forecast(&held, &desired([(one, vip([flushed_first(1, 1), up(2, 100)]))]));
+    assert_eq!(server_of(&first_verdict.vips()[&one], 1), (claim(100, 512), claim(0, 0), true));
 }
 
 #[test]
@@ -255,6 +256,15 @@ fn what_is_in_the_way_is_told_and_nothing_is_flushed() {
     let forecast = Outlook::new(wanted, FakeVpp::as_desired(&standing).actual()).forecast(false);
     assert!(forecast.is_empty());
     assert_eq!(forecast.plan().notes(), [Note::InTheWay { key: web, by: every_port }]);
-    let addresses: Vec<&IpAddr> = forecast.after().vips[&every_port].ases.keys().collect();
-    assert_eq!(addresses, [&server(1)]);
+    assert_eq!(forecast.after().vips.keys().collect::<Vec<_>>(), [&every_port]);
+
+    // Two NAT VIPs, and only one of them may be made anew.
+    let (other, mut wanted) = (key("192.0.2.1", 443), desired([(web, vip([disabled(1, 1), up(2, 100)]))]));
+    wanted.foreign = ForeignVips::Keep;
+    let standing = desired([(web, vip([up(1, 0)])), (other, vip([up(2, 100)]))]);
+    let mut actual = FakeVpp::as_desired(&standing).actual();
+    actual.vips.values_mut().for_each(|vip| vip.encap = ActualEncap::Other(3));
+    let forecast = Outlook::new(wanted, actual).forecast(false);
+    assert_eq!(forecast.plan().notes(), [Note::InTheWay { key: web, by: other }]);
+    assert!(forecast.is_empty());
 }

@@ -36,7 +36,7 @@ enum Change {
     /// A reload.
     Want(Desired),
     /// A server goes down, or is disabled.
-    Down { vip: usize, server: usize, needs_server: bool },
+    Down { vip: usize, server: usize, first_verdict: bool, needs_server: bool },
     /// A server comes up with this weight.
     Up { vip: usize, server: usize, weight: u8 },
     /// An operator asks for a sync that may re-create.
@@ -47,8 +47,9 @@ fn a_change() -> impl Strategy<Value = Change> {
     let weight = prop::sample::select(vec![0_u8, 30, 100]);
     prop_oneof![
         2 => a_wanted_state().prop_map(Change::Want),
-        4 => (0_usize..8, 0_usize..8, any::<bool>())
-            .prop_map(|(vip, server, needs_server)| Change::Down { vip, server, needs_server }),
+        4 => (0_usize..8, 0_usize..8, any::<bool>(), any::<bool>()).prop_map(
+            |(vip, server, first_verdict, needs_server)| Change::Down { vip, server, first_verdict, needs_server }
+        ),
         3 => (0_usize..8, 0_usize..8, weight).prop_map(|(vip, server, weight)| Change::Up { vip, server, weight }),
         1 => Just(Change::Recreate),
     ]
@@ -171,8 +172,8 @@ proptest! {
             let mut recreate = false;
             wanted = match change {
                 Change::Want(state) => state,
-                Change::Down { vip, server, needs_server } => {
-                    let flush = Some(FlushOrder { incident, first_verdict: false, needs_server });
+                Change::Down { vip, server, first_verdict, needs_server } => {
+                    let flush = Some(FlushOrder { incident, first_verdict, needs_server });
                     with_target(&wanted, vip, server, DesiredAs { weight: Weight::ZERO, cut: Cut::Urgent, flush })
                 }
                 Change::Up { vip, server, weight } => {

@@ -169,7 +169,7 @@ pub(crate) struct Cause {
 ///
 /// The counter runs from 0 to `rise + fall - 1`; a backend is up from `rise` on. A static backend counts as one with
 /// rise and fall of 1.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Backend {
     check: Option<Check>,
     state: State,

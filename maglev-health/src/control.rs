@@ -79,9 +79,14 @@ pub struct ControlOptions {
 /// - A backend disabled by the configuration at a start counts as restored: no flush where VPP has it at 0.
 /// - Backends that no frontend uses are probed like the others.
 ///
+/// # Looking ahead
+/// A clone is as good as the original: what it answers to a reload, an action or a result is what the original will answer. So whoever
+/// wants to know what a reload would do does it to a clone and throws that away. Probes that a clone asks for are nobody's: do not
+/// start them.
+///
 /// # Caveats
 /// Until VPP has been read the frontends of held backends say [`Program::pending`]: they must not be applied.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Control {
     fleet: Fleet,
     dataplane: Dataplane,

@@ -27,7 +27,7 @@ use crate::{
 ///
 /// # Assumptions
 /// Every [`Event::Probe`] is answered or cancelled at some time: the fleet has no time-out of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fleet {
     options: FleetOptions,
     /// What phases are counted from.
@@ -440,7 +440,7 @@ impl Fleet {
 pub(crate) const BY_CONFIGURATION: &str = "configuration";
 
 /// A backend and its probes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) spec: BackendSpec,
     pub(crate) backend: Backend,

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// One VIP: its rows, what its backends hold in it, and the program that comes of both.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Frontend {
     pub(crate) spec: FrontendSpec,
     /// Members, pool by pool.

@@ -226,6 +226,28 @@ fn a_weight_goes_back_to_the_configured_one() {
 }
 
 #[test]
+fn a_weight_that_is_in_force_or_refused_changes_nothing() {
+    let mut rig = Rig::read(CONFIG, "");
+    rig.pass("a");
+    let place = key("web primary a");
+    let seven = Some(Weight::new(7).unwrap());
+    assert_eq!(rig.control.set_weight(&place, seven), Ok(Done::Changed));
+    rig.control.take_dirty();
+    let saved = rig.control.overrides().clone();
+    assert_eq!(rig.control.set_weight(&place, seven), Ok(Done::Already));
+    assert_eq!(rig.control.set_weight(&key("web primary b"), seven), Err(ActionError::NoSuchMember));
+    assert_eq!(rig.control.take_dirty(), []);
+    assert_eq!(rig.control.overrides(), &saved);
+
+    assert_eq!(rig.control.set_weight(&place, None), Ok(Done::Changed));
+    assert_eq!(rig.control.set_weight(&place, None), Ok(Done::Already));
+    // The configured weight over again is an override, too: it outlives a change of the configuration.
+    assert_eq!(rig.control.set_weight(&place, Some(Weight::MAX)), Ok(Done::Changed));
+    rig.reload(spec(&CONFIG.replace("primary a", "primary a=50")));
+    assert_eq!(rig.weights("web"), "1=100 2=0");
+}
+
+#[test]
 fn a_static_backend_that_is_cleared_is_up_at_once() {
     let mut rig = Rig::read(&CONFIG.replace("10.0.0.1", "10.0.0.1 static"), "");
     act(&mut rig, Action::Disable).unwrap();

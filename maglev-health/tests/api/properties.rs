@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maglev_health::{
-    BackendId, BackendSpec, CheckSpec, Cut, Event, FrontendState, FrontendView, MemberKey, Outcome, Overrides, Program,
-    Spec, State, Weight,
+    BackendId, BackendSpec, CheckSpec, Control, Cut, Event, FrontendState, FrontendView, MemberKey, Outcome, Overrides,
+    Program, Spec, State, Weight,
 };
 use proptest::prelude::*;
 
@@ -88,6 +88,35 @@ proptest! {
         let changed = Spec::new(backends, rig.spec.frontends().to_vec()).unwrap();
         rig.reload(changed);
         prop_assert_eq!(&weights(&rig), &rig.vpp);
+    }
+
+    #[test]
+    fn a_clone_tells_what_a_reload_will_do_and_the_original_does_not_notice(
+        config in any_config(),
+        actual in any_vpp(),
+        ops in prop::collection::vec(any_op(), 1..40),
+        candidate in any_config(),
+    ) {
+        let mut world = World::new(&config, actual);
+        world.apply_all(&ops);
+        let mut rig = world.rig;
+        let candidate = candidate.spec(false);
+        let before = format!("{:?}", rig.control);
+        let mut clone = rig.reloaded_clone(&candidate);
+        prop_assert_eq!(format!("{:?}", rig.control), before);
+
+        rig.reload(candidate);
+        let programs = |control: &Control| -> Vec<_> {
+            control.frontends().map(|frontend| (frontend.name().clone(), frontend.program().clone())).collect()
+        };
+        prop_assert_eq!(programs(&clone), programs(&rig.control));
+        prop_assert_eq!(clone.overrides(), rig.control.overrides());
+        prop_assert_eq!(clone.poll_timeout(), rig.control.poll_timeout());
+        prop_assert_eq!(clone.take_dirty(), rig.control.take_dirty());
+        let told = |control: &Control| -> Vec<_> {
+            control.backends().map(|backend| (backend.id(), backend.state(), backend.hold(), backend.counter())).collect()
+        };
+        prop_assert_eq!(told(&clone), told(&rig.control));
     }
 
     #[test]

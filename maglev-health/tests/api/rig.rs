@@ -66,6 +66,14 @@ impl Rig {
         self.drain();
     }
 
+    /// A clone of the control that has gone over to `spec`.
+    pub(crate) fn reloaded_clone(&self, spec: &Spec) -> Control {
+        let mut clone = self.control.clone();
+        let (vips, vpp) = (vips(spec), &self.vpp);
+        clone.reload(self.now, wall(), spec, &|frontend, address| look_up(vpp, &vips, frontend, address));
+        clone
+    }
+
     /// Makes VPP agree with every program.
     pub(crate) fn sync(&mut self) {
         self.vpp.clear();

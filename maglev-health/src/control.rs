@@ -82,7 +82,8 @@ pub struct ControlOptions {
 /// # Looking ahead
 /// A clone is as good as the original: what it answers to a reload, an action or a result is what the original will answer. So whoever
 /// wants to know what a reload would do does it to a clone and throws that away. Probes that a clone asks for are nobody's: do not
-/// start them.
+/// start them. To see what comes once everybody has answered, let [`Control::handle_timeout`] start them all, and answer those that
+/// are [in flight](BackendView::in_flight).
 ///
 /// # Caveats
 /// Until VPP has been read the frontends of held backends say [`Program::pending`]: they must not be applied.

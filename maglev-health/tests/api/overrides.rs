@@ -232,7 +232,7 @@ fn a_weight_that_is_in_force_or_refused_changes_nothing() {
     let place = key("web primary a");
     let seven = Some(Weight::new(7).unwrap());
     assert_eq!(rig.control.set_weight(&place, seven), Ok(Done::Changed));
-    rig.control.take_dirty();
+    assert_eq!(rig.control.take_dirty(), [rig.idx("web")]);
     let saved = rig.control.overrides().clone();
     assert_eq!(rig.control.set_weight(&place, seven), Ok(Done::Already));
     assert_eq!(rig.control.set_weight(&key("web primary b"), seven), Err(ActionError::NoSuchMember));

@@ -1,6 +1,6 @@
 //! Pools, weights and the events of frontends, as a daemon sees them.
 
-use maglev_health::{Done, Event, FrontendState, State};
+use maglev_health::{Code, Control, Done, Event, FrontendState, Jitter, ProbeId, ProbeResult, State};
 
 use crate::rig::{Rig, key, spec, wall};
 
@@ -158,4 +158,34 @@ fn a_weight_for_a_place_that_is_not_there_is_refused() {
         assert!(rig.control.set_weight(&key(place), None).is_err(), "{place}");
     }
     assert_eq!(rig.control.set_weight(&key("web primary a"), None), Ok(Done::Already));
+}
+
+#[test]
+fn a_clone_in_which_everybody_answers_shows_what_comes_later() {
+    let mut rig = Rig::read(CONFIG, "");
+    rig.fail("a");
+    rig.events();
+    let candidate = spec(&format!("{CONFIG}\nbackend new 10.0.0.9\nfrontend other only new"));
+    let mut clone = rig.reloaded_clone(&candidate);
+    let weight = |control: &Control, frontend: &str| -> Vec<u8> {
+        let program = control.program(control.frontend_idx(frontend).unwrap()).unwrap();
+        program.targets.values().map(|target| target.weight.get()).collect()
+    };
+    assert_eq!(weight(&clone, "other"), [0]);
+
+    // Every probe starts; those of backends without a verdict pass.
+    while let Some(due) = clone.poll_timeout() {
+        clone.handle_timeout(due);
+    }
+    let unknown = clone.backends().filter(|backend| backend.state() == State::Unknown);
+    let probes: Vec<ProbeId> = unknown.filter_map(|backend| backend.in_flight()).collect();
+    for probe in probes {
+        clone.handle_result(rig.now, wall(), probe, ProbeResult::pass(Code::L7Ok, ""), Jitter::NONE);
+    }
+    assert!(clone.backends().all(|backend| backend.state() != State::Unknown));
+    assert_eq!(weight(&clone, "other"), [100]);
+    // What is down stays down, and the original knows of nothing.
+    assert_eq!(clone.backend(rig.id("a")).map(|backend| backend.state()), Some(State::Down));
+    assert!(rig.control.frontend_idx("other").is_none());
+    assert_eq!(rig.events(), []);
 }

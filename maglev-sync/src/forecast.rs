@@ -58,7 +58,8 @@ use crate::plan::{Note, Plan, Scope, Step, conf_update};
 /// those of VPP's own tables. Equal outlooks have equal forecasts.
 ///
 /// # Assumptions
-/// VPP holds what was read of it, carries every call out, and nobody else changes it. What is in flight has not happened.
+/// VPP holds what was read of it, carries every call out, and nobody else changes it. What is in flight has not happened. No server is
+/// a VIP: calls that would be held back for that ([`Forbidden`](crate::Forbidden)) are foretold all the same.
 ///
 /// # Caveats
 /// Flows that VPP remembers stay with their server until they are evicted: what moves is where new flows go. A change of

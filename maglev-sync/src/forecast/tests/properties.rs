@@ -59,10 +59,11 @@ fn a_change() -> impl Strategy<Value = Change> {
 fn with_target(desired: &Desired, vip: usize, server: usize, target: DesiredAs) -> Desired {
     let mut desired = desired.clone();
     let count = desired.vips.len().max(1);
-    let targets = desired.vips.values_mut().nth(vip % count).map(|vip| &mut vip.targets);
-    if let Some(targets) = targets.filter(|targets| !targets.is_empty()) {
-        let count = targets.len();
-        targets.values_mut().nth(server % count).map(|slot| *slot = target);
+    let chosen = desired.vips.values_mut().nth(vip % count);
+    let mut targets: Vec<&mut DesiredAs> = chosen.into_iter().flat_map(|vip| vip.targets.values_mut()).collect();
+    let count = targets.len().max(1);
+    if let Some(slot) = targets.get_mut(server % count) {
+        **slot = target;
     }
     desired
 }

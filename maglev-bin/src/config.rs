@@ -20,7 +20,6 @@ mod report;
 mod rules;
 mod schema;
 mod source;
-mod suggest;
 mod yaml;
 
 pub use diagnostic::{ConfigError, Diagnostic, ErrorKind};

@@ -16,6 +16,7 @@ mod filelock;
 pub mod grpc;
 pub mod logging;
 pub mod metrics;
+mod nearest;
 pub mod probe;
 pub mod proto;
 pub mod run;

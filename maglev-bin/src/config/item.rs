@@ -8,8 +8,8 @@ use super::duration;
 use super::report::{At, Report, Spot};
 use super::schema;
 use super::source::Span;
-use super::suggest::nearest;
 use super::yaml::{Entry, Node, Scalar, ScalarKind, Value};
+use crate::nearest::nearest;
 
 /// A node and its place among the keys.
 #[derive(Clone, Debug)]

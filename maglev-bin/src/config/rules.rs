@@ -10,7 +10,7 @@ use maglev_sync::table::{AutoLength, auto_length, fixed_length};
 use super::model::{Backend, Config, Family, Frontend, HealthCheck, Pool, PoolMember, Protocol, TableLength};
 use super::read::{BackendDraft, Draft, FrontendDraft, PoolDraft, Service};
 use super::report::{At, Report, Spot};
-use super::suggest::nearest;
+use crate::nearest::nearest;
 
 /// Looks at everything that refers to something else. The result is worth something only if nothing is reported.
 pub(super) fn apply(draft: Draft, report: &mut Report, sha256: String) -> Config {

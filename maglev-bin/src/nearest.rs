@@ -1,7 +1,7 @@
 //! The nearest valid name.
 
 /// The one of `names` that `typed` was most likely meant to be, if any is near.
-pub(super) fn nearest<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let folded = fold(typed);
     // A third of the word wrong is still a slip, more is another word.
     let allowed = (folded.len() / 3).clamp(1, 4);

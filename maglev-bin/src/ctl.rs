@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+mod grammar;
+
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
     ExitCode::SUCCESS

@@ -22,3 +22,4 @@ pub mod proto;
 pub mod run;
 pub mod snapshot;
 pub mod state;
+mod x509;

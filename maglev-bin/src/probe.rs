@@ -17,7 +17,6 @@
 //! error that comes back from the network is a verdict about the backend, even when it has the same number: a firewall that answers
 //! an IPv6 connect with "administratively prohibited" ends in `EACCES`, as a local policy does.
 
-mod certificate;
 mod end;
 mod fault;
 mod http;

@@ -6,15 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
 use maglev_health::Code;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, ProtocolVersion, RootCertStore,
-    SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error, InvalidMessage, ProtocolVersion, RootCertStore, SignatureScheme,
 };
 use rustls_native_certs::ErrorKind;
 use tokio::net::TcpStream;
@@ -22,11 +20,11 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::certificate::not_after;
 use super::end::{End, Step};
 use super::fault::{own_fault, words};
 use super::report::Cause;
 use super::target::Tls;
+use crate::x509::{date, not_after, refusal};
 
 type Verifier = Arc<dyn ServerCertVerifier>;
 
@@ -251,45 +249,12 @@ impl ServerCertVerifier for AnyCertificate {
 /// Why a handshake failed, in a few words.
 fn reason(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::InvalidCertificate(error)) => bad_certificate(error),
+        Some(Error::InvalidCertificate(error)) => refusal(error),
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => "answer is not TLS".to_owned(),
         Some(error) => format!("TLS: {error}"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => "closed during the TLS handshake".to_owned(),
         None => format!("{} during the TLS handshake", words(error)),
     }
-}
-
-fn bad_certificate(error: &CertificateError) -> String {
-    match error {
-        CertificateError::ExpiredContext { not_after, .. } => {
-            format!("certificate expired {}", date(not_after.as_secs()))
-        }
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("certificate not valid before {}", date(not_before.as_secs()))
-        }
-        CertificateError::UnknownIssuer => "certificate from an unknown issuer".to_owned(),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-            let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
-            format!("certificate is for {names}, not {}", expected.to_str())
-        }
-        CertificateError::BadSignature => "bad signature".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// A name without the wrapping that the verifier gives it: `DnsName("www.example.com")`, `IpAddress(192.0.2.1)`.
-fn bare(name: &str) -> &str {
-    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.unwrap_or(name).trim_matches('"')
-}
-
-/// The UTC day of a Unix time.
-fn date(unix_seconds: u64) -> String {
-    i64::try_from(unix_seconds)
-        .ok()
-        .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .map_or_else(|| "9999-12-31".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
 }
 
 #[cfg(test)]

@@ -95,6 +95,7 @@ fn common_name(subject: &[u8]) -> IResult<&[u8], Option<String>> {
         (Some((_, UTF8_STRING | PRINTABLE_STRING | IA5_STRING, text)), None) => String::from_utf8(text.to_vec()).ok(),
         _ => None,
     };
+    let name = name.filter(|name| !name.is_empty());
     Ok((left, name))
 }
 

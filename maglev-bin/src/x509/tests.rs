@@ -110,6 +110,7 @@ fn text(text: &str) -> DnValue {
 #[case::printable(&[(DnType::CommonName, DnValue::PrintableString("ops".try_into().unwrap()))], &[], Some("ops"))]
 #[case::not_ascii(&[(DnType::CommonName, text("Zoë"))], &[], Some("Zoë"))]
 #[case::no_common_name(&[(DnType::OrganizationName, text("ops"))], &["a.example"], None)]
+#[case::empty_common_name(&[(DnType::CommonName, text(""))], &["a.example"], None)]
 #[case::empty_subject(&[], &["a.example"], None)]
 // UTF-16 is in nobody's certificate any more.
 #[case::exotic_string(&[(DnType::CommonName, DnValue::BmpString("ops".try_into().unwrap()))], &["a.example"], None)]

@@ -21,5 +21,6 @@ pub mod probe;
 pub mod proto;
 pub mod run;
 pub mod snapshot;
+mod sockets;
 pub mod state;
 mod x509;

@@ -13,6 +13,7 @@ use crate::config::{Config, ConfigError, Context, Diagnostic};
 use crate::daemon::{Daemon, Options, StartError, chain, check_privileges};
 use crate::event::{Bus, What};
 use crate::metrics::{Listener, Metrics, ServeError};
+use crate::sockets::raise_descriptor_limit;
 use crate::{demo, logging};
 
 /// Parses the command line, runs what it asks for, and says how it went.
@@ -92,6 +93,11 @@ async fn daemon(args: DaemonArgs, unused: Vec<String>) -> Result<(), Failure> {
     if !unused.is_empty() {
         let message = format!("accepted and not in use yet in this release: {}", unused.join(", "));
         bus.emit(What::Warning { cause: "flags".into(), message: message.into() });
+    }
+    if let Some(limit) = raise_descriptor_limit(DESCRIPTORS).filter(|limit| *limit < DESCRIPTORS) {
+        let message =
+            format!("{limit} file descriptors may be too few; allow {DESCRIPTORS}, e.g. LimitNOFILE= of systemd");
+        bus.emit(What::Warning { cause: "descriptors".into(), message: message.into() });
     }
     warn(&bus, &loaded.warnings);
     check_privileges(&loaded.config).await?;
@@ -192,6 +198,9 @@ async fn watchdog(daemon: &Daemon) {
         notify(&[sd_notify::NotifyState::Watchdog]);
     }
 }
+
+/// Open at once in a large site: 1,280 connections of gRPC clients, and the probes of some thousand backends.
+const DESCRIPTORS: u64 = 4_096;
 
 /// Whether a person looks at standard output.
 pub(crate) fn at_a_terminal() -> bool {

@@ -9,9 +9,10 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 
 use super::Metrics;
+use crate::sockets::listen_tcp;
 
 /// Why `/metrics` cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ impl Listener {
     /// The address cannot be bound.
     pub fn bind(address: SocketAddr) -> Result<Self, ServeError> {
         let fail = |source| ServeError { address, source };
-        let listener = listen(address).map_err(fail)?;
+        let listener = listen_tcp(address, 64).and_then(TcpListener::from_std).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         Ok(Self { listener, address })
     }
@@ -58,31 +59,6 @@ impl Listener {
             }
         });
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let bound = socket.and_then(|socket| {
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(64)
-    });
-    match bound {
-        Err(error) if address.ip().is_unspecified() && address.is_ipv6() && no_ipv6(&error) => {
-            let any = SocketAddr::from(([0, 0, 0, 0], address.port()));
-            let socket = TcpSocket::new_v4()?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(any)?;
-            socket.listen(64)
-        }
-        other => other,
-    }
-}
-
-fn no_ipv6(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let code = error.raw_os_error();
-    [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].iter().any(|errno| code == Some(errno.raw_os_error()))
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::build;
 use crate::config::parse_duration;
+use crate::grpc::{GrpcAddrs, OperatorName};
 
 /// Control plane for VPP's Maglev load balancer: probes servers, decides weights, programs VPP.
 #[derive(Clone, Debug, Parser)]
@@ -42,6 +42,9 @@ pub struct DemoArgs {
     /// Address of /metrics during the demo; port 0 picks a free one, empty = off.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub metrics_addr: ListenAddr,
+    /// Address of the API during the demo, for maglevc; port 0 picks a free one, empty = off.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub grpc_addr: GrpcAddrs,
 }
 
 /// How `maglevd demo` prints its summary.
@@ -60,9 +63,9 @@ pub struct DaemonArgs {
     /// Configuration file.
     #[arg(long, env = "MAGLEV_CONFIG", default_value = "/etc/vpp-maglev/maglev.yaml", value_name = "FILE")]
     pub config: PathBuf,
-    /// gRPC listener, repeatable: HOST:PORT or unix:/path.
+    /// gRPC listener, repeatable, also with commas between: HOST:PORT or unix:/path; empty = off.
     #[arg(long, env = "MAGLEV_GRPC_ADDR", default_value = "127.0.0.1:9090", value_name = "ADDR")]
-    pub grpc_addr: Vec<String>,
+    pub grpc_addr: Vec<GrpcAddrs>,
     /// Allow gRPC on a non-loopback TCP address without TLS.
     #[arg(long)]
     pub grpc_insecure: bool,
@@ -77,7 +80,7 @@ pub struct DaemonArgs {
     pub grpc_client_ca: Option<PathBuf>,
     /// Who may write over gRPC, repeatable: a certificate name, uid:N or gid:N.
     #[arg(long, value_name = "WHO")]
-    pub grpc_operator: Vec<String>,
+    pub grpc_operator: Vec<OperatorName>,
     /// Role of gRPC clients on loopback TCP without TLS.
     #[arg(long, value_enum, default_value_t = Role::Operator)]
     pub grpc_loopback_role: Role,
@@ -181,25 +184,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Flags that are accepted from the first release on and steer nothing yet.
-const UNUSED: [&str; 8] = [
-    "grpc_addr",
-    "grpc_insecure",
-    "grpc_tls_cert",
-    "grpc_tls_key",
-    "grpc_client_ca",
-    "grpc_operator",
-    "grpc_loopback_role",
-    "reflection",
-];
-
-/// Flags given by the user (on the command line or by environment) that this release accepts but does not use.
-pub fn unused_flags(matches: &ArgMatches) -> Vec<String> {
-    let given =
-        |id: &&&str| matches!(matches.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
-    UNUSED.iter().filter(given).map(|id| format!("--{}", id.replace('_', "-"))).collect()
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
@@ -226,12 +210,5 @@ mod tests {
     fn an_empty_socket_path_means_no_dataplane() {
         let cli = Cli::parse_from(["maglevd", "--vpp-api-addr", ""]);
         assert_eq!(cli.daemon.vpp_api_addr, OptionalPath(None));
-    }
-
-    #[test]
-    fn flags_of_later_releases_are_accepted_and_named() {
-        let matches = Cli::command().get_matches_from(["maglevd", "--grpc-insecure", "--reflection=false"]);
-        assert_eq!(unused_flags(&matches), ["--grpc-insecure", "--reflection"]);
-        assert!(unused_flags(&Cli::command().get_matches_from(["maglevd"])).is_empty());
     }
 }

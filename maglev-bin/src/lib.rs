@@ -23,4 +23,5 @@ pub mod run;
 pub mod snapshot;
 mod sockets;
 pub mod state;
+mod tls;
 mod x509;

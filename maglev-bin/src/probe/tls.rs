@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use maglev_health::Code;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, InvalidMessage, ProtocolVersion, RootCertStore, SignatureScheme,
@@ -24,6 +24,7 @@ use super::end::{End, Step};
 use super::fault::{own_fault, words};
 use super::report::Cause;
 use super::target::Tls;
+use crate::tls::provider;
 use crate::x509::{date, not_after, refusal};
 
 type Verifier = Arc<dyn ServerCertVerifier>;
@@ -155,11 +156,6 @@ fn system_roots() -> Step<Arc<RootCertStore>> {
 
 fn no_roots(why: &str) -> End {
     End::own(Cause::TrustRoots, format!("no trust roots: {why}"))
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(ring::default_provider())))
 }
 
 /// Passes everything on to another verifier and notes the certificate's end of validity, whatever that one thinks of it.

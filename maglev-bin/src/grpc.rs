@@ -20,3 +20,6 @@ pub use self::options::{GrpcOptions, OptionsError};
 pub use self::peer::{Grounds, OperatorName, Peer, Who};
 pub use self::tls::{Certificates, TlsFiles};
 pub use crate::tls::FileError;
+
+pub(crate) use self::address::unix_path;
+pub(crate) use self::listen::{FULL, SPEAKS_TLS};

@@ -14,29 +14,39 @@ mod brain;
 mod core;
 mod counters;
 mod dataplane;
+mod handle;
 mod link;
 mod lock;
+mod operate;
 mod probes;
+mod prospect;
 mod report;
+mod syncs;
 mod translate;
 mod views;
 
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{CheckKind, Config, Diagnostic};
+use crate::config::{CheckKind, Config, Context};
 use crate::event::{Bus, What};
 use crate::metrics::{ApiObserver, Totals};
 use crate::probe::{Prober, ProberError};
 use crate::snapshot::Published;
+use crate::state::{Book, Held, Loaded, State, StateFile, Writer};
 
 pub use dataplane::VppDataplane;
+pub use handle::{ConfigFile, Handle, Outcome, ReloadError};
 pub use link::chain;
 pub use lock::{ApiLock, LockError};
+pub use operate::{Action, LONGEST_REASON, Order, Refusal};
+pub use prospect::{Forecasts, Names, Prospect};
+pub use syncs::Synced;
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -48,12 +58,16 @@ pub struct Options {
     pub stats: Option<PathBuf>,
     /// Time between two readings of the counters.
     pub counters_every: Duration,
+    /// Where overrides are kept over a restart; `None` forgets them at exit.
+    pub state_file: Option<PathBuf>,
+    /// Where a reload finds the config; `None` leaves only [`Handle::reload`].
+    pub config_file: Option<ConfigFile>,
 }
 
 impl Options {
-    /// For a VPP at these sockets, with counters every 5 s.
+    /// For a VPP at these sockets, with counters every 5 s, without a config file and without a state file.
     pub fn new(api: Option<PathBuf>, stats: Option<PathBuf>) -> Self {
-        Self { api, stats, counters_every: Duration::from_secs(5) }
+        Self { api, stats, counters_every: Duration::from_secs(5), state_file: None, config_file: None }
     }
 }
 
@@ -64,6 +78,9 @@ pub enum StartError {
     /// Another one steers this VPP.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Another one has the state file.
+    #[error(transparent)]
+    State(#[from] Held),
     /// Probes could never be sent.
     #[error("probes cannot be sent")]
     Prober(#[from] ProberError),
@@ -72,13 +89,10 @@ pub enum StartError {
     Unfit(String),
 }
 
-/// A running daemon. Dropping it ends all its tasks and leaves VPP as it is.
+/// A running daemon: its [`Handle`], and its life. Dropping it ends all its tasks and leaves VPP as it is.
 #[derive(Debug)]
 pub struct Daemon {
-    published: Arc<Published>,
-    bus: Bus,
-    totals: Totals,
-    commands: mpsc::Sender<brain::Command>,
+    handle: Handle,
     stop: CancellationToken,
     gone: CancellationToken,
     _lock: Option<ApiLock>,
@@ -107,11 +121,13 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; nothing runs then. A VPP that is absent is no error: it is waited for.
     pub fn start(config: Config, options: Options, bus: Bus) -> Result<Self, StartError> {
+        let context = Context { dataplane: options.api.is_some() };
         let lock = options.api.as_deref().map(ApiLock::acquire).transpose()?;
         let prober = Arc::new(Prober::new(config.healthchecker.netns.as_deref())?);
         let (now, wall) = (Instant::now(), SystemTime::now());
         let config = Arc::new(config);
-        let core = core::Core::new(config, options.api.is_some(), now, wall)
+        let (state, file) = open_state(options.state_file.as_deref(), &bus)?;
+        let core = core::Core::new(config, &state, options.api.is_some(), now, wall)
             .map_err(|error| StartError::Unfit(chain(&error)))?;
         let totals = Totals::default();
         let stop = CancellationToken::new();
@@ -122,9 +138,10 @@ impl Daemon {
         let mut probes = probes::Probes::new(prober.clone(), result_sender, bus.clone(), totals.clone());
         probes.configure(core.config(), core.control());
         let mut views = views::Views::new(&core, wall);
+        let (book, writer) = (Book::new(state), Writer::start(file, bus.clone()));
         // Whoever looks at once sees every backend and frontend, not an empty daemon.
         views.update(&core, &probes, core.changed());
-        let published = Published::new(views.snapshot());
+        let published = Published::new(views.snapshot(&core, views::overrides(&core, &book)));
         let brain = brain::Brain {
             core,
             probes,
@@ -140,6 +157,9 @@ impl Daemon {
             stop: stop.clone(),
             told: Vec::new(),
             answers: Vec::new(),
+            syncs: syncs::Syncs::default(),
+            book,
+            writer: writer.clone(),
         };
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
@@ -158,62 +178,37 @@ impl Daemon {
                 tokio::spawn(stop.clone().run_until_cancelled_owned(counters));
             }
         }
-        Ok(Self { published, bus, totals, commands, stop, gone, _lock: lock })
+        let file = options.config_file.map(Arc::new);
+        let handle = Handle { published, bus, totals, commands, file, context, writer, reloading: Arc::default() };
+        Ok(Self { handle, stop, gone, _lock: lock })
     }
 
-    /// Where the current state can be had.
-    pub fn published(&self) -> &Arc<Published> {
-        &self.published
-    }
-
-    /// Where events can be had.
-    pub fn bus(&self) -> &Bus {
-        &self.bus
-    }
-
-    /// What was counted since the start.
-    pub fn totals(&self) -> &Totals {
-        &self.totals
-    }
-
-    /// Goes over to another config, checked already. Returns once it is in force.
-    ///
-    /// # Errors
-    /// Why it was refused, in words; nothing has changed then.
-    pub async fn reload(&self, config: Config, warnings: &[Diagnostic]) -> Result<(), String> {
-        let (done, outcome) = oneshot::channel();
-        let warnings = warnings.iter().map(ToString::to_string).collect();
-        let command = brain::Command::Reload { config: Box::new(config), warnings, done };
-        let stopped = || "the daemon is stopping".to_owned();
-        self.commands.send(command).await.map_err(|_| stopped())?;
-        outcome.await.unwrap_or_else(|_| Err(stopped()))
-    }
-
-    /// Notes that a config was not even worth trying, so that metrics and log show it.
-    pub fn reload_refused(&self, reason: &str) {
-        let sha256 = self.published.snapshot().config_sha256.clone();
-        let what = What::ConfigReload { result: "refused".into(), sha256, detail: reason.into() };
-        report::count(&self.totals, &what);
-        self.bus.emit(what);
+    /// For whoever speaks to the daemon without owning it.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Returns when the task that decides has ended, which it never should: without it nothing is probed and nothing is cut.
     pub async fn died(&self) {
         self.gone.cancelled().await;
     }
+}
 
-    /// Returns once the task that decides has had a turn.
-    pub async fn turns(&self) {
-        let (done, answer) = oneshot::channel();
-        // A brain that is gone drops the answer; `died` tells.
-        let _ = self.commands.send(brain::Command::Ping { done }).await;
-        let _ = answer.await;
+/// What an earlier process left, and where to save from now on. Trouble with it stops nothing.
+fn open_state(path: Option<&Path>, bus: &Bus) -> Result<(State, Option<StateFile>), Held> {
+    let Some(path) = path else { return Ok(Default::default()) };
+    let Loaded { file, state, troubles, .. } = StateFile::open(path)?;
+    for trouble in &troubles {
+        bus.emit(What::Error { cause: "state-file".into(), message: chain(trouble).into() });
     }
+    Ok((state, Some(file)))
+}
 
-    /// Asks for a new reading of the sessions per AS. It happens when VPP can bear it.
-    pub async fn request_flows(&self) {
-        // A daemon that is stopping reads no flows.
-        let _ = self.commands.send(brain::Command::RequestFlows).await;
+impl Deref for Daemon {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
     }
 }
 

@@ -184,7 +184,7 @@ macro_rules! plain_fields {
 plain_fields!(u64, f64, bool);
 
 /// Text in quotes when a reader of `key=value` would otherwise lose its end.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::config::Config;
 use crate::event::Text;
 
 /// Where the daemon's current state can be had.
@@ -68,12 +69,49 @@ pub struct Snapshot {
     pub started: Timestamp,
     /// SHA-256 of the configuration in force.
     pub config_sha256: Text,
+    /// The configuration in force.
+    #[serde(skip)]
+    pub config: Arc<Config>,
     /// Backends in config order.
     pub backends: Vec<Arc<BackendView>>,
     /// Frontends in config order.
     pub frontends: Vec<Arc<FrontendView>>,
     /// The dataplane.
     pub vpp: Arc<VppView>,
+    /// Sessions that VPP remembers, as last read; `None` while they were not since the link came up.
+    pub flows: Option<Arc<Flows>>,
+    /// What operators have said over the configuration's head: backends by name, then weights by place.
+    pub overrides: Arc<[OverrideView]>,
+}
+
+/// An operator's word that is in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OverrideView {
+    /// `pause`, `disable`, `enable` or `weight`.
+    pub kind: &'static str,
+    /// Name of the backend.
+    pub backend: Text,
+    /// Where, for a weight.
+    pub weight: Option<OverriddenWeight>,
+    /// When it was said.
+    pub time: Timestamp,
+    /// Who said it.
+    pub who: Text,
+    /// Why; may be empty.
+    pub reason: Text,
+}
+
+/// A weight over the configuration's head.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OverriddenWeight {
+    /// Name of the frontend.
+    pub frontend: Text,
+    /// Name of the pool.
+    pub pool: Text,
+    /// The operator's, 0..=100.
+    pub weight: u8,
+    /// The configuration's, 0..=100.
+    pub configured: u8,
 }
 
 /// A backend.
@@ -183,6 +221,8 @@ pub struct MemberView {
     pub address: IpAddr,
     /// Weight by config or override, 0..=100.
     pub weight: u8,
+    /// Weight by config, 0..=100.
+    pub configured_weight: u8,
     /// Weight it should have in VPP now, 0..=100.
     pub effective_weight: u8,
     /// An operator set its weight.
@@ -192,6 +232,10 @@ pub struct MemberView {
 /// A VIP in VPP, as last seen or acknowledged.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VipView {
+    /// How packets travel to its ASes, as VPP calls it.
+    pub encap: Text,
+    /// Flows are hashed by source address alone; `None` while that is not known.
+    pub src_ip_sticky: Option<bool>,
     /// Length of its new-flow table; `None` while only the low half is known.
     pub table_length: Option<u32>,
     /// Weight and buckets of each AS.
@@ -200,6 +244,10 @@ pub struct VipView {
     pub compared: Option<Timestamp>,
     /// Why its last call failed, while it waits to be tried again.
     pub error: Option<Text>,
+    /// It is as it should be, as far as known.
+    pub in_sync: bool,
+    /// The warm-up lets it be written.
+    pub released: bool,
 }
 
 /// An AS of a VIP.
@@ -222,8 +270,10 @@ pub struct VppView {
     pub warm_up: Text,
     /// Flushes that are owed.
     pub flush_owed: u64,
+    /// Settings of the lb plugin; `None` while VPP has not been read.
+    pub conf: Option<LbConfView>,
     /// VIPs in VPP that the config does not know.
-    pub foreign: Vec<Text>,
+    pub foreign: Vec<(VipName, VipView)>,
     /// Something that differs and is left as it is, in words.
     pub differs: Vec<Text>,
 }
@@ -231,8 +281,29 @@ pub struct VppView {
 impl Default for VppView {
     fn default() -> Self {
         let warm_up = "hands-off".into();
-        Self { link: None, unsupported: None, warm_up, flush_owed: 0, foreign: Vec::new(), differs: Vec::new() }
+        Self {
+            link: None,
+            unsupported: None,
+            warm_up,
+            flush_owed: 0,
+            conf: None,
+            foreign: Vec::new(),
+            differs: Vec::new(),
+        }
     }
+}
+
+/// Settings of VPP's lb plugin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LbConfView {
+    /// Source address of GRE over IPv4.
+    pub ipv4_src_address: Ipv4Addr,
+    /// Source address of GRE over IPv6.
+    pub ipv6_src_address: Ipv6Addr,
+    /// Buckets of each thread's table of sessions.
+    pub sticky_buckets_per_core: u32,
+    /// Seconds after its last packet at which a session may be forgotten.
+    pub flow_timeout: u32,
 }
 
 /// The VPP at the other end.
@@ -244,6 +315,8 @@ pub struct VppInfo {
     pub build_date: Text,
     /// Where it was built.
     pub build_directory: Text,
+    /// Its lb plugin is loaded.
+    pub has_lb: bool,
     /// Its process id.
     pub pid: u32,
     /// When it started, Unix time in seconds; `None` without a stats segment.
@@ -301,6 +374,7 @@ pub struct Flows {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::config::Context;
 
     /// One frontend with one pool of two backends, programmed.
     pub(crate) fn example() -> Snapshot {
@@ -327,6 +401,7 @@ pub(crate) mod tests {
             name: name.into(),
             address: address.parse().unwrap(),
             weight: 100,
+            configured_weight: 100,
             effective_weight,
             overridden: false,
         };
@@ -342,15 +417,27 @@ pub(crate) mod tests {
             active_pool: 0,
             pools: vec![PoolView { name: "primary".into(), backends: members }],
             table_length_wanted: 1_024,
-            dataplane: Some(VipView { table_length: Some(1_024), ases: ases.into(), compared: None, error: None }),
+            dataplane: Some(VipView {
+                encap: "gre4".into(),
+                src_ip_sticky: Some(false),
+                table_length: Some(1_024),
+                ases: ases.into(),
+                compared: None,
+                error: None,
+                in_sync: true,
+                released: true,
+            }),
         };
         Snapshot {
             taken: now,
             started: now,
             config_sha256: "ab".repeat(32).into(),
+            config: Arc::new(Config::parse("maglev: {}", "empty", Context { dataplane: false }).unwrap().config),
             backends: vec![backend("web0", "10.2.1.1", "up"), backend("web1", "10.2.1.2", "down")],
             frontends: vec![Arc::new(frontend)],
             vpp: Arc::default(),
+            flows: None,
+            overrides: Arc::default(),
         }
     }
 

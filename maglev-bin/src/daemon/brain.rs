@@ -16,8 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use maglev_health::Jitter;
-use maglev_sync::{BootId, CallFailure, CallId, Dataplane, Reply};
+use maglev_sync::{BootId, CallFailure, CallId, Dataplane, Reply, RequestScope, SyncRequest, SyncScope};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -25,14 +26,18 @@ use super::core::{Core, Output, Unfit};
 use super::counters::CounterPlan;
 use super::dataplane::VppDataplane;
 use super::link::{Link, LinkEvent, chain};
+use super::operate::{Action, Effect, Order, Refusal};
 use super::probes::{Ended, Probes};
+use super::prospect::Prospect;
 use super::report;
-use super::views::Views;
-use crate::config::Config;
-use crate::event::{Bus, What};
+use super::syncs::{Caller, Syncs};
+use super::views::{Views, overrides};
+use crate::config::{Config, Loaded};
+use crate::event::{Bus, Text, What};
 use crate::metrics::Totals;
 use crate::probe::Prober;
 use crate::snapshot::{Published, VppInfo};
+use crate::state::{Book, Note, Saving, Writer};
 
 /// What can be asked of the brain.
 #[derive(Debug)]
@@ -45,6 +50,29 @@ pub(super) enum Command {
         warnings: Vec<String>,
         /// Told when it is in force, or why it is not.
         done: oneshot::Sender<Result<(), String>>,
+    },
+    /// Carry out an operator's word.
+    Operate {
+        /// The word.
+        order: Order,
+        /// Told what came of it.
+        done: oneshot::Sender<Result<Carried, Refusal>>,
+    },
+    /// Read VPP and make it agree: one frontend, or everything.
+    Sync {
+        /// The frontend; `None` for everything.
+        frontend: Option<Text>,
+        /// What may be made anew.
+        recreate: bool,
+        /// Told when it is done.
+        done: Caller,
+    },
+    /// Say how things stand, to look ahead from.
+    Prospect {
+        /// Another config than the running one.
+        loaded: Option<Box<Loaded>>,
+        /// Told in its turn.
+        done: oneshot::Sender<Result<Prospect, Refusal>>,
     },
     /// Read the sessions per AS, when VPP can bear it.
     RequestFlows,
@@ -74,10 +102,25 @@ pub(super) struct Brain {
     pub(super) told: Vec<What>,
     /// Answers that wait for the same publication.
     pub(super) answers: Vec<Answer>,
+    /// Who waits for a sync.
+    pub(super) syncs: Syncs,
+    /// What is to outlive the process.
+    pub(super) book: Book,
+    /// Saves the book.
+    pub(super) writer: Writer,
 }
 
-/// How a reload went, for whoever asked for it.
-type Answer = (oneshot::Sender<Result<(), String>>, Result<(), String>);
+/// Says to whoever asked how it went.
+pub(super) type Answer = Box<dyn FnOnce() + Send>;
+
+/// What came of an operator's word.
+#[derive(Debug)]
+pub(super) struct Carried {
+    /// Whether it changed anything.
+    pub(super) changed: bool,
+    /// The override on its way to the state file; `None` if there was nothing to save.
+    pub(super) saving: Option<Saving>,
+}
 
 /// The link that stands, and the calls on it.
 #[derive(Default)]
@@ -129,10 +172,7 @@ pub(super) async fn run(mut brain: Brain) {
         for what in brain.told.drain(..) {
             brain.bus.emit(what);
         }
-        for (done, outcome) in brain.answers.drain(..) {
-            // Whoever asked may have gone.
-            let _ = done.send(outcome);
-        }
+        brain.answers.drain(..).for_each(|answer| answer());
         let due = brain.core.poll_timeout();
         let publication = brain.core.changed().any().then_some(next_publication);
         let wake = due.into_iter().chain(publication).min();
@@ -165,7 +205,11 @@ impl Brain {
                 Output::Probe { backend, probe } => self.probes.start(backend, probe),
                 Output::Cancel { probe } => self.probes.cancel(probe),
                 Output::Tell(what) => self.tell(what),
-                Output::Count(pass) => report::count_pass(&self.totals, &pass),
+                Output::Begun(scope) => self.syncs.begin(scope),
+                Output::Ended(pass) => {
+                    report::count_pass(&self.totals, &pass);
+                    self.syncs.end(Instant::now(), &pass);
+                }
                 Output::Call { id, call } => {
                     // The core makes calls only while it believes in a link; should there be none, the call is lost.
                     let dataplane = attached.dataplane.clone();
@@ -209,6 +253,7 @@ impl Brain {
                 attached.link = Some(link);
             }
             LinkEvent::Down { reason } => {
+                self.syncs.lost(&reason);
                 self.tell(What::VppDisconnect { reason });
                 let Attached { generation, life, .. } = *attached;
                 *attached = Attached { generation, life, ..Attached::default() };
@@ -222,6 +267,13 @@ impl Brain {
 
     fn on_command(&mut self, command: Command) {
         match command {
+            Command::Operate { order, done } => self.operate(order, done),
+            Command::Sync { frontend, recreate, done } => self.sync(frontend.as_deref(), recreate, done),
+            Command::Prospect { loaded, done } => {
+                let prospect = self.core.prospect(loaded.map(|loaded| *loaded), Instant::now(), SystemTime::now());
+                // Whoever asked may have gone.
+                let _ = done.send(prospect);
+            }
             Command::RequestFlows => self.core.request_flows(Instant::now()),
             Command::Ping { done } => {
                 // Whoever asked may have gone.
@@ -235,9 +287,64 @@ impl Brain {
                 };
                 let sha256 = self.core.config().sha256.as_str().into();
                 self.tell(What::ConfigReload { result: result.into(), sha256, detail: detail.into() });
-                self.answers.push((done, outcome));
+                // Whoever asked may have gone.
+                self.answers.push(Box::new(move || drop(done.send(outcome))));
             }
         }
+    }
+
+    /// Hands the book to whoever writes it down. Returns at once.
+    fn save(&self) -> Saving {
+        self.writer.save(self.book.state().clone())
+    }
+
+    fn operate(&mut self, order: Order, done: oneshot::Sender<Result<Carried, Refusal>>) {
+        let outcome = self.core.operate(&order, Instant::now(), SystemTime::now());
+        let result = match &outcome {
+            Ok(Effect::Already) => "already".into(),
+            Ok(_) => "ok".into(),
+            Err(refusal) => format!("refused: {refusal}").into(),
+        };
+        if let (Ok(Effect::Weight { from, to }), Action::SetWeight { member, .. }) = (&outcome, &order.action) {
+            self.tell(What::FrontendWeight {
+                frontend: member.frontend.clone(),
+                pool: member.pool.clone(),
+                backend: member.backend.clone(),
+                from: (*from).into(),
+                to: (*to).into(),
+                who: order.who.clone(),
+                reason: order.reason.clone(),
+            });
+        }
+        self.tell(What::OperatorAction {
+            who: order.who.clone(),
+            action: order.action.verb().into(),
+            target: order.action.target().into(),
+            reason: order.reason.clone(),
+            result,
+        });
+        let outcome = outcome.map(|effect| {
+            let changed = effect != Effect::Already;
+            let note = Note { time: Timestamp::now(), who: order.who, reason: order.reason };
+            let saving = self.book.settle(self.core.control().overrides(), &note).then(|| self.save());
+            Carried { changed, saving }
+        });
+        self.answers.push(Box::new(move || drop(done.send(outcome))));
+    }
+
+    fn sync(&mut self, frontend: Option<&str>, recreate: bool, done: Caller) {
+        let scope = match self.core.sync_scope(frontend) {
+            Ok(scope) => scope,
+            // Whoever asked may have gone.
+            Err(refusal) => return drop(done.send(Err(refusal))),
+        };
+        let now = Instant::now();
+        let waits_for = match scope {
+            RequestScope::All => SyncScope::All,
+            RequestScope::Vip(key) => SyncScope::Vip(key),
+        };
+        self.syncs.ask(now, waits_for, done);
+        self.core.request_sync(now, SyncRequest { scope, recreate });
     }
 
     fn reload(&mut self, config: Config, warnings: &[String]) -> Result<(), String> {
@@ -261,10 +368,26 @@ impl Brain {
 
     fn publish(&mut self, attached: &Attached) {
         let changed = self.core.take_changed();
+        if changed.all || changed.told {
+            self.keep_book();
+        }
         self.views.update(&self.core, &self.probes, &changed);
-        self.published.publish(self.views.snapshot());
+        self.published.publish(self.views.snapshot(&self.core, overrides(&self.core, &self.book)));
         if changed.all || changed.indices {
             self.send_plan(attached);
+        }
+    }
+
+    /// Brings the book in line with what a reload dropped, and with which VIPs are ours.
+    fn keep_book(&mut self) {
+        let note = Note { time: Timestamp::now(), who: "".into(), reason: "".into() };
+        let mut news = self.book.settle(self.core.control().overrides(), &note);
+        if let Some(sync) = self.core.sync() {
+            news |= self.book.settle_vips(sync.ours());
+        }
+        if news {
+            // Nobody waits for it; the writer tells when it fails.
+            drop(self.save());
         }
     }
 

@@ -20,13 +20,16 @@ use maglev_health::{
     ProbeResult, SpecError, Weight as HealthWeight,
 };
 use maglev_sync::{
-    BootId, Call, CallFailure, CallId, Desired, Event as SyncEvent, OutOfRange, Reconciler, Reply, Settings, VipKey,
+    BootId, Call, CallFailure, CallId, Desired, Event as SyncEvent, OutOfRange, Reconciler, Reply, RequestScope,
+    Settings, SyncRequest, SyncScope, VipKey,
 };
 
+use super::operate::Refusal;
 use super::report::{self, Pass};
 use super::translate;
 use crate::config::Config;
 use crate::event::{Text, What};
+use crate::state::State;
 
 /// What to do, in order.
 #[derive(Debug)]
@@ -39,8 +42,10 @@ pub(crate) enum Output {
     Call { id: CallId, call: Call },
     /// Tell everyone.
     Tell(What),
-    /// Count a pass over VIPs.
-    Count(Pass),
+    /// A pass over VIPs began.
+    Begun(SyncScope),
+    /// A pass over VIPs ended.
+    Ended(Pass),
 }
 
 /// A config that the cores cannot take, although it passed its own checks: a fault of ours, told rather than suffered.
@@ -103,8 +108,14 @@ impl Changed {
 }
 
 impl Core {
-    /// Starts with `config`. With `dataplane` false nothing is ever held or programmed.
-    pub(crate) fn new(config: Arc<Config>, dataplane: bool, now: Instant, wall: SystemTime) -> Result<Self, Unfit> {
+    /// Starts with `config` and what an earlier process left. With `dataplane` false nothing is ever held or programmed.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        before: &State,
+        dataplane: bool,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Result<Self, Unfit> {
         let spec = translate::spec(&config)?;
         let options = ControlOptions {
             fleet: FleetOptions {
@@ -112,10 +123,13 @@ impl Core {
                 startup_max_delay: config.lb.startup_max_delay,
             },
             dataplane: if dataplane { Dataplane::Present } else { Dataplane::Absent },
-            ..ControlOptions::default()
+            overrides: before.overrides(),
         };
         let control = Control::new(options, &spec, now, wall);
-        let sync = dataplane.then(|| Reconciler::new(settings(&config), now));
+        let mut sync = dataplane.then(|| Reconciler::new(settings(&config), now));
+        if let Some(sync) = &mut sync {
+            sync.adopt(before.vips.iter().copied());
+        }
         let mut core = Self {
             config: config.clone(),
             control,
@@ -152,14 +166,10 @@ impl Core {
         self.changed.indices = true;
         let _ = self.control.take_dirty();
         if let Some(sync) = &mut self.sync
-            && let Some(conf) = translate::lb_conf(&self.config)?
+            && let Some(desired) = desired(&self.config, &self.control)?
         {
-            let programs = self.control.frontends().map(|frontend| frontend.program());
-            let vips = self.config.frontends.iter().zip(&self.keys).zip(programs);
-            let vips = vips.map(|((frontend, key), program)| Ok((*key, translate::desired(frontend, program)?)));
-            let vips = vips.collect::<Result<_, OutOfRange>>()?;
             sync.set_settings(now, settings(&self.config));
-            sync.set_desired(now, Desired { conf, foreign: translate::foreign(&self.config), vips });
+            sync.set_desired(now, desired);
         }
         let frontends: Vec<_> = self.control.frontends().map(|frontend| frontend.index()).collect();
         let names: BTreeSet<Text> = self.control.frontends().map(|frontend| frontend.name().clone()).collect();
@@ -178,6 +188,24 @@ impl Core {
     /// Health, to look at.
     pub(crate) fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// Health, for operators. Whatever changes in it is picked up by the next [`Core::poll_output`].
+    pub(super) fn control_mut(&mut self) -> &mut Control {
+        &mut self.control
+    }
+
+    /// An operator's word concerns this backend.
+    pub(super) fn changed_backend(&mut self, backend: BackendId) {
+        self.changed.backends.insert(backend);
+        self.changed.frontends.extend(self.control.users(backend).map(FrontendIdx::get));
+        self.changed.urgent = true;
+    }
+
+    /// An operator's word concerns a weight in this frontend.
+    pub(super) fn changed_member(&mut self, frontend: &str) {
+        self.changed.frontends.extend(self.control.frontend_idx(frontend).map(FrontendIdx::get));
+        self.changed.urgent = true;
     }
 
     /// Reconciliation, to look at.
@@ -256,6 +284,34 @@ impl Core {
         if let Some(sync) = &mut self.sync {
             sync.request_flows(now);
         }
+    }
+
+    /// What a sync of this frontend, or of everything, covers.
+    pub(super) fn sync_scope(&self, frontend: Option<&str>) -> Result<RequestScope, Refusal> {
+        let sync = self.sync.as_ref().ok_or(Refusal::NoDataplane)?;
+        let scope = match frontend {
+            None => RequestScope::All,
+            Some(name) => RequestScope::Vip(self.vip_of(name)?),
+        };
+        match sync.actual() {
+            Some(_) => Ok(scope),
+            None => Err(Refusal::NoVpp("it has not been read yet; every second is tried again".into())),
+        }
+    }
+
+    /// Reads VPP and makes it agree, on behalf of an operator.
+    pub(super) fn request_sync(&mut self, now: Instant, request: SyncRequest) {
+        if let Some(sync) = &mut self.sync {
+            sync.request_sync(now, request);
+        }
+    }
+
+    fn vip_of(&self, frontend: &str) -> Result<VipKey, Refusal> {
+        let index = self.control.frontend_idx(frontend);
+        index.and_then(|index| self.keys.get(index.get())).copied().ok_or_else(|| {
+            let names = self.config.frontends.iter().map(|frontend| frontend.name.as_str());
+            Refusal::no_such("frontend", frontend, names)
+        })
     }
 
     /// Does what is due.
@@ -412,7 +468,8 @@ impl Core {
             self.changed.frontends.insert(*place);
         }
         self.changed.indices |= told.indices;
-        self.ready.extend(told.pass.map(Output::Count));
+        self.ready.extend(told.begun.map(Output::Begun));
+        self.ready.extend(told.pass.map(Output::Ended));
         if let Some(what) = told.what {
             self.tell(what);
         }
@@ -423,8 +480,18 @@ fn warning(cause: &str, message: String) -> What {
     What::Warning { cause: cause.into(), message: message.into() }
 }
 
+/// What `config` and health want VPP to hold; `None` where the config leaves out the plugin's settings because there is no dataplane.
+pub(super) fn desired(config: &Config, control: &Control) -> Result<Option<Desired>, OutOfRange> {
+    let Some(conf) = translate::lb_conf(config)? else { return Ok(None) };
+    let programs = control.frontends().map(|frontend| frontend.program());
+    let vips = config.frontends.iter().zip(programs);
+    let vips = vips.map(|(frontend, program)| Ok((translate::key(frontend), translate::desired(frontend, program)?)));
+    let vips = vips.collect::<Result<_, OutOfRange>>()?;
+    Ok(Some(Desired { conf, foreign: translate::foreign(config), vips }))
+}
+
 /// Weight that VPP has for an address of a VIP, in health's terms. VPP may hold up to 255: what is above 100 counts as 100.
-fn weight_in_vpp(sync: &Reconciler, key: &VipKey, address: IpAddr) -> Option<HealthWeight> {
+pub(super) fn weight_in_vpp(sync: &Reconciler, key: &VipKey, address: IpAddr) -> Option<HealthWeight> {
     let weight = sync.actual_weight(key, address)?;
     Some(HealthWeight::new(weight).unwrap_or(HealthWeight::MAX))
 }

@@ -147,6 +147,7 @@ async fn open(options: &LinkOptions) -> Result<Link, OpenError> {
         version: version.version.to_string().into(),
         build_date: version.build_date.to_string().into(),
         build_directory: version.build_directory.to_string().into(),
+        has_lb: client.supports::<LbAddDelVip>(),
         pid: ping.vpe_pid,
         boot_time: boot_time(options).await,
         connected: Timestamp::now(),

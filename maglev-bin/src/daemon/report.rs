@@ -15,6 +15,8 @@ pub(super) struct Told {
     pub(super) what: Option<What>,
     /// The VIP whose view changed.
     pub(super) vip: Option<VipKey>,
+    /// A pass that began.
+    pub(super) begun: Option<SyncScope>,
     /// A pass that ended.
     pub(super) pass: Option<Pass>,
     /// Indices or flows changed.
@@ -22,12 +24,23 @@ pub(super) struct Told {
 }
 
 /// A pass that ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pass {
-    scope: &'static str,
-    counts: SyncCounts,
-    elapsed: Duration,
-    ok: bool,
+    /// What it covered.
+    pub(super) scope: SyncScope,
+    /// What it changed.
+    pub(super) counts: SyncCounts,
+    /// From its start to the last reply.
+    pub(super) elapsed: Duration,
+    /// Why it failed, if it did.
+    pub(super) failure: Option<Text>,
+}
+
+impl Pass {
+    /// Whether it got as far as its first call; else it was refused before.
+    pub(super) fn ran(&self) -> bool {
+        self.failure.is_none() || self.elapsed > Duration::ZERO
+    }
 }
 
 /// Translates an event.
@@ -42,15 +55,20 @@ pub(super) fn sync_event(event: &Event) -> Told {
         }),
         Event::WarmUp(phase) => Some(What::WarmUp { phase: phase.to_string().into() }),
         Event::Released(key) => about(&mut told, key, |vip| What::VipReleased { vip }),
-        Event::SyncStart { scope } => Some(What::VppLbSyncStart { scope: text(scope) }),
+        Event::SyncStart { scope } => {
+            told.begun = Some(*scope);
+            Some(What::VppLbSyncStart { scope: text(scope) })
+        }
         Event::SyncDone { scope, counts, elapsed } => {
-            told.pass = Some(Pass { scope: label(scope), counts: *counts, elapsed: *elapsed, ok: true });
+            told.pass = Some(Pass { scope: *scope, counts: *counts, elapsed: *elapsed, failure: None });
             let (changes, elapsed) = (changes(counts), elapsed.as_secs_f64());
             Some(What::VppLbSyncDone { scope: text(scope), changes, elapsed })
         }
         Event::SyncError { scope, reason, counts, elapsed } => {
-            told.pass = Some(Pass { scope: label(scope), counts: *counts, elapsed: *elapsed, ok: false });
-            Some(What::VppLbSyncError { scope: text(scope), reason: chain(reason).into() })
+            let reason: Text = chain(reason).into();
+            let failure = Some(reason.clone());
+            told.pass = Some(Pass { scope: *scope, counts: *counts, elapsed: *elapsed, failure });
+            Some(What::VppLbSyncError { scope: text(scope), reason })
         }
         Event::ConfUpdated(update) => Some(What::ConfUpdated { conf: update.to_string().into() }),
         Event::VipAdded(key) => about(&mut told, key, |vip| What::VipAdded { vip }),
@@ -138,13 +156,14 @@ fn whole(count: usize) -> u64 {
 
 /// Counts a pass.
 pub(super) fn count_pass(totals: &Totals, pass: &Pass) {
+    let scope = label(&pass.scope);
     for (kind, count) in kinds(&pass.counts) {
         if count > 0 {
-            totals.sync(pass.scope, kind, count.into());
+            totals.sync(scope, kind, count.into());
         }
     }
-    totals.sync(pass.scope, if pass.ok { "done" } else { "error" }, 1);
-    totals.sync_took(pass.scope, pass.elapsed);
+    totals.sync(scope, if pass.failure.is_none() { "done" } else { "error" }, 1);
+    totals.sync_took(scope, pass.elapsed);
 }
 
 /// Counts what is counted by its event.

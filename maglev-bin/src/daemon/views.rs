@@ -17,8 +17,10 @@ use super::probes::Probes;
 use super::translate::vip_name;
 use crate::event::Text;
 use crate::snapshot::{
-    AsView, BackendView, Flows, FrontendView, MemberView, PoolView, Snapshot, TransitionView, VipView, VppInfo, VppView,
+    AsView, BackendView, Flows, FrontendView, LbConfView, MemberView, OverriddenWeight, OverrideView, PoolView,
+    Snapshot, TransitionView, VipView, VppInfo, VppView,
 };
+use crate::state::{Book, Noted, State};
 
 /// The parts of the next snapshot.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(super) struct Views {
     link: Option<VppInfo>,
     unsupported: Option<Text>,
     vpp: Arc<VppView>,
+    flows: Option<Arc<Flows>>,
     /// When each VIP had last been compared when its frontend was last built.
     seen: HashMap<VipKey, Option<Instant>>,
 }
@@ -50,6 +53,7 @@ impl Views {
             link: None,
             unsupported: None,
             vpp: Arc::new(VppView { warm_up: "hands-off".into(), ..VppView::default() }),
+            flows: None,
             seen: HashMap::new(),
         }
     }
@@ -88,17 +92,23 @@ impl Views {
             }
         }
         self.update_vpp(core, changed);
+        if changed.all || changed.indices {
+            self.flows = core.sync().and_then(flows).map(Arc::new);
+        }
     }
 
     /// The snapshot made of the parts as they are.
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self, core: &Core, overrides: Arc<[OverrideView]>) -> Snapshot {
         Snapshot {
             taken: Timestamp::now(),
             started: self.started,
             config_sha256: self.config_sha256.clone(),
+            config: core.config().clone(),
             backends: self.backends.clone(),
             frontends: self.frontends.clone(),
             vpp: self.vpp.clone(),
+            flows: self.flows.clone(),
+            overrides,
         }
     }
 
@@ -142,7 +152,7 @@ impl Views {
     fn update_vpp(&mut self, core: &Core, changed: &Changed) {
         let vpp = match core.sync() {
             // To look at every VIP is worth it only when something was said of one.
-            Some(sync) if changed.all || changed.told => self.vpp(&sync.status()),
+            Some(sync) if changed.all || changed.told => self.vpp(sync, &sync.status()),
             Some(sync) => {
                 let flush_owed = u64::try_from(sync.flushes_owed()).unwrap_or(u64::MAX);
                 if self.vpp.flush_owed == flush_owed {
@@ -157,7 +167,7 @@ impl Views {
         }
     }
 
-    fn vpp(&self, status: &SyncStatus) -> VppView {
+    fn vpp(&self, sync: &Reconciler, status: &SyncStatus) -> VppView {
         let name = |key: &VipKey| -> Text { vip_name(key).to_string().into() };
         let sticky = status.sticky_buckets_differ.map(|(wanted, actual)| {
             format!("sticky-buckets-per-core is {actual} in VPP and {wanted} in the config").into()
@@ -168,12 +178,22 @@ impl Views {
                 || format!("new-flows-table-length of {} is {actual} in VPP and {wanted} in the config", name(key));
             (!actual.agrees_with(wanted)).then(|| differs().into())
         });
+        // VIPs of ours that left the config and have not gone yet are nobody's, too.
+        let wanted = |key: &&VipKey| !sync.desired().is_some_and(|desired| desired.vips.contains_key(key));
+        let standing = sync.actual().into_iter().flat_map(|actual| actual.vips.keys());
+        let others = standing.filter(wanted).filter_map(|key| Some((vip_name(key), vip(sync, key)?)));
         VppView {
             link: self.link.clone(),
             unsupported: self.unsupported.clone(),
             warm_up: status.warm_up.to_string().into(),
             flush_owed: u64::try_from(status.flushes_owed).unwrap_or(u64::MAX),
-            foreign: status.foreign.iter().map(name).collect(),
+            conf: sync.actual().map(|actual| LbConfView {
+                ipv4_src_address: actual.conf.ip4_src,
+                ipv6_src_address: actual.conf.ip6_src,
+                sticky_buckets_per_core: actual.conf.sticky_buckets_per_core,
+                flow_timeout: actual.conf.flow_timeout,
+            }),
+            foreign: others.collect(),
             differs: sticky.into_iter().chain(tables).collect(),
         }
     }
@@ -213,6 +233,7 @@ fn pool(core: &Core, view: &health::PoolView<'_>) -> PoolView {
             name: member.name.clone(),
             address: core.control().backend(member.backend)?.address(),
             weight: member.overridden.unwrap_or(member.configured).get(),
+            configured_weight: member.configured.get(),
             effective_weight: member.effective.get(),
             overridden: member.overridden.is_some(),
         })
@@ -230,12 +251,50 @@ fn vip(sync: &Reconciler, key: &VipKey) -> Option<VipView> {
         None => vec![0; weights.len()],
     };
     let ases = weights.into_iter().zip(buckets);
+    let status = sync.vip_status(key);
     Some(VipView {
+        encap: actual.encap.to_string().into(),
+        src_ip_sticky: actual.src_ip_sticky,
         table_length,
         ases: ases.map(|((address, weight), buckets)| (address, AsView { weight, buckets })).collect(),
         compared: sync.last_compared(key).map(wall),
-        error: sync.vip_status(key).and_then(|status| status.last_error).map(|error| chain(&error).into()),
+        in_sync: status.as_ref().is_some_and(|status| status.in_sync),
+        released: status.as_ref().is_some_and(|status| status.released),
+        error: status.and_then(|status| status.last_error).map(|error| chain(&error).into()),
     })
+}
+
+/// What operators have said, with what is known of it.
+pub(super) fn overrides(core: &Core, book: &Book) -> Arc<[OverrideView]> {
+    let State { backends, weights, .. } = &**book.state();
+    let of_backends = backends.iter().map(|(name, Noted { value, note })| OverrideView {
+        kind: value.as_str(),
+        backend: name.clone(),
+        weight: None,
+        time: note.time,
+        who: note.who.clone(),
+        reason: note.reason.clone(),
+    });
+    let of_weights = weights.iter().map(|(member, Noted { value, note })| OverrideView {
+        kind: "weight",
+        backend: member.backend.clone(),
+        weight: Some(OverriddenWeight {
+            frontend: member.frontend.clone(),
+            pool: member.pool.clone(),
+            weight: value.get(),
+            configured: configured(core, member).unwrap_or_default(),
+        }),
+        time: note.time,
+        who: note.who.clone(),
+        reason: note.reason.clone(),
+    });
+    of_backends.chain(of_weights).collect()
+}
+
+fn configured(core: &Core, member: &health::MemberKey) -> Option<u8> {
+    let pools = &core.config().frontend(&member.frontend)?.pools;
+    let pool = pools.iter().find(|pool| *pool.name == *member.pool)?;
+    Some(pool.members.iter().find(|known| *known.backend == *member.backend)?.weight)
 }
 
 /// What the counters task should read while the link of this number stands.
@@ -250,20 +309,22 @@ pub(super) fn counter_plan(core: &Core, link: Option<u64>) -> CounterPlan {
     let backends = core.control().backends().map(|backend| backend.address());
     let backends: BTreeMap<IpAddr, u32> =
         backends.filter_map(|address| Some((address, *indices.as_routes.get(&address)?))).collect();
-    let flows = sync.flows().map(|flows| {
-        let mut per_as: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for ((key, address), sessions) in &flows.flows {
-            per_as.entry(vip_name(key)).or_default().insert(*address, *sessions);
-        }
-        Flows { taken: wall(flows.at), per_as }
-    });
     CounterPlan {
         link,
         vips: vips.collect(),
         routes: routes.into_iter().collect(),
         backends: backends.into_iter().collect(),
-        flows,
+        flows: flows(sync),
     }
+}
+
+fn flows(sync: &Reconciler) -> Option<Flows> {
+    let read = sync.flows()?;
+    let mut per_as: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for ((key, address), sessions) in &read.flows {
+        per_as.entry(vip_name(key)).or_default().insert(*address, *sessions);
+    }
+    Some(Flows { taken: wall(read.at), per_as })
 }
 
 /// Times that jiff cannot hold lie thousands of years off.

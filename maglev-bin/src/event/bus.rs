@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tracing::Level;
 
 use super::{Event, What};
@@ -75,6 +75,18 @@ impl Subscription {
             let event = self.events.recv().await?;
             if event.what.level() <= self.level {
                 return Ok(event);
+            }
+        }
+    }
+
+    /// Forgets everything that was told and not yet read, and tells how many events of any level that were.
+    pub fn skip_backlog(&mut self) -> u64 {
+        let mut skipped = 0;
+        loop {
+            match self.events.try_recv() {
+                Ok(_) => skipped += 1,
+                Err(TryRecvError::Lagged(lost)) => skipped += lost,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return skipped,
             }
         }
     }

@@ -1,6 +1,6 @@
 //! State as gauges, read from the snapshot at each scrape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use crate::build;
-use crate::snapshot::{BackendView, Counters, FrontendView, Published, Snapshot, VipName};
+use crate::snapshot::{BackendView, Counters, FrontendView, OverrideView, Published, Snapshot, VipName};
 
 /// Encodes whatever is published at the moment of the scrape.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl Collector for State {
         let mut page = Page { encoder };
         let snapshot = self.published.snapshot();
         backends(&mut page, &snapshot.backends)?;
+        overrides(&mut page, &snapshot.overrides)?;
         frontends(&mut page, &snapshot.frontends)?;
         dataplane(&mut page, &snapshot)?;
         tables(&mut page, &snapshot.frontends)?;
@@ -60,17 +61,19 @@ fn backends(page: &mut Page<'_>, backends: &[Arc<BackendView>]) -> fmt::Result {
     page.gauge("maglev_backend_held", "1 while unknown and kept at the weight VPP has", |row| {
         each(backends, |b| row.with(&[("backend", &*b.name)], one_if(b.held)))
     })?;
-    page.gauge("maglev_override", "1 for an operator's word that is in force", |row| {
-        each(backends, |b| match b.r#override {
-            Some(kind) => row.with(&[("backend", &*b.name), ("kind", kind)], 1.0),
-            None => Ok(()),
-        })
-    })?;
     page.gauge("maglev_tls_certificate_expiry_seconds", "Unix time at which a backend's certificate ends", |row| {
         each(backends, |b| match b.certificate_expires {
             Some(time) => row.with(&[("backend", &*b.name)], seconds(time)),
             None => Ok(()),
         })
+    })
+}
+
+fn overrides(page: &mut Page<'_>, overrides: &[OverrideView]) -> fmt::Result {
+    // A backend may have a weight of its own in many places: that is one row.
+    let kinds: BTreeSet<(&str, &str)> = overrides.iter().map(|over| (&*over.backend, over.kind)).collect();
+    page.gauge("maglev_override", "1 for an operator's word that is in force", |row| {
+        each(&kinds, |(backend, kind)| row.with(&[("backend", *backend), ("kind", *kind)], 1.0))
     })
 }
 

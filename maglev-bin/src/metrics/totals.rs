@@ -23,6 +23,8 @@ pub struct Totals {
     syncs: Family<Sync, Counter>,
     sync_seconds: Family<SyncScope, Histogram, fn() -> Histogram>,
     reloads: Family<Reload, Counter>,
+    grpc: Family<GrpcCall, Counter>,
+    grpc_seconds: Family<GrpcMethod, Histogram, fn() -> Histogram>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -74,6 +76,17 @@ struct Reload {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct GrpcCall {
+    method: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct GrpcMethod {
+    method: &'static str,
+}
+
 impl Default for Totals {
     fn default() -> Self {
         Self {
@@ -85,6 +98,8 @@ impl Default for Totals {
             syncs: Family::default(),
             sync_seconds: Family::new_with_constructor(|| Histogram::new(PROBE_BUCKETS)),
             reloads: Family::default(),
+            grpc: Family::default(),
+            grpc_seconds: Family::new_with_constructor(|| Histogram::new(API_BUCKETS)),
         }
     }
 }
@@ -110,6 +125,12 @@ impl Totals {
             "maglev_config_reload",
             "Reloads of the configuration, refused ones too",
             self.reloads.clone(),
+        );
+        registry.register("maglev_grpc_requests", "Calls of the gRPC API, by status", self.grpc.clone());
+        registry.register(
+            "maglev_grpc_request_seconds",
+            "How long calls of the gRPC API took, streams until they began",
+            self.grpc_seconds.clone(),
         );
     }
 
@@ -158,6 +179,12 @@ impl Totals {
     /// A reload was taken or refused.
     pub fn reload(&self, result: &'static str) {
         self.reloads.get_or_create(&Reload { result }).inc();
+    }
+
+    /// A call of the gRPC API was answered.
+    pub fn grpc(&self, method: &'static str, code: &'static str, elapsed: Duration) {
+        self.grpc.get_or_create(&GrpcCall { method, code }).inc();
+        self.grpc_seconds.get_or_create(&GrpcMethod { method }).observe(elapsed.as_secs_f64());
     }
 
     /// Messages sent to VPP so far.

@@ -37,7 +37,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// # Errors
 /// Something that the demo is made of could not be started.
 pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
-    let mut stage = Stage::start(args.metrics_addr.0).await?;
+    let mut stage = Stage::start(args.metrics_addr.0, args.grpc_addr).await?;
     let shown =
         if at_a_terminal() { watch(&mut stage, args.duration).await } else { print(&mut stage, args.duration).await };
     let summary = stage.summary();

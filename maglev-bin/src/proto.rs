@@ -5,7 +5,7 @@
 use jiff::Timestamp as Time;
 use serde::{Serialize, Serializer};
 
-#[expect(clippy::all, missing_docs, clippy::exhaustive_enums, reason = "generated; the `.proto` has the documentation")]
+#[expect(missing_docs, clippy::exhaustive_enums, reason = "generated; the `.proto` has the documentation")]
 mod generated {
     tonic::include_proto!("maglev.v1");
 }

@@ -1,17 +1,17 @@
 //! `maglevd` from the command line to its exit status.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{Cli, Command, DaemonArgs, unused_flags};
+use crate::cli::{Cli, Command, DaemonArgs};
 use crate::config::{Config, ConfigError, Context, Diagnostic};
-use crate::daemon::{Daemon, Options, StartError, chain, check_privileges};
+use crate::daemon::{ConfigFile, Daemon, Options, StartError, chain, check_privileges};
 use crate::event::{Bus, What};
+use crate::grpc::{BindError, GrpcOptions, Listeners, OptionsError, Server};
 use crate::metrics::{Listener, Metrics, ServeError};
 use crate::sockets::raise_descriptor_limit;
 use crate::{demo, logging};
@@ -20,13 +20,11 @@ use crate::{demo, logging};
 ///
 /// 0: fine. 1: failed, or the config cannot be read or parsed. 2: usage, or the config asks for something impossible.
 pub fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let unused = unused_flags(&matches);
+    let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Demo(args)) => in_runtime(async { demo::run(args).await.map_err(Failure::Demo) }),
         None if cli.daemon.check => check(&cli.daemon),
-        None => in_runtime(daemon(cli.daemon, unused)),
+        None => in_runtime(daemon(cli.daemon)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,6 +49,10 @@ enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Metrics(#[from] ServeError),
+    #[error(transparent)]
+    GrpcOptions(#[from] OptionsError),
+    #[error(transparent)]
+    Grpc(#[from] BindError),
     #[error("the task that decides has ended: a bug, please report it with the log; VPP stays as it is")]
     Died,
     #[error("the demo failed")]
@@ -83,17 +85,13 @@ fn context(args: &DaemonArgs) -> Context {
     Context { dataplane: args.vpp_api_addr.0.is_some() }
 }
 
-async fn daemon(args: DaemonArgs, unused: Vec<String>) -> Result<(), Failure> {
+async fn daemon(args: DaemonArgs) -> Result<(), Failure> {
     let loaded = Config::load(&args.config, context(&args)).map_err(Failure::Config)?;
     // Before anything else is made: a signal that comes during the start must not kill half a daemon.
     let signals = Signals::new()?;
     logging::init(args.log_level, args.log_format);
     let bus = Bus::new();
     bus.emit(What::starting());
-    if !unused.is_empty() {
-        let message = format!("accepted and not in use yet in this release: {}", unused.join(", "));
-        bus.emit(What::Warning { cause: "flags".into(), message: message.into() });
-    }
     if let Some(limit) = raise_descriptor_limit(DESCRIPTORS).filter(|limit| *limit < DESCRIPTORS) {
         let message =
             format!("{limit} file descriptors may be too few; allow {DESCRIPTORS}, e.g. LimitNOFILE= of systemd");
@@ -101,20 +99,27 @@ async fn daemon(args: DaemonArgs, unused: Vec<String>) -> Result<(), Failure> {
     }
     warn(&bus, &loaded.warnings);
     check_privileges(&loaded.config).await?;
-    let options = Options::new(args.vpp_api_addr.0.clone(), args.vpp_stats_addr.0.clone());
-    // The port first: a daemon that cannot listen must not have touched VPP.
+    let mut options = Options::new(args.vpp_api_addr.0.clone(), args.vpp_stats_addr.0.clone());
+    options.config_file = Some(ConfigFile { path: args.config.clone(), context: context(&args) });
+    options.state_file.clone_from(&args.state_file.0);
+    // The ports first: a daemon that cannot listen must not have touched VPP.
     let listener = args.metrics_addr.0.map(Listener::bind).transpose()?;
+    let listeners = Listeners::bind(&GrpcOptions::from_args(&args)?)?;
     let daemon = Daemon::start(loaded.config, options, bus)?;
+    let server = Server::start(listeners, daemon.handle().clone(), args.reflection)?;
     if let Some(listener) = listener {
         listener.serve(Arc::new(Metrics::new(daemon.published().clone(), daemon.totals())));
     }
     notify(&[sd_notify::NotifyState::Ready]);
     let ended = tokio::select! {
-        () = steer(&daemon, &args, signals) => Ok(()),
+        () = steer(&daemon, &server, signals) => Ok(()),
         () = daemon.died() => Err(Failure::Died),
         () = watchdog(&daemon) => Ok(()),
     };
     notify(&[sd_notify::NotifyState::Stopping]);
+    // Streams end first, then what operators said is on the disk; VPP stays as it is.
+    drop(server);
+    daemon.save().await;
     ended
 }
 
@@ -125,37 +130,19 @@ fn warn(bus: &Bus, warnings: &[Diagnostic]) {
 }
 
 /// Obeys signals until one ends the process.
-async fn steer(daemon: &Daemon, args: &DaemonArgs, mut signals: Signals) {
+async fn steer(daemon: &Daemon, server: &Server, mut signals: Signals) {
     loop {
         tokio::select! {
             _ = signals.reload.recv() => {
                 notify(&[sd_notify::NotifyState::Reloading, monotonic()]);
-                reload(daemon, &args.config, context(args)).await;
+                // Log and metrics say what came of it.
+                let _ = daemon.reload_file().await;
+                server.reload_certificates(daemon.bus());
                 notify(&[sd_notify::NotifyState::Ready]);
             }
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
         }
-    }
-}
-
-/// Reads the config again. On any error everything stays as it is.
-async fn reload(daemon: &Daemon, path: &Path, context: Context) {
-    let file = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || Config::load(&file, context)).await;
-    match read {
-        Ok(Ok(loaded)) => {
-            if let Err(error) = check_privileges(&loaded.config).await {
-                return daemon.reload_refused(&chain(&error));
-            }
-            // The brain tells the log what came of it.
-            let _ = daemon.reload(loaded.config, &loaded.warnings).await;
-        }
-        Ok(Err(error)) => {
-            let diagnostics: Vec<_> = error.diagnostics.iter().map(ToString::to_string).collect();
-            daemon.reload_refused(&diagnostics.join("; "));
-        }
-        Err(panic) => daemon.reload_refused(&format!("reading it failed: {panic}")),
     }
 }
 

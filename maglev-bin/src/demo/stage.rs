@@ -14,8 +14,9 @@ use super::backend::Backend;
 use super::script::SERVERS;
 use super::summary::Summary;
 use crate::config::{Config, ConfigError, Context};
-use crate::daemon::{Daemon, Options, StartError};
+use crate::daemon::{ConfigFile, Daemon, Options, StartError};
 use crate::event::{Bus, Event, What};
+use crate::grpc::{BindError, GrpcAddrs, GrpcOptions, Listeners, Server};
 use crate::metrics::{Listener, Metrics, ServeError};
 use crate::snapshot::Published;
 
@@ -32,6 +33,9 @@ pub enum DemoError {
     /// The demo's own config was refused: a bug.
     #[error("the demo's config is refused")]
     Config(#[from] ConfigError),
+    /// The API cannot be served.
+    #[error(transparent)]
+    Api(#[from] BindError),
     /// `/metrics` cannot be served.
     #[error(transparent)]
     Metrics(#[from] ServeError),
@@ -49,6 +53,7 @@ pub(super) struct Stage {
     simulator: Simulator,
     backends: Vec<Backend>,
     daemon: Daemon,
+    api: Server,
     /// Everything since the start, until somebody takes it.
     events: Option<broadcast::Receiver<Arc<Event>>>,
     metrics: Option<SocketAddr>,
@@ -66,7 +71,7 @@ const COUNTERS: Duration = Duration::from_millis(500);
 const NAMES: [&str; SERVERS] = ["web0", "web1", "web2"];
 
 impl Stage {
-    pub(super) async fn start(metrics_addr: Option<SocketAddr>) -> Result<Self, DemoError> {
+    pub(super) async fn start(metrics_addr: Option<SocketAddr>, grpc: GrpcAddrs) -> Result<Self, DemoError> {
         let folder = std::env::temp_dir().join(format!("maglevd-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let options = vpp_sim::Options {
@@ -81,7 +86,9 @@ impl Stage {
             backend.start()?;
         }
         let port = backends.first().map_or(0, |backend| backend.address().port());
-        let config = Config::parse(&config(port), "demo.yaml", Context { dataplane: true })?.config;
+        let file = ConfigFile { path: folder.join("demo.yaml"), context: Context { dataplane: true } };
+        std::fs::write(&file.path, config(port))?;
+        let config = Config::load(&file.path, file.context)?.config;
         let pools = config.frontends.iter().flat_map(|frontend| {
             let pools = frontend.pools.iter().enumerate();
             pools.map(|(position, pool)| ((frontend.name.clone(), pool.name.clone()), position))
@@ -89,20 +96,24 @@ impl Stage {
         let pools = pools.collect();
         let options = Options {
             counters_every: COUNTERS,
+            config_file: Some(file),
+            state_file: Some(folder.join("state.json")),
             ..Options::new(Some(folder.join("api.sock")), Some(folder.join("stats.sock")))
         };
         let bus = Bus::new();
         // Before the daemon starts, so that nothing is missed.
         let events = Some(bus.subscribe());
         bus.emit(What::starting());
+        let listeners = Listeners::bind(&GrpcOptions { addresses: grpc.0, ..GrpcOptions::default() })?;
         let daemon = Daemon::start(config, options, bus)?;
+        let api = Server::start(listeners, daemon.handle().clone(), true)?;
         let listener = metrics_addr.map(Listener::bind).transpose()?;
         let metrics = listener.as_ref().map(Listener::address);
         if let Some(listener) = listener {
             listener.serve(Arc::new(Metrics::new(daemon.published().clone(), daemon.totals())));
         }
         let (summary, flows_asked) = (Summary::default(), Instant::now());
-        Ok(Self { folder, simulator, backends, daemon, events, metrics, pools, summary, flows_asked })
+        Ok(Self { folder, simulator, backends, daemon, api, events, metrics, pools, summary, flows_asked })
     }
 
     /// Every event since the start; those from now on when asked again.
@@ -123,6 +134,9 @@ impl Stage {
         )];
         if let Some(address) = self.metrics {
             hints.push(format!("try: curl http://{address}/metrics"));
+        }
+        if let Some(address) = self.api.addresses().first() {
+            hints.push(format!("try: maglevc --server {address} show frontends, set backend web0 disable, show vpp lb plan, or just maglevc --server {address}"));
         }
         hints.push("end with q or Ctrl-C".to_owned());
         hints
@@ -168,6 +182,8 @@ impl Stage {
 
     /// Ends everything and leaves no file behind.
     pub(super) async fn stop(self) {
+        drop(self.api);
+        self.daemon.save().await;
         drop(self.daemon);
         self.simulator.stop();
         // What the simulator did not remove itself; a folder that stays is no reason to fail.

@@ -27,7 +27,7 @@ impl Maglevd {
             .arg(folder.join("api.sock"))
             .arg("--vpp-stats-addr")
             .arg(folder.join("stats.sock"))
-            .args(["--metrics-addr", "127.0.0.1:0", "--log-format", "json", "--state-file", ""])
+            .args(["--metrics-addr", "127.0.0.1:0", "--log-format", "json", "--state-file", "", "--grpc-addr", ""])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

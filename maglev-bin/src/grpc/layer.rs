@@ -1,0 +1,134 @@
+//! Counts the calls of the API, and how long they took.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::{Request, Response};
+use tonic::Code;
+use tonic::server::NamedService;
+use tower::{Layer, Service};
+
+use crate::metrics::Totals;
+
+/// Makes a service count its calls.
+#[derive(Clone, Debug)]
+pub(super) struct Counting(pub(super) Totals);
+
+impl<S> Layer<S> for Counting {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted { inner, totals: self.0.clone() }
+    }
+}
+
+/// A service that counts its calls: by method and status, with the time until the answer began. A stream counts when it begins.
+#[derive(Clone, Debug)]
+pub(super) struct Counted<S> {
+    inner: S,
+    totals: Totals,
+}
+
+impl<S: NamedService> NamedService for Counted<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, Q, R> Service<Request<Q>> for Counted<S>
+where
+    S: Service<Request<Q>, Response = Response<R>, Error = Infallible>,
+    S::Future: Send + 'static,
+    R: 'static,
+{
+    type Response = Response<R>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let (method, totals, start) = (method(request.uri().path()), self.totals.clone(), Instant::now());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            // An error comes as headers alone; a success tells its status behind the messages.
+            let status =
+                response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+            totals.grpc(method, code(status), start.elapsed());
+            Ok(response)
+        })
+    }
+}
+
+/// Calls of `maglev.v1.Maglev`; a test holds them against the `.proto`.
+const METHODS: [&str; 21] = [
+    "ListFrontends",
+    "GetFrontend",
+    "ListBackends",
+    "GetBackend",
+    "ListHealthChecks",
+    "GetHealthCheck",
+    "PauseBackend",
+    "ResumeBackend",
+    "EnableBackend",
+    "DisableBackend",
+    "SetFrontendPoolBackendWeight",
+    "ListOverrides",
+    "ClearOverride",
+    "WatchEvents",
+    "CheckConfig",
+    "ReloadConfig",
+    "GetVPPInfo",
+    "GetVPPLBState",
+    "GetVPPLBCounters",
+    "PlanVPPLBState",
+    "SyncVPPLBState",
+];
+
+/// The method that a path names. Clients can ask for anything: what is not ours is one label.
+fn method(path: &str) -> &'static str {
+    let name = path.strip_prefix("/maglev.v1.Maglev/");
+    name.and_then(|name| METHODS.into_iter().find(|method| *method == name)).unwrap_or("other")
+}
+
+/// The word for a status, as the gRPC documentation spells it in small letters.
+fn code(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::Cancelled => "cancelled",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data_loss",
+        Code::Unauthenticated => "unauthenticated",
+        Code::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_of_the_proto_has_a_label_of_its_own() {
+        let proto = include_str!("../../proto/maglev/v1/maglev.proto");
+        let calls = proto.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split('(').next());
+        assert_eq!(calls.collect::<Vec<_>>(), METHODS);
+        assert_eq!(method("/maglev.v1.Maglev/GetBackend"), "GetBackend");
+        assert_eq!(method("/maglev.v1.Maglev/../../etc"), "other");
+        assert_eq!(method("/grpc.health.v1.Health/Check"), "other");
+    }
+}

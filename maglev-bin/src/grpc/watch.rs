@@ -1,0 +1,150 @@
+//! The stream of events: a snapshot, then what happens, told to each reader at its own pace.
+//!
+//! A reader is a place in the daemon's broadcast channel. One that falls so far behind that the channel drops events is told how many it
+//! lost, and begins anew with a snapshot: nothing that decides ever waits for it.
+
+use std::collections::VecDeque;
+
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use jiff::Timestamp;
+use tokio::sync::broadcast::error::RecvError;
+use tonic::Status;
+use tracing::Level;
+
+use crate::daemon::Handle;
+use crate::event::{Event, Subscription, What};
+use crate::proto::{self, event::Kind};
+use crate::snapshot::Snapshot;
+
+/// What one reader wants to hear of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filter {
+    /// Least severe level of log records; `None` for none at all.
+    log: Option<Level>,
+    backend: bool,
+    frontend: bool,
+}
+
+impl TryFrom<&proto::WatchEventsRequest> for Filter {
+    type Error = Status;
+
+    fn try_from(request: &proto::WatchEventsRequest) -> Result<Self, Status> {
+        let level = match request.log_level.as_str() {
+            "debug" => Level::DEBUG,
+            "" | "info" => Level::INFO,
+            "warn" => Level::WARN,
+            "error" => Level::ERROR,
+            other => {
+                let message = format!("`{other}` is no level: it is debug, info, warn or error");
+                return Err(Status::invalid_argument(message));
+            }
+        };
+        let all = !(request.log || request.backend || request.frontend);
+        Ok(Self {
+            log: (all || request.log).then_some(level),
+            backend: all || request.backend,
+            frontend: all || request.frontend,
+        })
+    }
+}
+
+impl Filter {
+    /// The event as this reader hears it. A transition that is told as such is not told again as a log record.
+    fn pass(self, event: &Event) -> Option<proto::Event> {
+        let kind = match &event.what {
+            What::BackendTransition { backend, from, to, code, detail } if self.backend => {
+                Kind::Backend(proto::BackendEvent {
+                    name: backend.to_string(),
+                    from: from.to_string(),
+                    to: to.to_string(),
+                    code: code.to_string(),
+                    detail: detail.to_string(),
+                })
+            }
+            What::FrontendTransition { frontend, from, to } if self.frontend => Kind::Frontend(proto::FrontendEvent {
+                name: frontend.to_string(),
+                from: from.to_string(),
+                to: to.to_string(),
+            }),
+            // The more severe a level, the smaller it is.
+            what if self.log.is_some_and(|least| what.level() <= least) => Kind::Log(record(what)),
+            _ => return None,
+        };
+        Some(proto::Event { time: Some(event.time.into()), snapshot: false, kind: Some(kind) })
+    }
+
+    /// What is, as a list of events and the word that it is complete.
+    fn snapshot(self, snapshot: &Snapshot) -> VecDeque<proto::Event> {
+        let part = |time: Timestamp, kind| proto::Event { time: Some(time.into()), snapshot: true, kind: Some(kind) };
+        let backends = snapshot.backends.iter().filter(|_| self.backend).map(|backend| {
+            let last = backend.history.first();
+            part(
+                backend.since,
+                Kind::Backend(proto::BackendEvent {
+                    name: backend.name.to_string(),
+                    from: String::new(),
+                    to: backend.state.to_owned(),
+                    code: last.map(|last| last.code.to_string()).unwrap_or_default(),
+                    detail: last.map(|last| last.detail.to_string()).unwrap_or_default(),
+                }),
+            )
+        });
+        let frontends = snapshot.frontends.iter().filter(|_| self.frontend).map(|frontend| {
+            let to = frontend.state.to_owned();
+            let event = proto::FrontendEvent { name: frontend.name.to_string(), from: String::new(), to };
+            part(frontend.since, Kind::Frontend(event))
+        });
+        let end = part(snapshot.taken, Kind::SnapshotEnd(proto::SnapshotEnd {}));
+        backends.chain(frontends).chain([end]).collect()
+    }
+}
+
+fn record(what: &What) -> proto::LogEvent {
+    let fields = what.fields().into_iter();
+    proto::LogEvent {
+        level: what.level().as_str().to_ascii_lowercase(),
+        event: what.name().to_owned(),
+        fields: fields.map(|(name, value)| proto::LogField { name: name.to_owned(), value }).collect(),
+    }
+}
+
+/// A snapshot, and everything that passes `filter` from now on. Ends with the daemon.
+pub(super) fn watch(
+    daemon: &Handle,
+    filter: Filter,
+) -> impl Stream<Item = Result<proto::Event, Status>> + Send + use<> {
+    let published = daemon.published().clone();
+    // In this order: what happens in between is told twice rather than never.
+    let live = daemon.bus().subscribe_at(filter.log.unwrap_or(Level::INFO));
+    let waiting = filter.snapshot(&published.snapshot());
+    unfold(Reader { live, waiting }, move |mut reader| {
+        let published = published.clone();
+        async move {
+            loop {
+                if let Some(event) = reader.waiting.pop_front() {
+                    return Some((Ok(event), reader));
+                }
+                match reader.live.recv().await {
+                    Ok(event) => reader.waiting.extend(filter.pass(&event)),
+                    Err(RecvError::Lagged(lost)) => {
+                        // The rest of the backlog is older than the snapshot that follows.
+                        let lost = lost + reader.live.skip_backlog();
+                        reader.waiting.push_back(proto::Event {
+                            time: Some(Timestamp::now().into()),
+                            snapshot: false,
+                            kind: Some(Kind::Lost(proto::LostEvents { count: lost })),
+                        });
+                        reader.waiting.extend(filter.snapshot(&published.snapshot()));
+                    }
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        }
+    })
+}
+
+struct Reader {
+    live: Subscription,
+    waiting: VecDeque<proto::Event>,
+}

@@ -1,0 +1,105 @@
+//! A laboratory with an API: daemon, state file, config file, server, client.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use maglev_bin::cli::Role;
+use maglev_bin::client::{self, Client};
+use maglev_bin::config::Context;
+use maglev_bin::daemon::{ConfigFile, Daemon, Options};
+use maglev_bin::event::{Bus, Event};
+use maglev_bin::grpc::{GrpcOptions, Listeners, Server};
+use tokio::sync::broadcast;
+use vpp_sim::Simulator;
+
+use crate::support::{Lab, parse, until, weight};
+
+/// A lab with everything that operators see, torn down in this order.
+pub(crate) struct Api {
+    pub(crate) client: Client,
+    pub(crate) server: Server,
+    pub(crate) daemon: Daemon,
+    pub(crate) events: broadcast::Receiver<Arc<Event>>,
+    pub(crate) simulator: Option<Simulator>,
+    pub(crate) lab: Lab,
+}
+
+impl Api {
+    /// Two servers in one pool, both up and programmed.
+    pub(crate) async fn two_up() -> Self {
+        let lab = Lab::new(2);
+        let config = lab.config("", "");
+        let api = Self::start(lab, &config, true, Role::Operator).await;
+        for server in 0..2 {
+            let what = format!("server {server} gets weight 100");
+            until(&what, || api.weight(server) == Some(100)).await;
+        }
+        // The weight stands in VPP a moment before the daemon has heard so.
+        until("the snapshot has both", || {
+            let snapshot = api.daemon.published().snapshot();
+            let vip = snapshot.frontends[0].dataplane.as_ref();
+            vip.is_some_and(|vip| vip.in_sync && vip.ases.values().all(|server| server.weight == 100))
+        })
+        .await;
+        api
+    }
+
+    /// A daemon with a config file, over a simulator or over nothing.
+    pub(crate) async fn start(lab: Lab, config: &str, vpp: bool, role: Role) -> Self {
+        let simulator = vpp.then(|| lab.simulator());
+        std::fs::write(lab.folder.join("maglev.yaml"), config).expect("a folder of the test");
+        let mut options = Options::new(Some(lab.folder.join("api.sock")), Some(lab.folder.join("stats.sock")));
+        options.counters_every = Duration::from_millis(100);
+        options.state_file = Some(lab.folder.join("state.json"));
+        let path = lab.folder.join("maglev.yaml");
+        options.config_file = Some(ConfigFile { path, context: Context { dataplane: true } });
+        let bus = Bus::new();
+        let events = bus.subscribe();
+        let daemon = Daemon::start(parse(config), options, bus).expect("a daemon");
+        let mut options = GrpcOptions::default();
+        let unix = format!("unix:{}", lab.folder.join("grpc.sock").display());
+        options.addresses = vec!["127.0.0.1:0".parse().expect("an address"), unix.parse().expect("a short path")];
+        options.loopback_role = role;
+        let listeners = Listeners::bind(&options).expect("a free port");
+        let server = Server::start(listeners, daemon.handle().clone(), true).expect("a thread");
+        let client = connect(&server).await;
+        Self { client, server, daemon, events, simulator, lab }
+    }
+
+    /// Another client of the same daemon.
+    pub(crate) async fn another(&self) -> Client {
+        connect(&self.server).await
+    }
+
+    /// Weight of a server in the simulated VPP.
+    pub(crate) fn weight(&self, server: usize) -> Option<u8> {
+        weight(self.simulator.as_ref().expect("a simulator"), self.lab.address(server))
+    }
+
+    /// State of a backend, as published.
+    pub(crate) fn state(&self, backend: &str) -> &'static str {
+        let snapshot = self.daemon.published().snapshot();
+        let found = snapshot.backends.iter().find(|known| &*known.name == backend);
+        found.expect("a backend of the lab").state
+    }
+
+    /// Everything told so far and not read yet, as the log has it.
+    pub(crate) fn told(&mut self) -> Vec<String> {
+        let events = &mut self.events;
+        std::iter::from_fn(|| events.try_recv().ok()).map(|event| event.what.to_string()).collect()
+    }
+
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.lab.folder.join("state.json")
+    }
+
+    pub(crate) fn write_config(&self, text: &str) {
+        std::fs::write(self.lab.folder.join("maglev.yaml"), text).expect("a folder of the test");
+    }
+}
+
+async fn connect(server: &Server) -> Client {
+    let address = server.addresses()[0].to_string().parse().expect("what it says is an address");
+    client::connect(&address, None, Duration::from_secs(20)).await.expect("a server that listens")
+}

@@ -1,0 +1,117 @@
+//! What writes came to.
+
+use super::style::{Tone, clean, count};
+use crate::ctl::grammar::Action;
+use crate::proto::{
+    BackendActionResponse, BackendInfo, ReloadConfigResponse, SetWeightResponse, SyncVpplbStateResponse,
+};
+
+/// What became of a backend.
+pub(crate) fn action(action: Action, answer: &BackendActionResponse) -> String {
+    let nothing = BackendInfo::default();
+    let backend = answer.backend.as_ref().unwrap_or(&nothing);
+    let name = Tone::Strong.paint(clean(&backend.name));
+    let state = |state: &str| Tone::of_state(state).paint(clean(state));
+    let last = backend.history.first().filter(|last| last.to == backend.state);
+    match (action, answer.changed, last) {
+        (Action::Clear, true, _) => format!("{name}: as the config says, {}\n", state(&backend.state)),
+        (Action::Clear, false, _) => format!("{name}: nothing is set by hand, {}\n", state(&backend.state)),
+        (_, true, Some(last)) => format!("{name}: {} -> {}\n", state(&last.from), state(&last.to)),
+        (_, true, None) => format!("{name}: {}\n", state(&backend.state)),
+        (Action::Enable, false, _) => format!("{name}: already enabled, {}\n", state(&backend.state)),
+        (_, false, _) => format!("{name}: already {}\n", state(&backend.state)),
+    }
+}
+
+/// What became of a weight; the names are those of the request.
+pub(crate) fn weight(frontend: &str, pool: &str, backend: &str, answer: &SetWeightResponse) -> String {
+    let place = Tone::Strong.paint(format!("{} {} {}", clean(frontend), clean(pool), clean(backend)));
+    let already = if answer.changed { "" } else { "already " };
+    let pools = answer.frontend.iter().flat_map(|frontend| &frontend.pools);
+    let member = pools.filter(|of| of.name == pool).flat_map(|of| &of.backends).find(|of| of.name == backend);
+    let Some(member) = member else { return format!("{place}: {already}done\n") };
+    let source = if member.overridden {
+        format!(" by hand ({} by the config)", member.configured_weight)
+    } else {
+        " by the config".to_owned()
+    };
+    format!("{place}: {already}weight {}{source}, {} now\n", member.weight, member.effective_weight)
+}
+
+/// What a sync did.
+pub(crate) fn synced(answer: &SyncVpplbStateResponse) -> String {
+    let parts: Vec<String> = [
+        (answer.vips_added, "VIP", "added"),
+        (answer.vips_recreated, "VIP", "made anew"),
+        (answer.vips_removed, "VIP", "removed"),
+        (answer.ases_added, "AS", "added"),
+        (answer.ases_removed, "AS", "removed"),
+        (answer.weights_updated, "weight", "changed"),
+    ]
+    .into_iter()
+    .filter(|(number, ..)| *number > 0)
+    .map(|(number, noun, what)| format!("{} {what}", count(number.into(), noun)))
+    .collect();
+    let what = match (parts.is_empty(), answer.changes) {
+        (true, 0) => "nothing to do".to_owned(),
+        (true, changes) => count(changes.into(), "change"),
+        (false, _) => parts.join(", "),
+    };
+    format!("{what} ({:.3} s)\n", answer.elapsed_seconds)
+}
+
+/// That a config is in force.
+pub(crate) fn reloaded(answer: &ReloadConfigResponse) -> String {
+    format!("reloaded, SHA-256 {}\n", clean(&answer.sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{FrontendInfo, PoolBackendInfo, PoolInfo, Transition};
+    use anstream::adapter::strip_str;
+
+    fn acted(what: Action, state: &str, changed: bool) -> String {
+        let last = Transition { from: "up".into(), to: "disabled".into(), ..Default::default() };
+        let backend =
+            BackendInfo { name: "web0".into(), state: state.into(), history: vec![last], ..Default::default() };
+        let answer = BackendActionResponse { backend: Some(backend), changed, not_saved: String::new() };
+        strip_str(&action(what, &answer)).to_string()
+    }
+
+    #[test]
+    fn an_action_says_what_it_changed_or_that_it_was_in_force() {
+        assert_eq!(acted(Action::Disable, "disabled", true), "web0: up -> disabled\n");
+        assert_eq!(acted(Action::Disable, "disabled", false), "web0: already disabled\n");
+        assert_eq!(acted(Action::Enable, "up", false), "web0: already enabled, up\n");
+        assert_eq!(acted(Action::Clear, "unknown", true), "web0: as the config says, unknown\n");
+        assert_eq!(acted(Action::Clear, "up", false), "web0: nothing is set by hand, up\n");
+    }
+
+    #[test]
+    fn a_weight_says_what_is_in_force_and_what_the_config_has() {
+        let said = |overridden, changed| {
+            let member = PoolBackendInfo {
+                name: "web0".into(),
+                weight: 50,
+                configured_weight: 100,
+                overridden,
+                ..Default::default()
+            };
+            let pool = PoolInfo { name: "primary".into(), active: true, backends: vec![member] };
+            let frontend = FrontendInfo { pools: vec![pool], ..Default::default() };
+            let answer = SetWeightResponse { frontend: Some(frontend), changed, not_saved: String::new() };
+            strip_str(&weight("web-v4", "primary", "web0", &answer)).to_string()
+        };
+        assert_eq!(said(true, true), "web-v4 primary web0: weight 50 by hand (100 by the config), 0 now\n");
+        assert_eq!(said(false, false), "web-v4 primary web0: already weight 50 by the config, 0 now\n");
+    }
+
+    #[test]
+    fn a_sync_counts_what_it_did() {
+        let nothing = SyncVpplbStateResponse { elapsed_seconds: 0.0125, ..Default::default() };
+        assert_eq!(synced(&nothing), "nothing to do (0.013 s)\n");
+        let much = SyncVpplbStateResponse { changes: 4, vips_added: 1, ases_added: 2, weights_updated: 1, ..nothing };
+        assert_eq!(synced(&much), "1 VIP added, 2 ASes added, 1 weight changed (0.013 s)\n");
+    }
+}

@@ -52,7 +52,7 @@ pub struct Loaded {
 
 /// Five thousand frontends of eight backends each. What is larger was given by mistake, and would cost the daemon a hundred
 /// times its size in memory just to refuse it.
-const LARGEST: usize = 4 << 20;
+pub(crate) const LARGEST: usize = 4 << 20;
 
 impl Config {
     /// Reads and checks a file.

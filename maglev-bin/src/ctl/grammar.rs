@@ -13,7 +13,7 @@ mod words;
 
 pub(super) use command::{Action, Command, Level, Watch};
 pub(super) use complaint::Complaint;
-pub(super) use complete::{Ask, Candidate, Help, Names, complete, help, synopsis};
+pub(super) use complete::{Ask, Candidate, Names, complete, help, synopsis};
 pub(super) use words::Line;
 
 /// The command that `line` asks for; `None` for a line without words.

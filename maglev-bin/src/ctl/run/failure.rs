@@ -1,0 +1,154 @@
+//! Why a command failed, and with which status.
+
+use std::io;
+
+use serde::Serialize;
+use tonic::{Code, Status};
+
+use crate::ctl::grammar::Complaint;
+use crate::ctl::show::clean;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::ctl) enum Failure {
+    /// The line makes no sense.
+    #[error("{}", .0.message())]
+    Usage(Complaint),
+    /// An option of the process makes no sense.
+    #[error("{0}")]
+    Argument(String),
+    /// There is no connection; there may be one later.
+    #[error("maglevd at {server} is out of reach: {reason}")]
+    Unreachable { server: String, reason: String },
+    /// There is a connection and nothing came over it in time. What was asked for may have happened.
+    #[error("maglevd at {server} did not answer within {seconds} s")]
+    NoAnswer { server: String, seconds: f64 },
+    /// A stream without an end ended.
+    #[error("maglevd at {server} ended the stream")]
+    Ended { server: String },
+    /// The server said no.
+    #[error("{}", .0.message())]
+    Refused(Status),
+    /// A file of the operator cannot be read.
+    #[error("{file}: {reason}")]
+    File { file: String, reason: String },
+    /// A config does not hold; what is wrong with it has been said.
+    #[error("the config is refused")]
+    Config,
+    /// The answer could not be written.
+    #[error("cannot write the answer: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// A failure for programs.
+#[derive(Serialize)]
+pub(in crate::ctl) struct Report {
+    error: ErrorReport,
+}
+
+#[derive(Serialize)]
+struct ErrorReport {
+    code: &'static str,
+    message: String,
+    /// What to do about it; may be empty.
+    hint: String,
+    /// The words that were not understood; may be empty.
+    unread: String,
+}
+
+impl Failure {
+    /// Exit status of the process.
+    pub(in crate::ctl) fn status(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Argument(_) => 2,
+            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Ended { .. } => 3,
+            Self::Refused(_) | Self::File { .. } | Self::Config | Self::Output(_) => 1,
+        }
+    }
+
+    /// The connection is of no more use.
+    pub(in crate::ctl) fn is_out_of_reach(&self) -> bool {
+        self.status() == 3
+    }
+
+    /// Nothing is left to say.
+    pub(in crate::ctl) fn is_told(&self) -> bool {
+        matches!(self, Self::Config)
+    }
+
+    pub(in crate::ctl) fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
+    }
+
+    /// The server understood the request and found fault with what is in it.
+    pub(super) fn is_invalid(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::InvalidArgument)
+    }
+
+    /// For people: what and what to do about it; of a line that makes no sense, where.
+    pub(in crate::ctl) fn text(&self) -> String {
+        if let Self::Usage(complaint) = self {
+            return complaint.to_string();
+        }
+        let message: Vec<_> = self.to_string().lines().map(|line| clean(line).into_owned()).collect();
+        match self.hint() {
+            "" => message.join("\n"),
+            hint => format!("{}; {hint}", message.join("\n")),
+        }
+    }
+
+    /// For programs.
+    pub(in crate::ctl) fn report(&self) -> Report {
+        let unread = match self {
+            Self::Usage(complaint) => complaint.unread_tail().to_owned(),
+            _ => String::new(),
+        };
+        let (code, message, hint) = (self.code(), self.to_string(), self.hint().to_owned());
+        Report { error: ErrorReport { code, message, hint, unread } }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "does it run there? `--server` or MAGLEV_SERVER names another place",
+            Self::Refused(status) => match status.code() {
+                Code::PermissionDenied | Code::Unauthenticated => "`--grpc-operator` of maglevd says who may",
+                Code::Unavailable => "`show vpp info` tells how maglevd stands with VPP",
+                Code::Unimplemented => "this maglevd may be older than maglevc: see `show version`",
+                _ => "",
+            },
+            _ => "",
+        }
+    }
+
+    /// A stable name.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Usage(_) | Self::Argument(_) => "usage",
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Ended { .. } => "ended",
+            Self::File { .. } => "file",
+            Self::Config => "invalid_argument",
+            Self::Output(_) => "output",
+            Self::Refused(status) => match status.code() {
+                Code::Ok => "ok",
+                Code::Cancelled => "cancelled",
+                Code::Unknown => "unknown",
+                Code::InvalidArgument => "invalid_argument",
+                Code::DeadlineExceeded => "deadline_exceeded",
+                Code::NotFound => "not_found",
+                Code::AlreadyExists => "already_exists",
+                Code::PermissionDenied => "permission_denied",
+                Code::ResourceExhausted => "resource_exhausted",
+                Code::FailedPrecondition => "failed_precondition",
+                Code::Aborted => "aborted",
+                Code::OutOfRange => "out_of_range",
+                Code::Unimplemented => "unimplemented",
+                Code::Internal => "internal",
+                Code::Unavailable => "unavailable",
+                Code::DataLoss => "data_loss",
+                Code::Unauthenticated => "unauthenticated",
+            },
+        }
+    }
+}

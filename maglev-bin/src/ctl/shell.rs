@@ -1,0 +1,189 @@
+//! The shell, for people and for scripts.
+//!
+//! The line editor blocks its thread, which is the main one; connections live on a runtime of their own beside it, with one worker.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{Config, Editor, EventHandler, KeyEvent};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::editor::{Helper, Question};
+use self::names::Live;
+use super::grammar::{self, Command, Line};
+use super::output::Output;
+use super::run::{Failure, Outcome, run};
+use super::session::Session;
+use super::show;
+use crate::build;
+use crate::proto::GetVppInfoRequest;
+
+mod editor;
+mod names;
+
+/// Asks for commands on the terminal until there are enough. Returns the exit status, which is 0.
+///
+/// # Errors
+/// The terminal or the system refuses to work.
+pub(super) fn interact(session: Session, output: &mut Output) -> Result<u8, Failure> {
+    output.prefix = "";
+    let runtime = Rc::new(runtime()?);
+    // From now on Ctrl-C ends a command, and no longer the shell.
+    let _taken = {
+        let _guard = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    let session = Rc::new(RefCell::new(session));
+    greet(&runtime, &mut session.borrow_mut(), output)?;
+    let question = Question::default();
+    let mut editor = editor(Helper::new(Live::new(runtime.clone(), session.clone())), question.clone())?;
+    let history = history_file();
+    if let Some(file) = &history {
+        // Without one the shell is as good, but forgets.
+        let _ = editor.load_history(file);
+    }
+    let mut kept = (String::new(), String::new());
+    loop {
+        let typed = match editor.readline_with_initial(PROMPT, (&kept.0, &kept.1)) {
+            Ok(typed) => typed,
+            Err(ReadlineError::Interrupted) => {
+                kept = Default::default();
+                continue;
+            }
+            Err(ReadlineError::Eof) => return Ok(0),
+            Err(error) => return Err(Failure::Output(io::Error::other(error))),
+        };
+        if let Some(at) = question.take() {
+            let (before, after) = typed.split_at_checked(at).unwrap_or((&typed, ""));
+            explain(before, output)?;
+            kept = (before.to_owned(), after.to_owned());
+            continue;
+        }
+        kept = Default::default();
+        if !typed.trim().is_empty() && editor.add_history_entry(&typed).is_ok_and(|added| added) {
+            let _ = history.as_ref().map(|file| editor.append_history(file));
+        }
+        // What was pasted may be many lines.
+        for text in typed.lines() {
+            match execute(text, &runtime, &mut session.borrow_mut(), output) {
+                Ok(Next::Line(_)) => {}
+                Ok(Next::End) => return Ok(0),
+                Err(failure) => {
+                    output.fail(&failure);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Reads commands from standard input, one a line, and runs them until one fails. A plan that has changes does not fail; the exit
+/// status tells of it at the end. Blank lines and those that begin with `#` are skipped.
+///
+/// # Errors
+/// The first that fails.
+pub(super) fn script(mut session: Session, output: &mut Output) -> Result<u8, Failure> {
+    let runtime = runtime()?;
+    let mut status = 0;
+    let mut text = String::new();
+    // A line at a time, so that `config check -` gets what follows it.
+    while io::stdin().read_line(&mut text)? > 0 {
+        if !text.trim_start().starts_with('#') {
+            match execute(&text, &runtime, &mut session, output)? {
+                Next::Line(outcome) => status = status.max(outcome.status()),
+                Next::End => break,
+            }
+        }
+        text.clear();
+    }
+    Ok(status)
+}
+
+enum Next {
+    Line(Outcome),
+    End,
+}
+
+fn execute(text: &str, runtime: &Runtime, session: &mut Session, output: &mut Output) -> Result<Next, Failure> {
+    match grammar::parse(&Line::typed(text)).map_err(Failure::Usage)? {
+        None => Ok(Next::Line(Outcome::Done)),
+        Some(Command::Quit) => Ok(Next::End),
+        Some(command) => runtime.block_on(async {
+            tokio::select! {
+                outcome = run(&command, session, output) => outcome.map(Next::Line),
+                _ = tokio::signal::ctrl_c() => Ok(Next::Line(Outcome::Done)),
+            }
+        }),
+    }
+}
+
+/// Says who is at the other end, or that nobody is.
+fn greet(runtime: &Runtime, session: &mut Session, output: &mut Output) -> Result<(), Failure> {
+    let info = session.call(GREETING, async |client| client.get_vpp_info(GetVppInfoRequest {}).await);
+    match runtime.block_on(info) {
+        Ok(info) => {
+            let version = show::clean(&info.maglevd_version).into_owned();
+            let text = format!("maglevc {}, maglevd {version} at {}; ? helps\n", build::VERSION, session.server());
+            output.say(&show::Tone::Faint.paint(text))?;
+        }
+        Err(failure) => {
+            output.fail(&failure);
+            output.say("each command will try again\n")?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what may come after what is typed.
+fn explain(before: &str, output: &mut Output) -> Result<(), Failure> {
+    match grammar::help(before) {
+        Ok(words) => {
+            let mut table = show::Table::bare([false, false]);
+            for (word, help) in words {
+                table.row([show::cell(word).tone(show::Tone::Strong), show::cell(help)]);
+            }
+            output.say(&show::indented(&table))?;
+        }
+        Err(complaint) => output.warn(&format!("{complaint}\n")),
+    }
+    Ok(())
+}
+
+fn editor(helper: Helper, question: Question) -> Result<Editor<Helper, FileHistory>, Failure> {
+    let broken = |error: ReadlineError| Failure::Output(io::Error::other(error));
+    let config = Config::builder().history_ignore_dups(true).map_err(broken)?.history_ignore_space(true);
+    let config = config.max_history_size(HISTORY).map_err(broken)?.completion_show_all_if_ambiguous(true);
+    let mut editor = Editor::with_config(config.build()).map_err(broken)?;
+    editor.set_helper(Some(helper));
+    editor.bind_sequence(KeyEvent::from('?'), EventHandler::Conditional(Box::new(question)));
+    Ok(editor)
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
+/// Where lines are remembered; the folder is there if it can be made.
+fn history_file() -> Option<PathBuf> {
+    let folder = match std::env::var_os("XDG_STATE_HOME").filter(|folder| !folder.is_empty()) {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(std::env::var_os("HOME")?).join(".local/state"),
+    };
+    let folder = folder.join("maglevc");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder.join("history"))
+}
+
+const PROMPT: &str = "maglev> ";
+
+/// Lines that are remembered.
+const HISTORY: usize = 1_000;
+
+/// A shell whose server is out of reach should not be slow to start.
+const GREETING: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{Config, Editor, EventHandler, KeyEvent};
+use rustyline::{CompletionType, Config, Editor, EventHandler, KeyEvent};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -158,7 +158,8 @@ fn explain(before: &str, output: &mut Output) -> Result<(), Failure> {
 fn editor(helper: Helper, question: Question) -> Result<Editor<Helper, FileHistory>, Failure> {
     let broken = |error: ReadlineError| Failure::Output(io::Error::other(error));
     let config = Config::builder().history_ignore_dups(true).map_err(broken)?.history_ignore_space(true);
-    let config = config.max_history_size(HISTORY).map_err(broken)?.completion_show_all_if_ambiguous(true);
+    let config = config.max_history_size(HISTORY).map_err(broken)?;
+    let config = config.completion_type(CompletionType::List).completion_show_all_if_ambiguous(true);
     let mut editor = Editor::with_config(config.build()).map_err(broken)?;
     editor.set_helper(Some(helper));
     editor.bind_sequence(KeyEvent::from('?'), EventHandler::Conditional(Box::new(question)));

@@ -7,14 +7,12 @@ use std::process::ExitCode;
 
 use self::args::Args;
 use self::grammar::{Command, Line};
-use self::link::Link;
 use self::output::Output;
 use self::run::{Failure, Outcome};
 use self::session::Session;
 
 mod args;
 mod grammar;
-mod link;
 mod output;
 mod run;
 mod session;
@@ -37,8 +35,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start(args: Args, output: &mut Output) -> Result<u8, Failure> {
-    let link = Link::new(&args.server, &args.tls).map_err(|error| Failure::Argument(error.to_string()))?;
-    let session = Session::new(link);
+    let session = Session::new(args.server, args.tls.tls());
     if !args.command.is_empty() {
         once(args.command, session, output)
     } else if io::stdin().is_terminal() {

@@ -6,6 +6,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use super::grammar::synopsis;
 use crate::build;
+use crate::client::{Address, ClientTls};
 
 /// Shows and steers maglevd. Without a command it is a shell; `?` helps there, TAB completes.
 #[derive(Clone, Debug, Parser)]
@@ -13,7 +14,7 @@ use crate::build;
 pub(super) struct Args {
     /// Where maglevd listens: HOST:PORT or unix:/path.
     #[arg(long, env = "MAGLEV_SERVER", default_value = "127.0.0.1:9090", value_name = "ADDR")]
-    pub(super) server: String,
+    pub(super) server: Address,
     /// Colours; `auto` is on a terminal, unless NO_COLOR is set.
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub(super) color: Color,
@@ -28,7 +29,7 @@ pub(super) struct Args {
 }
 
 /// With any of these the server is spoken to over TLS.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct TlsArgs {
     /// CA that signed the server's certificate (PEM); without it those of the system count.
     #[arg(long = "tls-ca", env = "MAGLEV_TLS_CA", value_name = "FILE")]
@@ -40,7 +41,7 @@ pub(super) struct TlsArgs {
     #[arg(long = "tls-key", env = "MAGLEV_TLS_KEY", value_name = "FILE", requires = "cert")]
     pub(super) key: Option<PathBuf>,
     /// Name that the server's certificate must have; without it the host of the address.
-    #[arg(long = "tls-name", env = "MAGLEV_TLS_NAME", value_name = "NAME")]
+    #[arg(long = "tls-name", alias = "tls-server-name", env = "MAGLEV_TLS_NAME", value_name = "NAME")]
     pub(super) name: Option<String>,
 }
 
@@ -61,6 +62,15 @@ pub(super) enum Format {
     Json,
     /// The API's messages as YAML.
     Yaml,
+}
+
+impl TlsArgs {
+    /// `None` without any of them.
+    pub(super) fn tls(self) -> Option<ClientTls> {
+        let Self { ca, cert, key, name } = self;
+        let tls = ClientTls { ca, cert, key, server_name: name };
+        (tls != ClientTls::default()).then_some(tls)
+    }
 }
 
 impl Args {

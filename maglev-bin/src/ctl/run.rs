@@ -7,6 +7,7 @@ use super::grammar::{Action, Command, synopsis};
 use super::output::Output;
 use super::session::Session;
 use super::show;
+use crate::client::Client;
 use crate::proto::*;
 
 mod config;
@@ -103,7 +104,7 @@ pub(super) async fn run(command: &Command, session: &mut Session, output: &mut O
         }
         Command::SetBackend { name, action, reason } => {
             let request = BackendRequest { name: name.clone(), reason: reason.clone() };
-            let call = async |client: &mut super::link::Client| match action {
+            let call = async |client: &mut Client| match action {
                 Action::Pause => client.pause_backend(request).await,
                 Action::Resume => client.resume_backend(request).await,
                 Action::Enable => client.enable_backend(request).await,
@@ -122,7 +123,7 @@ pub(super) async fn run(command: &Command, session: &mut Session, output: &mut O
                 weight: *weight,
                 reason: reason.clone(),
             };
-            let call = async |client: &mut super::link::Client| client.set_frontend_pool_backend_weight(request).await;
+            let call = async |client: &mut Client| client.set_frontend_pool_backend_weight(request).await;
             let answer = session.call(SOON, call).await?;
             output.show(&answer, |_| show::weight(frontend, pool, backend, &answer))?;
             warn_unsaved(&answer.not_saved, output);

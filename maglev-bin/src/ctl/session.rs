@@ -5,24 +5,25 @@ use std::time::Duration;
 
 use tonic::{Response, Status};
 
-use super::link::{Client, Link, LinkError};
 use super::run::Failure;
-use crate::daemon::chain;
+use crate::client::{Address, Client, ClientTls, Trouble, connect};
 
 /// The server, as far as it is in reach.
 pub(super) struct Session {
-    link: Link,
+    server: Address,
+    tls: Option<ClientTls>,
     client: Option<Client>,
 }
 
 impl Session {
-    pub(super) fn new(link: Link) -> Self {
-        Self { link, client: None }
+    /// Nothing is sent before the first call.
+    pub(super) fn new(server: Address, tls: Option<ClientTls>) -> Self {
+        Self { server, tls, client: None }
     }
 
     /// Where the server is.
-    pub(super) fn server(&self) -> &str {
-        self.link.server()
+    pub(super) fn server(&self) -> &Address {
+        &self.server
     }
 
     /// Makes a call, after connecting if need be; both together take at most `patience`.
@@ -34,9 +35,9 @@ impl Session {
         patience: Duration,
         call: impl AsyncFnOnce(&mut Client) -> Result<Response<T>, Status>,
     ) -> Result<T, Failure> {
-        let server = self.link.server().to_owned();
         let outcome = tokio::time::timeout(patience, self.attempt(patience, call)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Failure::NoAnswer { server, seconds: patience.as_secs_f64() }));
+        let no_answer = || Failure::NoAnswer { server: self.server.clone(), seconds: patience.as_secs_f64() };
+        let outcome = outcome.unwrap_or_else(|_| Err(no_answer()));
         if outcome.as_ref().is_err_and(Failure::is_out_of_reach) {
             self.client = None;
         }
@@ -50,10 +51,7 @@ impl Session {
     ) -> Result<T, Failure> {
         let client = match &mut self.client {
             Some(client) => client,
-            none => none.insert(self.link.connect(patience).await.map_err(|error| match error {
-                LinkError::Address(_) => Failure::Argument(error.to_string()),
-                LinkError::Connect(reason) => Failure::Unreachable { server: self.link.server().to_owned(), reason },
-            })?),
+            none => none.insert(connect(&self.server, self.tls.as_ref(), patience).await?),
         };
         match call(client).await {
             Ok(answer) => Ok(answer.into_inner()),
@@ -64,8 +62,27 @@ impl Session {
     /// What a status means: one with a source was made here, because the connection failed; others come from the server.
     pub(super) fn failure(&self, status: Status) -> Failure {
         match status.source() {
-            Some(source) => Failure::Unreachable { server: self.link.server().to_owned(), reason: chain(source) },
+            Some(source) => Failure::Lost { server: self.server.clone(), trouble: Trouble::of(source) },
             None => Failure::Refused(status),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::GetVppInfoRequest;
+    use tokio::net::TcpListener;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_says_nothing_is_given_up_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap().to_string();
+        let mut session = Session::new(server.parse().unwrap(), None);
+        let call =
+            session.call(Duration::from_secs(10), async |client| client.get_vpp_info(GetVppInfoRequest {}).await);
+        let failure = call.await.unwrap_err();
+        assert_eq!(failure.status(), 3, "{failure}");
+        assert!(failure.to_string().contains(&server), "{failure}");
     }
 }

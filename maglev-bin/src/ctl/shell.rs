@@ -18,7 +18,7 @@ use self::editor::{Helper, Question};
 use self::names::Live;
 use super::grammar::{self, Command, Line};
 use super::output::Output;
-use super::run::{Failure, Outcome, run};
+use super::run::{Failure, run};
 use super::session::Session;
 use super::show;
 use crate::build;
@@ -71,13 +71,17 @@ pub(super) fn interact(session: Session, output: &mut Output) -> Result<u8, Fail
         }
         // What was pasted may be many lines.
         for text in typed.lines() {
-            match execute(text, &runtime, &mut session.borrow_mut(), output) {
-                Ok(Next::Line(_)) => {}
-                Ok(Next::End) => return Ok(0),
-                Err(failure) => {
-                    output.fail(&failure);
-                    break;
+            let ran = match read(text) {
+                Ok(Asked::Nothing) => Ok(()),
+                Ok(Asked::End) => return Ok(0),
+                Ok(Asked::Run(command)) => {
+                    runtime.block_on(run_or_interrupt(&command, &mut session.borrow_mut(), output))
                 }
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = ran {
+                output.fail(&failure);
+                break;
             }
         }
     }
@@ -95,9 +99,13 @@ pub(super) fn script(mut session: Session, output: &mut Output) -> Result<u8, Fa
     // A line at a time, so that `config check -` gets what follows it.
     while io::stdin().read_line(&mut text)? > 0 {
         if !text.trim_start().starts_with('#') {
-            match execute(&text, &runtime, &mut session, output)? {
-                Next::Line(outcome) => status = status.max(outcome.status()),
-                Next::End => break,
+            match read(&text)? {
+                Asked::Nothing => {}
+                Asked::End => break,
+                Asked::Run(command) => {
+                    let outcome = runtime.block_on(run(&command, &mut session, output))?;
+                    status = status.max(outcome.status());
+                }
             }
         }
         text.clear();
@@ -105,21 +113,26 @@ pub(super) fn script(mut session: Session, output: &mut Output) -> Result<u8, Fa
     Ok(status)
 }
 
-enum Next {
-    Line(Outcome),
+/// What a line asks for.
+enum Asked {
+    Nothing,
     End,
+    Run(Command),
 }
 
-fn execute(text: &str, runtime: &Runtime, session: &mut Session, output: &mut Output) -> Result<Next, Failure> {
-    match grammar::parse(&Line::typed(text)).map_err(Failure::Usage)? {
-        None => Ok(Next::Line(Outcome::Done)),
-        Some(Command::Quit) => Ok(Next::End),
-        Some(command) => runtime.block_on(async {
-            tokio::select! {
-                outcome = run(&command, session, output) => outcome.map(Next::Line),
-                _ = tokio::signal::ctrl_c() => Ok(Next::Line(Outcome::Done)),
-            }
-        }),
+fn read(text: &str) -> Result<Asked, Failure> {
+    Ok(match grammar::parse(&Line::typed(text)).map_err(Failure::Usage)? {
+        None => Asked::Nothing,
+        Some(Command::Quit) => Asked::End,
+        Some(command) => Asked::Run(command),
+    })
+}
+
+/// Runs a command until it ends, or Ctrl-C ends it.
+async fn run_or_interrupt(command: &Command, session: &mut Session, output: &mut Output) -> Result<(), Failure> {
+    tokio::select! {
+        outcome = run(command, session, output) => outcome.map(|_| ()),
+        _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
 
@@ -134,7 +147,7 @@ fn greet(runtime: &Runtime, session: &mut Session, output: &mut Output) -> Resul
         }
         Err(failure) => {
             output.fail(&failure);
-            output.say("each command will try again\n")?;
+            output.say("each command tries again\n")?;
         }
     }
     Ok(())

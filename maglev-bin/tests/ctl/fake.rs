@@ -15,8 +15,7 @@ use tonic::{Request, Response, Status};
 pub(crate) struct Fake {
     pub(crate) folder: PathBuf,
     pub(crate) lab: Lab,
-    // Dropped first of all that matters: its tasks end.
-    _runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
 }
 
 /// What the server answers, and what it was asked.
@@ -48,7 +47,7 @@ impl Fake {
         };
         let server = tonic::transport::Server::builder().add_service(MaglevServer::new(lab.clone()));
         runtime.spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
-        Self { folder, lab, _runtime: runtime }
+        Self { folder, lab, runtime: Some(runtime) }
     }
 
     pub(crate) fn server(&self) -> String {
@@ -61,7 +60,19 @@ impl Fake {
 
     /// Status, standard output and standard error of a command given word by word.
     pub(crate) fn run(&self, words: &[&str]) -> (Option<i32>, String, String) {
-        crate::said(&self.maglevc().args(words).output().expect("the program runs"))
+        crate::said(&self.bounded().args(words).output().expect("the program runs"))
+    }
+
+    /// The program, which is killed when it does not end.
+    pub(crate) fn bounded(&self) -> assert_cmd::Command {
+        let mut command = assert_cmd::Command::from_std(self.maglevc());
+        command.timeout(crate::PATIENCE);
+        command
+    }
+
+    /// Ends the server, and with it every connection.
+    pub(crate) fn die(&mut self) {
+        self.runtime.take().expect("it dies once").shutdown_background();
     }
 }
 

@@ -107,12 +107,38 @@ fn a_server_that_is_not_there_gives_status_3_and_says_which() {
     let nowhere = format!("unix:{}", fake.folder.join("nowhere.sock").display());
     let (status, out, error) = fake.run(&["--server", &nowhere, "show", "backends"]);
     assert_eq!((status, &*out), (Some(3), ""));
-    assert!(error.contains(&nowhere) && error.contains("--server"), "{error}");
+    assert!(error.starts_with(&format!("maglevc: cannot talk to maglevd at {nowhere}: ")), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     let (status, _, error) = fake.run(&["--server", &nowhere, "-o", "json", "show", "backends"]);
     assert_eq!((status, &json(&error)["error"]["code"]), (Some(3), &"unreachable".into()));
     let (status, _, error) = fake.run(&["--server", "nonsense", "show", "backends"]);
     assert_eq!(status, Some(2), "{error}");
+}
+
+#[test]
+fn a_certificate_that_is_not_there_is_named() {
+    let fake = Fake::start();
+    let words = ["--server", "127.0.0.1:1", "--tls-ca", "/nowhere/ca.pem", "show", "backends"];
+    let (status, _, error) = fake.run(&words);
+    assert_eq!(status, Some(1), "{error}");
+    assert!(error.contains("/nowhere/ca.pem"), "{error}");
+}
+
+#[test]
+fn watching_a_server_that_dies_gives_status_3() {
+    let mut fake = Fake::start();
+    let mut child = fake
+        .maglevc()
+        .args(["watch", "events"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    child.stdout.as_mut().expect("it is piped").read_exact(&mut [0]).expect("an event");
+    fake.die();
+    let (status, _, error) = crate::said(&child.wait_with_output().expect("it is our child"));
+    assert_eq!(status, Some(3), "{error}");
+    assert!(error.starts_with("maglevc: lost maglevd at unix:"), "{error}");
 }
 
 #[test]

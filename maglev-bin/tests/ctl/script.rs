@@ -1,23 +1,11 @@
 //! Commands from standard input.
 
-use std::io::Write;
-use std::process::Stdio;
-
 use maglev_bin::proto::VpplbPlan;
 
 use crate::fake::Fake;
 
 fn run(fake: &Fake, text: &str) -> (Option<i32>, String, String) {
-    let mut child = fake
-        .maglevc()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program runs");
-    // It may have ended before it read everything.
-    let _ = child.stdin.take().expect("it is piped").write_all(text.as_bytes());
-    crate::said(&child.wait_with_output().expect("it is our child"))
+    crate::said(&fake.bounded().write_stdin(text).output().expect("the program runs"))
 }
 
 #[test]

@@ -176,11 +176,11 @@ fn a_shell_starts_without_a_server_and_finds_it_later() {
     let (there, away) = (fake.folder.join("api.sock"), fake.folder.join("away.sock"));
     std::fs::rename(&there, &away).unwrap();
     let mut terminal = Terminal::start(&fake.maglevc());
-    terminal.shows("is out of reach");
+    terminal.shows("cannot talk to maglevd at");
     terminal.shows(PROMPT);
     // Keywords need no server.
     terminal.types("show ver\t\r");
-    terminal.shows("is out of reach");
+    terminal.shows("cannot talk to maglevd at");
     terminal.shows(PROMPT);
     std::fs::rename(&away, &there).unwrap();
     terminal.types("show version\r");

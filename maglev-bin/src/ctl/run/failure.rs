@@ -5,8 +5,10 @@ use std::io;
 use serde::Serialize;
 use tonic::{Code, Status};
 
+use crate::client::{Address, ConnectError, Trouble};
 use crate::ctl::grammar::Complaint;
 use crate::ctl::show::clean;
+use crate::daemon::chain;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,18 +16,18 @@ pub(in crate::ctl) enum Failure {
     /// The line makes no sense.
     #[error("{}", .0.message())]
     Usage(Complaint),
-    /// An option of the process makes no sense.
-    #[error("{0}")]
-    Argument(String),
-    /// There is no connection; there may be one later.
-    #[error("maglevd at {server} is out of reach: {reason}")]
-    Unreachable { server: String, reason: String },
+    /// There is no connection; there may be one later, if it is not for a file of ours.
+    #[error(transparent)]
+    Unreachable(#[from] ConnectError),
+    /// There was a connection. What was asked for may have happened.
+    #[error("lost maglevd at {server}: {trouble}")]
+    Lost { server: Address, trouble: Trouble },
     /// There is a connection and nothing came over it in time. What was asked for may have happened.
     #[error("maglevd at {server} did not answer within {seconds} s")]
-    NoAnswer { server: String, seconds: f64 },
+    NoAnswer { server: Address, seconds: f64 },
     /// A stream without an end ended.
     #[error("maglevd at {server} ended the stream")]
-    Ended { server: String },
+    Ended { server: Address },
     /// The server said no.
     #[error("{}", .0.message())]
     Refused(Status),
@@ -60,8 +62,9 @@ impl Failure {
     /// Exit status of the process.
     pub(in crate::ctl) fn status(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Argument(_) => 2,
-            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Ended { .. } => 3,
+            Self::Usage(_) => 2,
+            Self::Unreachable(ConnectError::Tls(_)) => 1,
+            Self::Unreachable(_) | Self::Lost { .. } | Self::NoAnswer { .. } | Self::Ended { .. } => 3,
             Self::Refused(_) | Self::File { .. } | Self::Config | Self::Output(_) => 1,
         }
     }
@@ -90,7 +93,7 @@ impl Failure {
         if let Self::Usage(complaint) = self {
             return complaint.to_string();
         }
-        let message: Vec<_> = self.to_string().lines().map(|line| clean(line).into_owned()).collect();
+        let message: Vec<_> = self.message().lines().map(|line| clean(line).into_owned()).collect();
         match self.hint() {
             "" => message.join("\n"),
             hint => format!("{}; {hint}", message.join("\n")),
@@ -103,13 +106,21 @@ impl Failure {
             Self::Usage(complaint) => complaint.unread_tail().to_owned(),
             _ => String::new(),
         };
-        let (code, message, hint) = (self.code(), self.to_string(), self.hint().to_owned());
+        let (code, message, hint) = (self.code(), self.message(), self.hint().to_owned());
         Report { error: ErrorReport { code, message, hint, unread } }
     }
 
+    fn message(&self) -> String {
+        match self {
+            // Which file it is stands in the source; of a failed connection all is said.
+            Self::Unreachable(error @ ConnectError::Tls(_)) => chain(error),
+            other => other.to_string(),
+        }
+    }
+
+    /// What to do about it, where the message does not say so itself.
     fn hint(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => "does it run there? `--server` or MAGLEV_SERVER names another place",
             Self::Refused(status) => match status.code() {
                 Code::PermissionDenied | Code::Unauthenticated => "`--grpc-operator` of maglevd says who may",
                 Code::Unavailable => "`show vpp info` tells how maglevd stands with VPP",
@@ -123,8 +134,10 @@ impl Failure {
     /// A stable name.
     fn code(&self) -> &'static str {
         match self {
-            Self::Usage(_) | Self::Argument(_) => "usage",
-            Self::Unreachable { .. } => "unreachable",
+            Self::Usage(_) => "usage",
+            Self::Unreachable(ConnectError::Tls(_)) => "tls",
+            Self::Unreachable(_) => "unreachable",
+            Self::Lost { .. } => "lost",
             Self::NoAnswer { .. } => "no_answer",
             Self::Ended { .. } => "ended",
             Self::File { .. } => "file",

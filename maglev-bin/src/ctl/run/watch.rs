@@ -20,7 +20,7 @@ pub(super) async fn watch(watch: &Watch, session: &mut Session, output: &mut Out
     let mut left = watch.num;
     while left != Some(0) && !output.closed() {
         let event = events.message().await.map_err(|status| session.failure(status))?;
-        let Some(event) = event else { return Err(Failure::Ended { server: session.server().to_owned() }) };
+        let Some(event) = event else { return Err(Failure::Ended { server: session.server().clone() }) };
         output.stream(&event, || show::event(&event))?;
         // Neither what is already so nor a remark on the stream is something that happened.
         let happened = !event.snapshot && !matches!(event.kind, Some(Kind::Lost(_) | Kind::SnapshotEnd(_)) | None);

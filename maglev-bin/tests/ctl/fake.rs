@@ -38,16 +38,22 @@ impl Fake {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("maglevc-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a temporary folder");
-        let lab = Lab::default();
+        let mut fake = Self { folder, lab: Lab::default(), runtime: None };
+        fake.live();
+        fake
+    }
+
+    /// Takes connections.
+    fn live(&mut self) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let listener = {
             let _guard = runtime.enter();
-            UnixListener::bind(folder.join("api.sock")).expect("a socket in a folder of our own")
+            UnixListener::bind(self.folder.join("api.sock")).expect("a socket in a folder of our own")
         };
-        let server = tonic::transport::Server::builder().add_service(MaglevServer::new(lab.clone()));
+        let server = tonic::transport::Server::builder().add_service(MaglevServer::new(self.lab.clone()));
         runtime.spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
-        Self { folder, lab, runtime: Some(runtime) }
+        self.runtime = Some(runtime);
     }
 
     pub(crate) fn server(&self) -> String {
@@ -72,7 +78,14 @@ impl Fake {
 
     /// Ends the server, and with it every connection.
     pub(crate) fn die(&mut self) {
-        self.runtime.take().expect("it dies once").shutdown_background();
+        self.runtime = None;
+    }
+
+    /// Ends the server and starts another one at its place.
+    pub(crate) fn restart(&mut self) {
+        self.die();
+        std::fs::remove_file(self.folder.join("api.sock")).expect("it had a socket");
+        self.live();
     }
 }
 

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::fake::Fake;
+use crate::terminal::Terminal;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
@@ -285,6 +286,21 @@ fn colours_are_there_only_if_wanted() {
     assert!(colored(&["--color", "always", "show", "backends"]));
     assert!(!colored(&["--color", "always", "-o", "json", "show", "backends"]));
     assert!(!colored(&["--color", "never", "show", "backends"]));
+}
+
+#[test]
+fn a_terminal_has_colours_unless_no_color_is_set() {
+    let fake = Fake::start();
+    for (no_color, styled) in [(None, true), (Some("1"), false)] {
+        let mut command = fake.maglevc();
+        command.args(["show", "backends"]);
+        if let Some(value) = no_color {
+            command.env("NO_COLOR", value);
+        }
+        let mut terminal = Terminal::start(&command);
+        terminal.shows("disabled");
+        assert_eq!(terminal.is_styled(), styled, "with NO_COLOR {no_color:?}");
+    }
 }
 
 #[test]

@@ -189,3 +189,17 @@ fn a_shell_starts_without_a_server_and_finds_it_later() {
     terminal.types(CTRL_D);
     assert!(terminal.ends().success());
 }
+
+#[test]
+fn a_shell_outlives_its_server() {
+    let mut fake = Fake::start();
+    let mut terminal = shell(&fake);
+    fake.restart();
+    // Whether this one finds the old connection or already the new one is a matter of luck.
+    terminal.types("show version\r");
+    terminal.shows(PROMPT);
+    terminal.types("show vpp info\r");
+    terminal.shows("VPP is out of reach");
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success());
+}

@@ -106,6 +106,11 @@ impl Terminal {
         }
     }
 
+    /// Something so far was styled, or the cursor was moved.
+    pub(crate) fn is_styled(&self) -> bool {
+        self.screen.contains(&b'\x1b')
+    }
+
     /// Everything so far, without styles and movements of the cursor.
     fn written(&self) -> String {
         strip_str(&String::from_utf8_lossy(&self.screen)).to_string()

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService as _;
 use tonic::transport::Server as Tonic;
+use tonic_health::ServingStatus;
 use tower::Layer;
 
 use super::address::GrpcAddr;
@@ -30,6 +32,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_PATIENCE: Duration = Duration::from_secs(20);
 /// Calls under way when the daemon ends have this long to come to an end.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How the health protocol calls it.
+const WHOLE_SERVER: &str = "";
 
 /// A running API server. Dropping it ends every stream and connection.
 #[derive(Debug)]
@@ -110,6 +115,7 @@ async fn serve(
     stop: CancellationToken,
 ) {
     let (health, health_service) = tonic_health::server::health_reporter();
+    // `WHOLE_SERVER` is so from the start.
     health.set_serving::<MaglevServer<Service>>().await;
     let descriptors = || {
         tonic_reflection::server::Builder::configure()
@@ -134,7 +140,9 @@ async fn serve(
     let told = async {
         daemon.stopped().await;
         // Whoever asks hears that nothing is decided any more, until the process ends.
-        health.set_not_serving::<MaglevServer<Service>>().await;
+        for service in [WHOLE_SERVER, MaglevServer::<Service>::NAME] {
+            health.set_service_status(service, ServingStatus::NotServing).await;
+        }
         std::future::pending().await
     };
     tokio::select! {

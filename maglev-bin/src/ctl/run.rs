@@ -89,7 +89,7 @@ pub(super) async fn run(command: &Command, session: &mut Session, output: &mut O
         }
         Command::ShowPlan { recreate } => {
             let request = PlanVpplbStateRequest { recreate: *recreate, ..Default::default() };
-            let plan = session.call(SOON, async |client| client.plan_vpplb_state(request).await).await?;
+            let plan = session.call(LATER, async |client| client.plan_vpplb_state(request).await).await?;
             return show_plan(&plan, output);
         }
         Command::ShowOverrides => {
@@ -99,7 +99,7 @@ pub(super) async fn run(command: &Command, session: &mut Session, output: &mut O
         }
         Command::Sync { frontend, recreate } => {
             let request = SyncVpplbStateRequest { frontend: frontend.clone().unwrap_or_default(), recreate: *recreate };
-            let answer = session.call(A_SYNC, async |client| client.sync_vpplb_state(request).await).await?;
+            let answer = session.call(LATER, async |client| client.sync_vpplb_state(request).await).await?;
             output.show(&answer, |_| show::synced(&answer))?;
         }
         Command::SetBackend { name, action, reason } => {
@@ -172,5 +172,5 @@ fn help() -> String {
 /// For an answer that takes the server no longer than a look at what it knows.
 const SOON: Duration = Duration::from_secs(10);
 
-/// For an answer that waits for every call on VPP.
-const A_SYNC: Duration = Duration::from_secs(60);
+/// For an answer that waits for every call on VPP, or for the tables of a thousand VIPs.
+const LATER: Duration = Duration::from_secs(60);

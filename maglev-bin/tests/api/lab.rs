@@ -72,6 +72,15 @@ impl Api {
         connect(&self.server).await
     }
 
+    /// Waits until VPP's text about the VIP was read. It is asked for when a VIP is new, and not more often than VPP can bear.
+    pub(crate) async fn flows_are_known(&self) {
+        until("the flows of the VIP to be read", || {
+            let snapshot = self.daemon.published().snapshot();
+            snapshot.flows.as_ref().is_some_and(|flows| flows.per_as.values().any(|servers| servers.len() == 2))
+        })
+        .await;
+    }
+
     /// Weight of a server in the simulated VPP.
     pub(crate) fn weight(&self, server: usize) -> Option<u8> {
         weight(self.simulator.as_ref().expect("a simulator"), self.lab.address(server))

@@ -100,8 +100,7 @@ async fn what_a_config_would_move_is_what_it_moves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_says_which_flows_go_and_in_which_order_calls_come() {
     let mut api = Api::two_up().await;
-    // Flows are known once they were asked for.
-    api.client.get_vpplb_state(proto::GetVpplbStateRequest { flows: true }).await.unwrap();
+    api.flows_are_known().await;
     let config = std::fs::read_to_string(api.lab.folder.join("maglev.yaml")).unwrap();
     let off = format!("web1: {{ address: {}, healthcheck: web, enabled: false }}", api.lab.address(1));
     let text = config.replace(&format!("web1: {{ address: {}, healthcheck: web }}", api.lab.address(1)), &off);

@@ -89,6 +89,7 @@ async fn vpp_is_named_with_what_it_can_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_of_the_balancer_is_what_the_simulator_holds() {
     let mut api = Api::two_up().await;
+    api.flows_are_known().await;
     let state = api.client.get_vpplb_state(proto::GetVpplbStateRequest { flows: true }).await.unwrap().into_inner();
     let conf = state.conf.as_ref().unwrap();
     assert_eq!((&*conf.ipv4_src_address, conf.sticky_buckets_per_core), ("10.0.0.1", 65_536));

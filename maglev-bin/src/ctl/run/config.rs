@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::{Failure, Outcome, SOON, show_plan};
+use super::{Failure, LATER, Outcome, SOON, show_plan};
 use crate::config::LARGEST;
 use crate::ctl::args::Format;
 use crate::ctl::output::Output;
@@ -37,7 +37,7 @@ pub(super) async fn plan(file: Option<&str>, session: &mut Session, output: &mut
         file_of_daemon: config.text.is_none(),
         recreate: false,
     };
-    match session.call(SOON, async |client| client.plan_vpplb_state(request).await).await {
+    match session.call(LATER, async |client| client.plan_vpplb_state(request).await).await {
         Ok(plan) => show_plan(&plan, output),
         // The refusal is one line for all that is wrong; a check shows where.
         Err(failure) if failure.is_invalid() && output.format() == Format::Text => {

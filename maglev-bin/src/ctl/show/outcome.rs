@@ -57,7 +57,8 @@ pub(crate) fn synced(answer: &SyncVpplbStateResponse) -> String {
         (true, changes) => count(changes.into(), "change"),
         (false, _) => parts.join(", "),
     };
-    format!("{what} ({:.3} s)\n", answer.elapsed_seconds)
+    let waits = if answer.waits.is_empty() { String::new() } else { format!("{}\n", clean(&answer.waits)) };
+    format!("{what} ({:.3} s)\n{waits}", answer.elapsed_seconds)
 }
 
 /// That a config is in force.
@@ -113,5 +114,7 @@ mod tests {
         assert_eq!(synced(&nothing), "nothing to do (0.013 s)\n");
         let much = SyncVpplbStateResponse { changes: 4, vips_added: 1, ases_added: 2, weights_updated: 1, ..nothing };
         assert_eq!(synced(&much), "1 VIP added, 2 ASes added, 1 weight changed (0.013 s)\n");
+        let held = SyncVpplbStateResponse { waits: "the warm-up holds it back".into(), ..Default::default() };
+        assert_eq!(synced(&held), "nothing to do (0.000 s)\nthe warm-up holds it back\n");
     }
 }

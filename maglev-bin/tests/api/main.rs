@@ -6,6 +6,7 @@
 #[path = "../daemon/support.rs"]
 mod support;
 
+mod commands;
 mod config;
 mod health;
 mod lab;

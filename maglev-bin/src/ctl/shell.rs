@@ -175,6 +175,9 @@ fn editor(helper: Helper, question: Question) -> Result<Editor<Helper, FileHisto
     let config = config.completion_type(CompletionType::List).completion_show_all_if_ambiguous(true);
     let mut editor = Editor::with_config(config.build()).map_err(broken)?;
     editor.set_helper(Some(helper));
+    // With a printer the editor waits for keys and signals alike. Without, it would miss a resize that comes just before it waits for a
+    // key, until that key.
+    let _ = editor.create_external_printer();
     editor.bind_sequence(KeyEvent::from('?'), EventHandler::Conditional(Box::new(question)));
     Ok(editor)
 }

@@ -200,6 +200,7 @@ fn a_shell_outlives_its_server() {
     terminal.shows(PROMPT);
     terminal.types("show vpp info\r");
     terminal.shows("VPP is out of reach");
+    terminal.shows(PROMPT);
     terminal.types(CTRL_D);
     assert!(terminal.ends().success());
 }

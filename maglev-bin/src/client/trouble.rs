@@ -126,7 +126,7 @@ impl fmt::Display for Trouble {
                 return write!(
                     f,
                     "its certificate is refused: {why}; pass its authority with --tls-ca, or the name that it has with \
-                     --tls-server-name"
+                     --tls-name"
                 );
             }
             Self::CertificateWanted => "it wants a certificate of ours; pass one with --tls-cert and --tls-key",

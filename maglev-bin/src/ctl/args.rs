@@ -41,7 +41,7 @@ pub(super) struct TlsArgs {
     #[arg(long = "tls-key", env = "MAGLEV_TLS_KEY", value_name = "FILE", requires = "cert")]
     pub(super) key: Option<PathBuf>,
     /// Name that the server's certificate must have; without it the host of the address.
-    #[arg(long = "tls-name", alias = "tls-server-name", env = "MAGLEV_TLS_NAME", value_name = "NAME")]
+    #[arg(long = "tls-name", env = "MAGLEV_TLS_NAME", value_name = "NAME")]
     pub(super) name: Option<String>,
 }
 

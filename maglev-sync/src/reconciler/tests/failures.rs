@@ -309,3 +309,27 @@ fn a_sync_in_the_warm_up_reads_and_says_that_it_is_done() {
     assert_eq!(done, [SyncScope::All, SyncScope::Vip(one)]);
     assert_eq!(rig.take_writes(), [""; 0]);
 }
+
+#[test]
+fn a_sync_of_everything_that_somebody_asks_for_tries_what_waits_and_tells_that_it_failed() {
+    let one = key("192.0.2.1", 80);
+    let mut rig = Rig::settled(desired([(one, vip([up(1, 100)]))]));
+    rig.refuse = Box::new(|call| call.is_write());
+    rig.want(desired([(one, vip([up(1, 50)]))]));
+    rig.take_events();
+    let request = SyncRequest { scope: RequestScope::All, recreate: false };
+    rig.request(request);
+    let events = rig.take_events();
+    let failed = |event: &Event| {
+        matches!(event, Event::SyncError { scope: SyncScope::All, reason: SyncFailure::Vips { failed: 1, .. }, .. })
+    };
+    assert!(events.iter().any(failed), "{events:?}");
+
+    rig.refuse = Box::new(|_| false);
+    rig.request(request);
+    let events = rig.take_events();
+    let done = |event: &Event| {
+        matches!(event, Event::SyncDone { scope: SyncScope::All, counts, .. } if counts.weights_updated == 1)
+    };
+    assert!(events.iter().any(done), "{events:?}");
+}

@@ -153,6 +153,11 @@ impl Reconciler {
             }
             self.verbose.want();
         }
+        if requested {
+            // Somebody asked: waiting has an end, and what fails again is part of the answer.
+            self.vips.values_mut().for_each(|state| state.backoff.clear());
+            self.conf.backoff.clear();
+        }
         if resize {
             self.conf.resize = true;
             self.vips.values_mut().for_each(|state| state.resize = true);

@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime};
 
 use crate::frontend::Frontend;
 use crate::{
-    ActionError, BackendId, BackendOverride, BackendView, Done, Event, Fleet, FleetOptions, FrontendView, Hold, Jitter,
-    MemberKey, Occasion, Overrides, ProbeId, ProbeResult, Program, Spec, Weight,
+    ActionError, BackendId, BackendOverride, BackendView, Code, Done, Event, Fleet, FleetOptions, FrontendView, Hold,
+    Jitter, MemberKey, Occasion, Overrides, ProbeId, ProbeResult, Program, Spec, State, Weight,
 };
 
 mod reload;
@@ -82,8 +82,7 @@ pub struct ControlOptions {
 /// # Looking ahead
 /// A clone is as good as the original: what it answers to a reload, an action or a result is what the original will answer. So whoever
 /// wants to know what a reload would do does it to a clone and throws that away. Probes that a clone asks for are nobody's: do not
-/// start them. To see what comes once everybody has answered, let [`Control::handle_timeout`] start them all, and answer those that
-/// are [in flight](BackendView::in_flight).
+/// start them. [`Control::assume_up`] goes on to what comes once everybody has answered.
 ///
 /// # Caveats
 /// Until VPP has been read the frontends of held backends say [`Program::pending`]: they must not be applied.
@@ -162,6 +161,22 @@ impl Control {
         let counted = self.fleet.handle_result(now, wall, probe, result, jitter);
         self.absorb();
         counted
+    }
+
+    /// Lets every unknown backend that is probed pass once, and all of them together: for a clone that looks ahead to the time when
+    /// everybody has answered.
+    pub fn assume_up(&mut self, now: Instant, wall: SystemTime) {
+        let mut now = now;
+        while let Some(due) = self.fleet.poll_timeout() {
+            now = now.max(due);
+            self.fleet.handle_timeout(now);
+        }
+        let unknown = self.fleet.backends().filter(|backend| backend.state() == State::Unknown);
+        let probes: Vec<ProbeId> = unknown.filter_map(|backend| backend.in_flight()).collect();
+        for probe in probes {
+            self.fleet.handle_result(now, wall, probe, ProbeResult::pass(Code::L7Ok, ""), Jitter::NONE);
+        }
+        self.absorb();
     }
 
     /// Starts every probe that is due.

@@ -1,6 +1,6 @@
 //! Pools, weights and the events of frontends, as a daemon sees them.
 
-use maglev_health::{Code, Control, Done, Event, FrontendState, Jitter, ProbeId, ProbeResult, State};
+use maglev_health::{Control, Done, Event, FrontendState, State};
 
 use crate::rig::{Rig, key, spec, wall};
 
@@ -173,15 +173,7 @@ fn a_clone_in_which_everybody_answers_shows_what_comes_later() {
     };
     assert_eq!(weight(&clone, "other"), [0]);
 
-    // Every probe starts; those of backends without a verdict pass.
-    while let Some(due) = clone.poll_timeout() {
-        clone.handle_timeout(due);
-    }
-    let unknown = clone.backends().filter(|backend| backend.state() == State::Unknown);
-    let probes: Vec<ProbeId> = unknown.filter_map(|backend| backend.in_flight()).collect();
-    for probe in probes {
-        clone.handle_result(rig.now, wall(), probe, ProbeResult::pass(Code::L7Ok, ""), Jitter::NONE);
-    }
+    clone.assume_up(rig.now, wall());
     assert!(clone.backends().all(|backend| backend.state() != State::Unknown));
     assert_eq!(weight(&clone, "other"), [100]);
     // What is down stays down, and the original knows of nothing.

@@ -200,7 +200,8 @@ impl VerboseText {
 
     /// Whether to ask now. Drops the wish if the text could be too large.
     pub(super) fn poll(&mut self, now: Instant) -> Result<bool, TooLarge> {
-        if !self.wanted || self.sent.is_some() {
+        // A text about nothing is as long a rest: the first VIP would wait for its counters.
+        if !self.wanted || self.sent.is_some() || self.census == (0, 0) {
             return Ok(false);
         }
         let expected = self.expected();

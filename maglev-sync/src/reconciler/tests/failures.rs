@@ -328,8 +328,6 @@ fn a_sync_of_everything_that_somebody_asks_for_tries_what_waits_and_tells_that_i
     rig.refuse = Box::new(|_| false);
     rig.request(request);
     let events = rig.take_events();
-    let done = |event: &Event| {
-        matches!(event, Event::SyncDone { scope: SyncScope::All, counts, .. } if counts.weights_updated == 1)
-    };
+    let done = |event: &Event| matches!(event, Event::SyncDone { scope: SyncScope::All, counts, .. } if counts.weights_updated == 1);
     assert!(events.iter().any(done), "{events:?}");
 }

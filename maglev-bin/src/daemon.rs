@@ -41,11 +41,11 @@ use crate::snapshot::Published;
 use crate::state::{Book, Held, Loaded, State, StateFile, Writer};
 
 pub use dataplane::VppDataplane;
-pub use handle::{ConfigFile, Handle, Outcome, ReloadError};
+pub use handle::{ConfigFile, Handle, Outcome, ReloadError, Reloaded};
 pub use link::chain;
 pub use lock::{ApiLock, LockError};
 pub use operate::{Action, LONGEST_REASON, Order, Refusal};
-pub use prospect::{Forecasts, Names, Prospect};
+pub use prospect::{Forecasts, Names, Prospect, Standing};
 pub use syncs::Synced;
 
 /// What a daemon is started with.
@@ -141,7 +141,8 @@ impl Daemon {
         let (book, writer) = (Book::new(state), Writer::start(file, bus.clone()));
         // Whoever looks at once sees every backend and frontend, not an empty daemon.
         views.update(&core, &probes, core.changed());
-        let published = Published::new(views.snapshot(&core, views::overrides(&core, &book)));
+        let overrides = views::overrides(&core, &book);
+        let published = Published::new(views.snapshot(&core, overrides.clone()));
         let brain = brain::Brain {
             core,
             probes,
@@ -160,6 +161,7 @@ impl Daemon {
             syncs: syncs::Syncs::default(),
             book,
             writer: writer.clone(),
+            overrides,
         };
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();

@@ -116,7 +116,7 @@ events! {
     INFO "vpp-lb-sync-as-weight-updated" AsWeightUpdated { /** The VIP. */ vip: Text, /** The AS. */ address: Text, /** Weight before. */ from: u64, /** Weight now. */ to: u64, /** Its sessions were cut. */ flush: bool, }
     /// A reader fell behind and lost events.
     INFO "event-drop" EventDrop { /** How many. */ count: u64, }
-    /// An operator's word. It is told before what follows from it.
+    /// An operator's word. It is told before what follows from it; that of a sync or a reload when it has ended.
     INFO "operator-action" OperatorAction { /** Who: `cert:NAME`, `uid:N` or `addr:HOST:PORT`. */ who: Text, /** What was asked, e.g. `disable`. */ action: Text, /** Of what, e.g. `backend web0` or `frontend web pool primary backend web0`. */ target: Text, /** Why, in the operator's words. */ reason: Text, /** `ok`, `already`, or `refused: ` and why. */ result: Text, }
     /// A backend has another weight in a pool by an operator's word.
     INFO "frontend-weight" FrontendWeight { /** The frontend. */ frontend: Text, /** The pool. */ pool: Text, /** The backend. */ backend: Text, /** Weight before, 0 to 100. */ from: u64, /** Weight now, 0 to 100. */ to: u64, /** Who: as in `operator-action`. */ who: Text, /** Why, in the operator's words. */ reason: Text, }

@@ -181,6 +181,8 @@ pub struct FrontendView {
     pub pools: Vec<PoolView>,
     /// Table length that the config asks for.
     pub table_length_wanted: u32,
+    /// The warm-up lets its VIP be written; true without a dataplane.
+    pub released: bool,
     /// What the dataplane has; `None` when it is not known.
     pub dataplane: Option<VipView>,
 }
@@ -417,6 +419,7 @@ pub(crate) mod tests {
             active_pool: 0,
             pools: vec![PoolView { name: "primary".into(), backends: members }],
             table_length_wanted: 1_024,
+            released: true,
             dataplane: Some(VipView {
                 encap: "gre4".into(),
                 src_ip_sticky: Some(false),

@@ -28,15 +28,15 @@ use super::dataplane::VppDataplane;
 use super::link::{Link, LinkEvent, chain};
 use super::operate::{Action, Effect, Order, Refusal};
 use super::probes::{Ended, Probes};
-use super::prospect::Prospect;
+use super::prospect::Standing;
 use super::report;
 use super::syncs::{Caller, Syncs};
 use super::views::{Views, overrides};
-use crate::config::{Config, Loaded};
+use crate::config::Config;
 use crate::event::{Bus, Text, What};
 use crate::metrics::Totals;
 use crate::probe::Prober;
-use crate::snapshot::{Published, VppInfo};
+use crate::snapshot::{OverrideView, Published, VppInfo};
 use crate::state::{Book, Note, Saving, Writer};
 
 /// What can be asked of the brain.
@@ -49,7 +49,7 @@ pub(super) enum Command {
         /// What it is warned of.
         warnings: Vec<String>,
         /// Told when it is in force, or why it is not.
-        done: oneshot::Sender<Result<(), String>>,
+        done: oneshot::Sender<Result<Vec<String>, String>>,
     },
     /// Carry out an operator's word.
     Operate {
@@ -68,11 +68,9 @@ pub(super) enum Command {
         done: Caller,
     },
     /// Say how things stand, to look ahead from.
-    Prospect {
-        /// Another config than the running one.
-        loaded: Option<Box<Loaded>>,
+    Standing {
         /// Told in its turn.
-        done: oneshot::Sender<Result<Prospect, Refusal>>,
+        done: oneshot::Sender<Result<Standing, Refusal>>,
     },
     /// Read the sessions per AS, when VPP can bear it.
     RequestFlows,
@@ -108,6 +106,8 @@ pub(super) struct Brain {
     pub(super) book: Book,
     /// Saves the book.
     pub(super) writer: Writer,
+    /// The overrides of the book, as everybody sees them.
+    pub(super) overrides: Arc<[OverrideView]>,
 }
 
 /// Says to whoever asked how it went.
@@ -269,11 +269,8 @@ impl Brain {
         match command {
             Command::Operate { order, done } => self.operate(order, done),
             Command::Sync { frontend, recreate, done } => self.sync(frontend.as_deref(), recreate, done),
-            Command::Prospect { loaded, done } => {
-                let prospect = self.core.prospect(loaded.map(|loaded| *loaded), Instant::now(), SystemTime::now());
-                // Whoever asked may have gone.
-                let _ = done.send(prospect);
-            }
+            // Whoever asked may have gone.
+            Command::Standing { done } => drop(done.send(self.core.standing())),
             Command::RequestFlows => self.core.request_flows(Instant::now()),
             Command::Ping { done } => {
                 // Whoever asked may have gone.
@@ -282,7 +279,7 @@ impl Brain {
             Command::Reload { config, warnings, done } => {
                 let outcome = self.reload(*config, &warnings);
                 let (result, detail) = match &outcome {
-                    Ok(()) => ("ok", warnings.join("; ")),
+                    Ok(_) => ("ok", warnings.join("; ")),
                     Err(reason) => ("refused", reason.clone()),
                 };
                 let sha256 = self.core.config().sha256.as_str().into();
@@ -305,7 +302,17 @@ impl Brain {
             Ok(_) => "ok".into(),
             Err(refusal) => format!("refused: {refusal}").into(),
         };
-        if let (Ok(Effect::Weight { from, to }), Action::SetWeight { member, .. }) = (&outcome, &order.action) {
+        self.tell(What::OperatorAction {
+            who: order.who.clone(),
+            action: order.action.verb().into(),
+            target: order.action.target().into(),
+            // One that was refused for its length is not told at that length.
+            reason: if matches!(outcome, Err(Refusal::Reason)) { "".into() } else { order.reason.clone() },
+            result,
+        });
+        if let (Ok(Effect::Weight { from, to }), Action::SetWeight { member, .. }) = (&outcome, &order.action)
+            && from != to
+        {
             self.tell(What::FrontendWeight {
                 frontend: member.frontend.clone(),
                 pool: member.pool.clone(),
@@ -316,18 +323,14 @@ impl Brain {
                 reason: order.reason.clone(),
             });
         }
-        self.tell(What::OperatorAction {
-            who: order.who.clone(),
-            action: order.action.verb().into(),
-            target: order.action.target().into(),
-            reason: order.reason.clone(),
-            result,
-        });
         let outcome = outcome.map(|effect| {
             let changed = effect != Effect::Already;
             let note = Note { time: Timestamp::now(), who: order.who, reason: order.reason };
-            let saving = self.book.settle(self.core.control().overrides(), &note).then(|| self.save());
-            Carried { changed, saving }
+            let news = self.book.settle(self.core.control().overrides(), &note);
+            if news {
+                self.overrides = overrides(&self.core, &self.book);
+            }
+            Carried { changed, saving: news.then(|| self.save()) }
         });
         self.answers.push(Box::new(move || drop(done.send(outcome))));
     }
@@ -347,7 +350,8 @@ impl Brain {
         self.core.request_sync(now, SyncRequest { scope, recreate });
     }
 
-    fn reload(&mut self, config: Config, warnings: &[String]) -> Result<(), String> {
+    /// Goes over to a config, and tells what became of overrides.
+    fn reload(&mut self, config: Config, warnings: &[String]) -> Result<Vec<String>, String> {
         for warning in warnings {
             self.tell(What::Warning { cause: "config".into(), message: warning.as_str().into() });
         }
@@ -355,33 +359,40 @@ impl Brain {
         let before = self.core.config().healthchecker.netns.clone();
         self.prober.set_netns(netns.as_deref()).map_err(|error| chain(&error))?;
         let config = Arc::new(config);
-        if let Err(error) = self.core.reload(config, Instant::now(), SystemTime::now()) {
-            // The namespace was entered a moment ago with the same rights.
-            let _ = self.prober.set_netns(before.as_deref());
-            let error: Unfit = error;
-            return Err(chain(&error));
-        }
+        let overrides = match self.core.reload(config, Instant::now(), SystemTime::now()) {
+            Ok(overrides) => overrides,
+            Err(error) => {
+                // The namespace was entered a moment ago with the same rights.
+                let _ = self.prober.set_netns(before.as_deref());
+                let error: Unfit = error;
+                return Err(chain(&error));
+            }
+        };
         self.prober.reload_roots();
         self.probes.configure(self.core.config(), self.core.control());
-        Ok(())
+        Ok(overrides)
     }
 
     fn publish(&mut self, attached: &Attached) {
         let changed = self.core.take_changed();
         if changed.all || changed.told {
-            self.keep_book();
+            self.keep_book(changed.all);
         }
         self.views.update(&self.core, &self.probes, &changed);
-        self.published.publish(self.views.snapshot(&self.core, overrides(&self.core, &self.book)));
+        self.published.publish(self.views.snapshot(&self.core, self.overrides.clone()));
         if changed.all || changed.indices {
             self.send_plan(attached);
         }
     }
 
     /// Brings the book in line with what a reload dropped, and with which VIPs are ours.
-    fn keep_book(&mut self) {
-        let note = Note { time: Timestamp::now(), who: "".into(), reason: "".into() };
-        let mut news = self.book.settle(self.core.control().overrides(), &note);
+    fn keep_book(&mut self, reloaded: bool) {
+        let mut news = false;
+        if reloaded {
+            let note = Note { time: Timestamp::now(), who: "".into(), reason: "".into() };
+            news = self.book.settle(self.core.control().overrides(), &note);
+            self.overrides = overrides(&self.core, &self.book);
+        }
         if let Some(sync) = self.core.sync() {
             news |= self.book.settle_vips(sync.ours());
         }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use maglev_health::{
-    BackendId, Control, ControlOptions, Dataplane, Event as HealthEvent, FleetOptions, FrontendIdx, Jitter, ProbeId,
-    ProbeResult, SpecError, Weight as HealthWeight,
+    BackendId, Control, ControlOptions, Dataplane, Event as HealthEvent, FleetOptions, FrontendIdx, Jitter, MemberKey,
+    ProbeId, ProbeResult, SpecError, Weight as HealthWeight,
 };
 use maglev_sync::{
     BootId, Call, CallFailure, CallId, Desired, Event as SyncEvent, OutOfRange, Reconciler, Reply, RequestScope,
@@ -146,7 +146,9 @@ impl Core {
 
     /// Goes over to another config. Nothing has changed after an error about names or the plugin's settings; that a VIP is out of
     /// range cannot happen behind the config's own checks.
-    pub(crate) fn reload(&mut self, config: Arc<Config>, now: Instant, wall: SystemTime) -> Result<(), Unfit> {
+    ///
+    /// Returns what became of overrides whose value or target the config changed, in words.
+    pub(crate) fn reload(&mut self, config: Arc<Config>, now: Instant, wall: SystemTime) -> Result<Vec<String>, Unfit> {
         let spec = translate::spec(&config)?;
         let keys: BTreeMap<String, VipKey> =
             config.frontends.iter().map(|frontend| (frontend.name.clone(), translate::key(frontend))).collect();
@@ -154,7 +156,13 @@ impl Core {
         let sync = self.sync.as_ref();
         self.control.set_history(config.healthchecker.transition_history);
         self.control.reload(now, wall, &spec, &|frontend, address| weight_in_vpp(sync?, keys.get(frontend)?, address));
-        self.adopt(config, now)
+        let mut overrides = Vec::new();
+        while let Some(event) = self.control.poll_event() {
+            overrides.extend(about_override(&event).map(|(_, text)| text));
+            self.on_health(event);
+        }
+        self.adopt(config, now)?;
+        Ok(overrides)
     }
 
     /// Tells the reconciler everything that `config` and health want.
@@ -422,32 +430,10 @@ impl Core {
                 self.changed.urgent = true;
                 What::FrontendTransition { frontend, from: from.as_str().into(), to: to.as_str().into() }
             }
-            HealthEvent::BackendOverrideKept { backend, kept, enabled } => warning(
-                "override-kept",
-                format!(
-                    "backend {backend}: the override `{}` stays; the config now says enabled: {enabled}",
-                    kept.as_str()
-                ),
-            ),
-            HealthEvent::WeightOverrideKept { member, kept, before, configured } => warning(
-                "override-kept",
-                format!(
-                    "frontend {} pool {} backend {}: the weight {kept} stays as an operator set it; the config said {before} and now says {configured}",
-                    member.frontend, member.pool, member.backend
-                ),
-            ),
-            HealthEvent::BackendOverrideDropped { backend, dropped } => warning(
-                "override-dropped",
-                format!("backend {backend} left the config; its override `{}` is dropped", dropped.as_str()),
-            ),
-            HealthEvent::WeightOverrideDropped { member, dropped } => warning(
-                "override-dropped",
-                format!(
-                    "frontend {} pool {} backend {} left the config; its weight override {dropped} is dropped",
-                    member.frontend, member.pool, member.backend
-                ),
-            ),
-            other => warning("internal", format!("unknown health event {other:?}")),
+            other => match about_override(&other) {
+                Some((cause, text)) => warning(cause, text),
+                None => warning("internal", format!("unknown health event {other:?}")),
+            },
         };
         self.tell(what);
     }
@@ -476,6 +462,35 @@ impl Core {
     }
 }
 
+/// What a reload did to an override: the cause of the warning, and its words. `None` for other events.
+pub(super) fn about_override(event: &HealthEvent) -> Option<(&'static str, String)> {
+    const KEPT: &str = "override-kept";
+    const DROPPED: &str = "override-dropped";
+    Some(match event {
+        HealthEvent::BackendOverrideKept { backend, kept, enabled } => {
+            let kept = kept.as_str();
+            (KEPT, format!("backend {backend}: the override `{kept}` stays; the config now says enabled: {enabled}"))
+        }
+        HealthEvent::WeightOverrideKept { member, kept, before, configured } => {
+            let MemberKey { frontend, pool, backend } = member;
+            let what = format!(
+                "the weight {kept} stays as an operator set it; the config said {before} and now says {configured}"
+            );
+            (KEPT, format!("frontend {frontend} pool {pool} backend {backend}: {what}"))
+        }
+        HealthEvent::BackendOverrideDropped { backend, dropped } => {
+            let dropped = dropped.as_str();
+            (DROPPED, format!("backend {backend} left the config; its override `{dropped}` is dropped"))
+        }
+        HealthEvent::WeightOverrideDropped { member, dropped } => {
+            let MemberKey { frontend, pool, backend } = member;
+            let place = format!("frontend {frontend} pool {pool} backend {backend}");
+            (DROPPED, format!("{place} left the config; its weight override {dropped} is dropped"))
+        }
+        _ => return None,
+    })
+}
+
 fn warning(cause: &str, message: String) -> What {
     What::Warning { cause: cause.into(), message: message.into() }
 }
@@ -490,10 +505,14 @@ pub(super) fn desired(config: &Config, control: &Control) -> Result<Option<Desir
     Ok(Some(Desired { conf, foreign: translate::foreign(config), vips }))
 }
 
-/// Weight that VPP has for an address of a VIP, in health's terms. VPP may hold up to 255: what is above 100 counts as 100.
-pub(super) fn weight_in_vpp(sync: &Reconciler, key: &VipKey, address: IpAddr) -> Option<HealthWeight> {
-    let weight = sync.actual_weight(key, address)?;
-    Some(HealthWeight::new(weight).unwrap_or(HealthWeight::MAX))
+/// Weight that VPP has for an address of a VIP, in health's terms.
+fn weight_in_vpp(sync: &Reconciler, key: &VipKey, address: IpAddr) -> Option<HealthWeight> {
+    sync.actual_weight(key, address).map(health_weight)
+}
+
+/// A weight of VPP in health's terms. VPP may hold up to 255: what is above 100 counts as 100.
+pub(super) fn health_weight(weight: u8) -> HealthWeight {
+    HealthWeight::new(weight).unwrap_or(HealthWeight::MAX)
 }
 
 /// Shorter, and VPP would hear nothing but dumps.

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::brain::{Carried, Command};
 use super::operate::{Order, Refusal};
-use super::prospect::Prospect;
+use super::prospect::Standing;
 use super::syncs::Synced;
 use super::{StartError, chain, check_privileges, report};
 use crate::config::{Config, ConfigError, Context, Diagnostic, Loaded};
@@ -40,6 +40,16 @@ pub struct Handle {
     pub(super) reloading: Arc<Mutex<()>>,
 }
 
+/// A config that is in force now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// The config, and what is odd about it.
+    pub loaded: Loaded,
+    /// What became of overrides whose value or target it changed, in words.
+    pub overrides: Vec<String>,
+}
+
 /// Why a reload changed nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,7 +74,7 @@ pub enum ReloadError {
 pub struct Outcome {
     /// False if it was in force already.
     pub changed: bool,
-    /// Why a restart would forget it; `None` if it would not.
+    /// Why a restart would forget it; `None` if it would not, or if there was nothing to save.
     pub not_saved: Option<Text>,
 }
 
@@ -89,11 +99,12 @@ impl Handle {
         self.file.as_deref()
     }
 
-    /// Goes over to another config, checked already. Returns once it is in force.
+    /// Goes over to another config, checked already. Returns once it is in force, with what became of overrides whose value or target
+    /// it changed, in words.
     ///
     /// # Errors
     /// Why it was refused, in words; nothing has changed then.
-    pub async fn reload(&self, config: Config, warnings: &[Diagnostic]) -> Result<(), String> {
+    pub async fn reload(&self, config: Config, warnings: &[Diagnostic]) -> Result<Vec<String>, String> {
         let warnings = warnings.iter().map(ToString::to_string).collect();
         self.ask(|done| Command::Reload { config: Box::new(config), warnings, done })
             .await
@@ -104,7 +115,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`ReloadError`], with everything that is wrong.
-    pub async fn reload_file(&self) -> Result<Loaded, ReloadError> {
+    pub async fn reload_file(&self) -> Result<Reloaded, ReloadError> {
         let _one_at_a_time = self.reloading.lock().await;
         let read = async {
             let loaded = self.read_file().await?;
@@ -114,8 +125,8 @@ impl Handle {
         match read.await {
             Ok(loaded) => {
                 // The brain tells the log what came of it.
-                self.reload(loaded.config.clone(), &loaded.warnings).await.map_err(ReloadError::Refused)?;
-                Ok(loaded)
+                let overrides = self.reload(loaded.config.clone(), &loaded.warnings).await;
+                Ok(Reloaded { loaded, overrides: overrides.map_err(ReloadError::Refused)? })
             }
             Err(error) => {
                 self.reload_refused(&in_one_line(&error));
@@ -140,6 +151,9 @@ impl Handle {
         let what = What::ConfigReload { result: "refused".into(), sha256, detail: reason.into() };
         report::count(&self.totals, &what);
         self.bus.emit(what);
+        // After a signal the log is all that tells, also a log of errors alone.
+        let message = format!("the config is refused and the one in force stays: {reason}");
+        self.bus.emit(What::Error { cause: "config".into(), message: message.into() });
     }
 
     /// Carries out an operator's word. Returns once it is in force, published, and saved or not.
@@ -148,11 +162,11 @@ impl Handle {
     /// [`Refusal`]; nothing has changed then.
     pub async fn operate(&self, order: Order) -> Result<Outcome, Refusal> {
         let Carried { changed, saving } = self.ask(|done| Command::Operate { order, done }).await??;
-        let saved = match saving {
-            Some(saving) => saving.outcome().await,
-            None => self.writer.status(),
+        let not_saved = match saving {
+            Some(saving) => not_saved(&saving.outcome().await),
+            None => None,
         };
-        Ok(Outcome { changed, not_saved: not_saved(&saved) })
+        Ok(Outcome { changed, not_saved })
     }
 
     /// Reads VPP and makes it agree: one frontend by name, or everything. Returns when that is done.
@@ -163,12 +177,12 @@ impl Handle {
         self.ask(|done| Command::Sync { frontend, recreate, done }).await?
     }
 
-    /// How things stand, under the running config or under another one, to look ahead from. Nothing changes.
+    /// How things stand, to look ahead from. Nothing changes.
     ///
     /// # Errors
-    /// [`Refusal`]: no dataplane, VPP has not been read, or the config does not fit.
-    pub async fn prospect(&self, config: Option<Loaded>) -> Result<Prospect, Refusal> {
-        self.ask(|done| Command::Prospect { loaded: config.map(Box::new), done }).await?
+    /// [`Refusal`]: no dataplane, or VPP has not been read.
+    pub async fn standing(&self) -> Result<Standing, Refusal> {
+        self.ask(|done| Command::Standing { done }).await?
     }
 
     /// Notes in the log what an operator asked for beside the brain: a reload, a sync, or something that was refused.

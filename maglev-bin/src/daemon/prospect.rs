@@ -5,18 +5,63 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use maglev_health::{Code, Control, Jitter, ProbeId, ProbeResult, State};
+use maglev_health::Control;
 use maglev_sync::{Desired, Forecast, OutOfRange, Outlook, VipKey};
 
 use super::chain;
-use super::core::{Core, desired, weight_in_vpp};
+use super::core::{Core, about_override, desired, health_weight};
 use super::operate::Refusal;
 use super::translate;
 use crate::config::{Config, Loaded};
 use crate::event::Text;
 use crate::snapshot::VipName;
 
-/// How things stand, to look ahead from: a copy, for whoever has the time to compute.
+/// How things stand: a copy, for whoever has the time to compute.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    outlook: Outlook,
+    control: Control,
+    config: Arc<Config>,
+    warm_up: Text,
+}
+
+impl Standing {
+    /// Looks ahead under the running config.
+    pub fn as_it_is(self) -> Prospect {
+        let Self { outlook, config, warm_up, .. } = self;
+        Prospect { outlook, later: None, configs: vec![config], warm_up, warnings: Vec::new() }
+    }
+
+    /// Looks ahead under another config, as a reload to it would have it: with the states that backends have now, and what health would
+    /// make of those that are new. Takes as long as a reload.
+    ///
+    /// # Errors
+    /// [`Refusal::Unfit`].
+    pub fn under(self, loaded: Loaded, now: Instant, wall: SystemTime) -> Result<Prospect, Refusal> {
+        let Self { outlook, mut control, config: running, warm_up } = self;
+        let Loaded { config, warnings, .. } = loaded;
+        let unfit = |error: &dyn std::error::Error| Refusal::Unfit(chain(error).into());
+        let out_of_range = |error: OutOfRange| unfit(&error);
+        let spec = translate::spec(&config).map_err(|error| unfit(&error))?;
+        let keys: HashMap<&str, VipKey> =
+            config.frontends.iter().map(|frontend| (frontend.name.as_str(), translate::key(frontend))).collect();
+        let weight = |frontend: &str, address| {
+            let vip = outlook.actual().vips.get(keys.get(frontend)?)?;
+            Some(health_weight(vip.ases.get(&address)?.weight))
+        };
+        control.reload(now, wall, &spec, &weight);
+        let overrides: Vec<String> =
+            std::iter::from_fn(|| control.poll_event()).filter_map(|event| Some(about_override(&event)?.1)).collect();
+        let at_once = desired(&config, &control).map_err(out_of_range)?.ok_or(Refusal::NoDataplane)?;
+        control.assume_up(now, wall);
+        let later = desired(&config, &control).map_err(out_of_range)?;
+        let warnings = warnings.iter().map(ToString::to_string).chain(overrides).collect();
+        let (outlook, configs) = (outlook.with_desired(at_once), vec![Arc::new(config), running]);
+        Ok(Prospect { outlook, later, configs, warm_up, warnings })
+    }
+}
+
+/// What would happen: under the running config or another one.
 #[derive(Clone, Debug)]
 pub struct Prospect {
     outlook: Outlook,
@@ -50,7 +95,7 @@ impl Prospect {
         &self.warm_up
     }
 
-    /// What is odd about the config.
+    /// What is odd about the config, and what would become of overrides whose value or target it changes.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -100,44 +145,15 @@ impl Names<'_> {
 }
 
 impl Core {
-    /// How things stand, under the running config, or under another one as a reload to it would have it: with the states that backends
-    /// have now, and what health would make of those that are new.
-    pub(super) fn prospect(&self, loaded: Option<Loaded>, now: Instant, wall: SystemTime) -> Result<Prospect, Refusal> {
+    /// How things stand. Copies and does not compute: this is the deciding task.
+    pub(super) fn standing(&self) -> Result<Standing, Refusal> {
         let sync = self.sync().ok_or(Refusal::NoDataplane)?;
         let not_read = || Refusal::NoVpp("it has not been read yet; every second is tried again".into());
-        let outlook = sync.outlook().ok_or_else(not_read)?;
-        let warm_up = sync.status().warm_up.to_string().into();
-        let running = self.config().clone();
-        let Some(Loaded { config, warnings, .. }) = loaded else {
-            return Ok(Prospect { outlook, later: None, configs: vec![running], warm_up, warnings: Vec::new() });
-        };
-        let unfit = |error: &dyn std::error::Error| Refusal::Unfit(chain(error).into());
-        let out_of_range = |error: OutOfRange| unfit(&error);
-        let spec = translate::spec(&config).map_err(|error| unfit(&error))?;
-        let keys: HashMap<&str, VipKey> =
-            config.frontends.iter().map(|frontend| (frontend.name.as_str(), translate::key(frontend))).collect();
-
-        let mut control = self.control().clone();
-        control.reload(now, wall, &spec, &|frontend, address| weight_in_vpp(sync, keys.get(frontend)?, address));
-        let at_once = desired(&config, &control).map_err(out_of_range)?.ok_or(Refusal::NoDataplane)?;
-        settle(&mut control, now, wall);
-        let later = desired(&config, &control).map_err(out_of_range)?;
-        let warnings = warnings.iter().map(ToString::to_string).collect();
-        let (outlook, configs) = (outlook.with_desired(at_once), vec![Arc::new(config), running]);
-        Ok(Prospect { outlook, later, configs, warm_up, warnings })
-    }
-}
-
-/// Health as it will be once every backend that is unknown to `control` has passed its first probe; `control` is a copy.
-fn settle(control: &mut Control, now: Instant, wall: SystemTime) {
-    let mut now = now;
-    while let Some(due) = control.poll_timeout() {
-        now = now.max(due);
-        control.handle_timeout(now);
-    }
-    let unknown = control.backends().filter(|backend| backend.state() == State::Unknown);
-    let probes: Vec<ProbeId> = unknown.filter_map(|backend| backend.in_flight()).collect();
-    for probe in probes {
-        control.handle_result(now, wall, probe, ProbeResult::pass(Code::L7Ok, ""), Jitter::NONE);
+        Ok(Standing {
+            outlook: sync.outlook().ok_or_else(not_read)?,
+            control: self.control().clone(),
+            config: self.config().clone(),
+            warm_up: sync.status().warm_up.to_string().into(),
+        })
     }
 }

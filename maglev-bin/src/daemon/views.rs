@@ -145,6 +145,7 @@ impl Views {
             active_pool: view.active_pool(),
             pools: view.pools().map(|view| pool(core, &view)).collect(),
             table_length_wanted: config.table_length_chosen,
+            released: core.sync().is_none_or(|sync| sync.vip_status(key).is_some_and(|status| status.released)),
             dataplane: core.sync().and_then(|sync| vip(sync, key)),
         }))
     }

@@ -137,7 +137,7 @@ async fn steer(daemon: &Daemon, server: &Server, mut signals: Signals) {
                 notify(&[sd_notify::NotifyState::Reloading, monotonic()]);
                 // Log and metrics say what came of it.
                 let _ = daemon.reload_file().await;
-                server.reload_certificates(daemon.bus());
+                server.reload_certificates(daemon.bus()).await;
                 notify(&[sd_notify::NotifyState::Ready]);
             }
             _ = signals.terminate.recv() => return,

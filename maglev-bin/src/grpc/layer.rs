@@ -1,27 +1,42 @@
-//! Counts the calls of the API, and how long they took.
+//! Counts the calls of the API and how long they took, and bounds those of viewers.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{Request, Response};
-use tonic::Code;
+use tokio::sync::Semaphore;
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
+use super::peer::Peer;
 use crate::metrics::Totals;
+
+/// Calls of viewers that may be under way at a time, all together: each may hold a request of 4 MiB. Operators are not counted.
+const VIEWERS_CALLS: usize = 32;
 
 /// Makes a service count its calls.
 #[derive(Clone, Debug)]
-pub(super) struct Counting(pub(super) Totals);
+pub(super) struct Counting {
+    totals: Totals,
+    viewers: Arc<Semaphore>,
+}
+
+impl Counting {
+    pub(super) fn new(totals: Totals) -> Self {
+        Self { totals, viewers: Arc::new(Semaphore::new(VIEWERS_CALLS)) }
+    }
+}
 
 impl<S> Layer<S> for Counting {
     type Service = Counted<S>;
 
     fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, totals: self.0.clone() }
+        Counted { inner, counting: self.clone() }
     }
 }
 
@@ -29,7 +44,7 @@ impl<S> Layer<S> for Counting {
 #[derive(Clone, Debug)]
 pub(super) struct Counted<S> {
     inner: S,
-    totals: Totals,
+    counting: Counting,
 }
 
 impl<S: NamedService> NamedService for Counted<S> {
@@ -40,7 +55,7 @@ impl<S, Q, R> Service<Request<Q>> for Counted<S>
 where
     S: Service<Request<Q>, Response = Response<R>, Error = Infallible>,
     S::Future: Send + 'static,
-    R: 'static,
+    R: Default + 'static,
 {
     type Response = Response<R>;
     type Error = Infallible;
@@ -51,10 +66,18 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        let (method, totals, start) = (method(request.uri().path()), self.totals.clone(), Instant::now());
-        let answer = self.inner.call(request);
+        let Counting { totals, viewers } = self.counting.clone();
+        let (method, start) = (method(request.uri().path()), Instant::now());
+        let is_operator = request.extensions().get::<Peer>().is_some_and(Peer::may_write);
+        let place = if is_operator { Some(None) } else { viewers.try_acquire_owned().ok().map(Some) };
+        // Nothing of the request is read before the answer is asked for.
+        let answer = place.map(|place| (place, self.inner.call(request)));
         Box::pin(async move {
-            let response = answer.await?;
+            let response = match answer {
+                Some((_place, answer)) => answer.await?,
+                None => Status::resource_exhausted("too many calls of viewers are under way; try again in a moment")
+                    .into_http(),
+            };
             // An error comes as headers alone; a success tells its status behind the messages.
             let status =
                 response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));

@@ -40,7 +40,7 @@ use crate::tls::FileError;
 pub use self::connection::Connection;
 pub(crate) use self::opening::{FULL, SPEAKS_TLS};
 
-/// Connections that may be silent at a time, or in the middle of their TLS handshake: more than any site has clients that connect within
+/// Connections of one listener that may be silent at a time, or in the middle of their TLS handshake: more than any site has clients that connect within
 /// a round trip, few enough for the usual limit of 1,024 descriptors. One more closes the one that has been silent longest, though not
 /// before that has had 100 ms.
 pub const MAX_SILENT: usize = 256;
@@ -48,7 +48,7 @@ pub const MAX_SILENT: usize = 256;
 /// Time to finish TLS and to say the first bytes, which every client says at once: slow links and lost packets included.
 pub const SILENCE: Duration = Duration::from_secs(10);
 
-/// Connections that may be open at a time after they have spoken: ten times the watchers this is built for. One more is turned away.
+/// Connections that may be open at a time on one listener after they have spoken: ten times the watchers this is built for. One more is turned away.
 pub const MAX_OPEN: usize = 1_024;
 
 /// Sockets that listen, before anybody is served: what the daemon has before it touches VPP.
@@ -128,12 +128,13 @@ impl Listeners {
         stop: CancellationToken,
         bus: Bus,
     ) -> io::Result<impl Stream<Item = io::Result<Connection>> + Send + Unpin + 'static> {
-        let door = Arc::new(Door::new(self.certificates, self.policy, bus));
         // Nothing waits for long between here and the server, so a few are plenty.
         let (sender, receiver) = mpsc::channel(16);
         let listeners = self.sockets.into_iter().map(Socket::listener).collect::<io::Result<Vec<_>>>()?;
         for listener in listeners {
-            let accepting = accept(listener, Arc::clone(&door), sender.clone(), stop.clone());
+            // Each has room of its own: who fills one from the network locks nobody out of the Unix socket.
+            let door = Arc::new(Door::new(self.certificates.clone(), self.policy.clone(), bus.clone()));
+            let accepting = accept(listener, door, sender.clone(), stop.clone());
             tokio::spawn(stop.clone().run_until_cancelled_owned(accepting));
         }
         Ok(ReceiverStream::new(receiver).map(Ok))

@@ -23,8 +23,6 @@ pub struct GrpcOptions {
     pub operators: Vec<OperatorName>,
     /// Role of clients on loopback TCP without TLS.
     pub loopback_role: Role,
-    /// Reflection is served.
-    pub reflection: bool,
 }
 
 /// Why options cannot be meant so. Nothing listens then; change the flags.
@@ -78,7 +76,6 @@ impl GrpcOptions {
             client_ca: args.grpc_client_ca.clone(),
             operators: args.grpc_operator.clone(),
             loopback_role: args.grpc_loopback_role,
-            reflection: args.reflection,
         })
     }
 
@@ -135,7 +132,6 @@ impl Default for GrpcOptions {
             client_ca: None,
             operators: Vec::new(),
             loopback_role: Role::Operator,
-            reflection: true,
         }
     }
 }

@@ -1,13 +1,25 @@
 //! From a forecast to the message that tells it.
 
+use std::time::{Instant, SystemTime};
+
 use maglev_sync::{Forecast, Form, VipForecast, VipKey, Wait};
 
-use crate::daemon::{Forecasts, Names, Prospect, chain};
+use crate::config::Loaded;
+use crate::daemon::{Forecasts, Names, Refusal, Standing, chain};
 use crate::proto;
 use crate::snapshot::{Flows, Snapshot};
 
 /// Looks ahead, and says what comes. May take some milliseconds for each large VIP that changes.
-pub(super) fn plan(prospect: &Prospect, snapshot: &Snapshot, recreate: bool) -> proto::VpplbPlan {
+pub(super) fn plan(
+    standing: Standing,
+    loaded: Option<Loaded>,
+    snapshot: &Snapshot,
+    recreate: bool,
+) -> Result<proto::VpplbPlan, Refusal> {
+    let prospect = match loaded {
+        Some(loaded) => standing.under(loaded, Instant::now(), SystemTime::now())?,
+        None => standing.as_it_is(),
+    };
     let Forecasts { now, later, .. } = prospect.forecast(recreate);
     let (names, flows) = (prospect.names(), snapshot.flows.as_deref());
     let vips = |forecast: &Forecast| -> Vec<proto::VipPlan> {
@@ -16,7 +28,7 @@ pub(super) fn plan(prospect: &Prospect, snapshot: &Snapshot, recreate: bool) -> 
     let notes = now.plan().notes().iter().map(ToString::to_string);
     let at_once = vips(&now);
     let flushed = || at_once.iter().flat_map(|vip| &vip.ases).filter(|server| server.flush).filter_map(|it| it.flows);
-    proto::VpplbPlan {
+    Ok(proto::VpplbPlan {
         has_changes: !now.is_empty() || later.as_ref().is_some_and(|later| !later.is_empty()),
         conf: now.settings().iter().map(ToString::to_string).collect::<Vec<_>>().join("; then "),
         later: later.as_ref().map(vips).unwrap_or_default(),
@@ -26,7 +38,7 @@ pub(super) fn plan(prospect: &Prospect, snapshot: &Snapshot, recreate: bool) -> 
         flows_read: flows.map(|flows| flows.taken.into()),
         warm_up: prospect.warm_up().to_owned(),
         vips: at_once,
-    }
+    })
 }
 
 fn vip(
@@ -48,8 +60,9 @@ fn vip(
         flush: server.flush,
         flows: flows.and_then(|flows| flows.get(address)).copied(),
     });
-    let compared = snapshot.frontends.iter().find(|frontend| frontend.vip == name);
-    let compared = compared.and_then(|frontend| frontend.dataplane.as_ref()?.compared);
+    let ours = snapshot.frontends.iter().filter_map(|frontend| Some((&frontend.vip, frontend.dataplane.as_ref()?)));
+    let others = snapshot.vpp.foreign.iter().map(|(name, vip)| (name, vip));
+    let compared = ours.chain(others).find(|(known, _)| **known == name).and_then(|(_, vip)| vip.compared);
     proto::VipPlan {
         frontend: names.frontend(key).to_owned(),
         action: of.action.as_str().to_owned(),
@@ -78,8 +91,8 @@ fn form(form: Form) -> proto::VipForm {
 
 fn waits(wait: &Wait) -> String {
     match wait {
-        Wait::WarmUp => "the warm-up has not released it".to_owned(),
+        Wait::WarmUp => "until each of its backends has a verdict, or the warm-up ends".to_owned(),
         Wait::Failed { failure, .. } => format!("its last try failed: {}", chain(failure)),
-        other => format!("{other:?}"),
+        _ => "for its turn".to_owned(),
     }
 }

@@ -80,8 +80,8 @@ impl Server {
     }
 
     /// Reads the certificates again, for connections from now on. Those of before stay in use if that fails, and an error event says so.
-    pub fn reload_certificates(&self, bus: &Bus) {
-        reload(&self.certificates, bus);
+    pub async fn reload_certificates(&self, bus: &Bus) {
+        reload(&self.certificates, bus).await;
     }
 
     /// Where it listens; tells the port that the kernel chose for 0.
@@ -100,8 +100,11 @@ impl Drop for Server {
     }
 }
 
-pub(super) fn reload(certificates: &Certificates, bus: &Bus) {
-    if let Err(error) = certificates.reload() {
+pub(super) async fn reload(certificates: &Certificates, bus: &Bus) {
+    let certificates = certificates.clone();
+    // A disk that hangs must hold up neither the other calls nor the watchdog. A panic there was told when it happened.
+    let read = tokio::task::spawn_blocking(move || certificates.reload()).await;
+    if let Ok(Err(error)) = read {
         let message = format!("{}; those of before stay in use", chain(&error));
         bus.emit(What::Error { cause: "grpc-tls".into(), message: message.into() });
     }
@@ -126,7 +129,7 @@ async fn serve(
     let reflection = reflection.then(|| Some((descriptors().build_v1().ok()?, descriptors().build_v1alpha().ok()?)));
     let (v1, v1alpha) = reflection.flatten().unzip();
     let service = MaglevServer::new(service).max_decoding_message_size(LARGEST_REQUEST);
-    let service = Counting(daemon.totals().clone()).layer(service);
+    let service = Counting::new(daemon.totals().clone()).layer(service);
     let served = Tonic::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_PATIENCE))

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use maglev_sync::SyncCounts;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -17,7 +17,7 @@ use super::show::{Shown, diagnostic};
 use super::tls::Certificates;
 use super::watch::{Filter, watch};
 use crate::config::{Config, ConfigError, Context, Loaded};
-use crate::daemon::{Action, Handle, Order, Refusal, ReloadError};
+use crate::daemon::{Action, Handle, Order, Refusal, ReloadError, Reloaded};
 use crate::event::Text;
 use crate::proto::{self, maglev_server::Maglev};
 use crate::snapshot::Snapshot;
@@ -32,14 +32,34 @@ pub(super) struct Service {
     stop: CancellationToken,
     /// Configs are parsed and plans computed beside everything else: one at a time.
     heavy: Arc<Semaphore>,
+    /// Those that compute or wait for their turn.
+    queue: Arc<Semaphore>,
+    /// Streams of events that viewers read.
+    watchers: Arc<Semaphore>,
 }
+
+/// Configs and plans that may wait for their turn, each with its text: what operators do at one time, not what a script can think of.
+const QUEUE: usize = 4;
+
+/// Streams of events that viewers may read at a time, all together. Operators are not counted.
+const VIEWERS_STREAMS: usize = 256;
+
+/// Longest name in bytes. No config has longer ones that anybody could type, and refused ones are told to everyone.
+const LONGEST_NAME: usize = 1_024;
 
 /// Longest wait for VPP to tell its flows.
 const FLOWS_WITHIN: Duration = Duration::from_secs(2);
 
 impl Service {
     pub(super) fn new(daemon: Handle, certificates: Certificates, stop: CancellationToken) -> Self {
-        Self { daemon, certificates, stop, heavy: Arc::new(Semaphore::new(1)) }
+        Self {
+            daemon,
+            certificates,
+            stop,
+            heavy: Arc::new(Semaphore::new(1)),
+            queue: Arc::new(Semaphore::new(1 + QUEUE)),
+            watchers: Arc::new(Semaphore::new(VIEWERS_STREAMS)),
+        }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -52,6 +72,7 @@ impl Service {
         request: Request<proto::BackendRequest>,
         action: impl FnOnce(Text) -> Action,
     ) -> Result<Response<proto::BackendActionResponse>, Status> {
+        short(&[&request.get_ref().name])?;
         let action = action(request.get_ref().name.as_str().into());
         let who = operator(&request, &self.daemon, action.verb(), &action.target())?;
         let proto::BackendRequest { name, reason } = request.into_inner();
@@ -65,12 +86,36 @@ impl Service {
         }))
     }
 
-    /// Computes something that may take long, without holding up the other callers.
+    /// Takes a place among those that compute something, before anything large is held for it.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let busy =
+            |_| Status::resource_exhausted("too many configs and plans are being computed; try again in a moment");
+        self.queue.clone().try_acquire_owned().map_err(busy)
+    }
+
+    /// Computes something that may take long, without holding up the other callers. The turn ends with the work, also if the caller
+    /// goes away before.
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
         let gone = |_| Status::unavailable("the daemon is stopping");
-        let _turn = self.heavy.acquire().await.map_err(gone)?;
+        let turn = self.heavy.clone().acquire_owned().await.map_err(gone)?;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
         let task = tokio::task::spawn_blocking(work).await;
         task.map_err(|panic| Status::internal(format!("a bug, please report it with the request: {panic}")))
+    }
+
+    /// Does something that goes on also if the caller goes away: what was begun is finished, and told.
+    async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Status> {
+        let task = tokio::spawn(work).await;
+        task.map_err(|panic| Status::internal(format!("a bug, please report it with the log: {panic}")))
+    }
+
+    /// The daemon's own config file, checked.
+    async fn own(&self) -> Result<Result<Loaded, ConfigError>, Status> {
+        let file = self.daemon.config_file().cloned().ok_or(ReloadError::NoFile)?;
+        self.compute(move || Config::load(file.path, file.context)).await
     }
 
     /// A config that was sent, checked as the daemon's own would be.
@@ -109,6 +154,7 @@ impl Maglev for Service {
         request: Request<proto::GetFrontendRequest>,
     ) -> Result<Response<proto::FrontendInfo>, Status> {
         let (snapshot, name) = (self.snapshot(), request.into_inner().name);
+        short(&[&name])?;
         frontend(&snapshot, &name).map(Response::new)
     }
 
@@ -124,6 +170,7 @@ impl Maglev for Service {
         request: Request<proto::GetBackendRequest>,
     ) -> Result<Response<proto::BackendInfo>, Status> {
         let (snapshot, name) = (self.snapshot(), request.into_inner().name);
+        short(&[&name])?;
         let backend = Shown::new(&snapshot).with_uses().backend(&name);
         let names = snapshot.backends.iter().map(|backend| &*backend.name);
         backend.map(Response::new).ok_or_else(|| Refusal::no_such("backend", &name, names).into())
@@ -142,6 +189,7 @@ impl Maglev for Service {
         request: Request<proto::GetHealthCheckRequest>,
     ) -> Result<Response<proto::HealthCheckInfo>, Status> {
         let (snapshot, name) = (self.snapshot(), request.into_inner().name);
+        short(&[&name])?;
         let check = Shown::new(&snapshot).healthchecks().into_iter().find(|check| check.name == name);
         let names = snapshot.config.healthchecks.iter().map(|check| check.name.as_str());
         check.map(Response::new).ok_or_else(|| Refusal::no_such("healthcheck", &name, names).into())
@@ -187,6 +235,7 @@ impl Maglev for Service {
         request: Request<proto::SetWeightRequest>,
     ) -> Result<Response<proto::SetWeightResponse>, Status> {
         let proto::SetWeightRequest { frontend: name, pool, backend, weight, reason } = request.get_ref().clone();
+        short(&[&name, &pool, &backend])?;
         let action = Action::weight(&name, &pool, &backend, weight);
         let who = operator(&request, &self.daemon, action.verb(), &action.target())?;
         let outcome = self.daemon.operate(Order { action, who, reason: reason.into() }).await?;
@@ -215,22 +264,26 @@ impl Maglev for Service {
         request: Request<proto::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
         let filter = Filter::try_from(request.get_ref())?;
+        let place = match peer(&request)?.may_write() {
+            true => None,
+            false => Some(self.watchers.clone().try_acquire_owned().map_err(|_| {
+                Status::resource_exhausted(format!("{VIEWERS_STREAMS} viewers watch already; try again later"))
+            })?),
+        };
         let stopped = self.stop.clone().cancelled_owned();
-        Ok(Response::new(watch(&self.daemon, filter).take_until(stopped).boxed()))
+        Ok(Response::new(watch(&self.daemon, filter, place).take_until(stopped).boxed()))
     }
 
     async fn check_config(
         &self,
         request: Request<proto::CheckConfigRequest>,
     ) -> Result<Response<proto::CheckConfigResponse>, Status> {
+        let _place = self.place()?;
         let proto::CheckConfigRequest { text, file } = request.into_inner();
+        short(&[&file])?;
         let checked = match text {
             Some(text) => self.parse(text, file).await?,
-            None => match self.daemon.read_file().await {
-                Ok(loaded) => Ok(loaded),
-                Err(ReloadError::Config(error)) => Err(error),
-                Err(error) => return Err(error.into()),
-            },
+            None => self.own().await?,
         };
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Ok(Response::new(match checked {
@@ -254,13 +307,18 @@ impl Maglev for Service {
         request: Request<proto::ReloadConfigRequest>,
     ) -> Result<Response<proto::ReloadConfigResponse>, Status> {
         let who = operator(&request, &self.daemon, "reload", "config")?;
-        let reloaded = self.daemon.reload_file().await;
-        super::server::reload(&self.certificates, self.daemon.bus());
-        self.daemon.note_action(&who, "reload", "config", reloaded.as_ref().err().map(ToString::to_string));
-        let loaded = reloaded?;
+        let (daemon, certificates) = (self.daemon.clone(), self.certificates.clone());
+        let reloaded = self.finish(async move {
+            let reloaded = daemon.reload_file().await;
+            super::server::reload(&certificates, daemon.bus()).await;
+            daemon.note_action(&who, "reload", "config", reloaded.as_ref().err().map(ToString::to_string));
+            reloaded
+        });
+        let Reloaded { loaded, overrides, .. } = reloaded.await??;
         Ok(Response::new(proto::ReloadConfigResponse {
             warnings: loaded.warnings.iter().map(diagnostic).collect(),
             sha256: loaded.config.sha256,
+            overrides,
         }))
     }
 
@@ -296,14 +354,12 @@ impl Maglev for Service {
         &self,
         request: Request<proto::PlanVpplbStateRequest>,
     ) -> Result<Response<proto::VpplbPlan>, Status> {
+        let _place = self.place()?;
         let proto::PlanVpplbStateRequest { text, file, file_of_daemon, recreate } = request.into_inner();
+        short(&[&file])?;
         let loaded = match text {
             Some(text) => Some(self.parse(text, file).await?),
-            None if file_of_daemon => match self.daemon.read_file().await {
-                Ok(loaded) => Some(Ok(loaded)),
-                Err(ReloadError::Config(error)) => Some(Err(error)),
-                Err(error) => return Err(error.into()),
-            },
+            None if file_of_daemon => Some(self.own().await?),
             None => None,
         };
         let loaded = loaded.transpose().map_err(|error| Status::invalid_argument(told(&error)))?;
@@ -311,8 +367,8 @@ impl Maglev for Service {
         if snapshot.vpp.conf.is_none() {
             return Err(no_vpp(&snapshot));
         }
-        let prospect = self.daemon.prospect(loaded).await?;
-        let plan = self.compute(move || super::plan::plan(&prospect, &snapshot, recreate)).await?;
+        let standing = self.daemon.standing().await?;
+        let plan = self.compute(move || super::plan::plan(standing, loaded, &snapshot, recreate)).await??;
         Ok(Response::new(plan))
     }
 
@@ -321,6 +377,7 @@ impl Maglev for Service {
         request: Request<proto::SyncVpplbStateRequest>,
     ) -> Result<Response<proto::SyncVpplbStateResponse>, Status> {
         let proto::SyncVpplbStateRequest { frontend, recreate } = request.get_ref().clone();
+        short(&[&frontend])?;
         let target = match frontend.as_str() {
             "" => "vpp lb state".to_owned(),
             name => format!("vpp lb state frontend {name}"),
@@ -330,10 +387,14 @@ impl Maglev for Service {
         if self.snapshot().vpp.conf.is_none() {
             return Err(no_vpp(&self.snapshot()));
         }
-        let frontend: Option<Text> = (!frontend.is_empty()).then(|| frontend.into());
-        let synced = self.daemon.sync(frontend, recreate).await;
-        self.daemon.note_action(&who, action, &target, synced.as_ref().err().map(ToString::to_string));
-        let synced = synced?;
+        let scope: Option<Text> = (!frontend.is_empty()).then(|| frontend.into());
+        let (daemon, only) = (self.daemon.clone(), scope.clone());
+        let synced = self.finish(async move {
+            let synced = daemon.sync(only, recreate).await;
+            daemon.note_action(&who, action, &target, synced.as_ref().err().map(ToString::to_string));
+            synced
+        });
+        let synced = synced.await??;
         let SyncCounts { vips_added, vips_removed, vips_recreated, ases_added, ases_removed, weights_updated, .. } =
             synced.counts;
         Ok(Response::new(proto::SyncVpplbStateResponse {
@@ -345,19 +406,23 @@ impl Maglev for Service {
             ases_removed,
             weights_updated,
             elapsed_seconds: synced.elapsed.as_secs_f64(),
-            waits: held_back(&self.snapshot()),
+            waits: held_back(&self.snapshot(), scope.as_deref()),
         }))
     }
 }
 
 /// Who asks, if it is one who may write. A refusal is logged: somebody tried.
 fn operator<T>(request: &Request<T>, daemon: &Handle, action: &str, target: &str) -> Result<Text, Status> {
-    let peer = request.extensions().get::<Peer>().ok_or_else(|| Status::internal("a connection without a peer"))?;
+    let peer = peer(request)?;
     let who: Text = peer.who.to_string().into();
     peer.require_operator(&format!("{action} {target}")).inspect_err(|status| {
         daemon.note_action(&who, action, target, Some(status.message().to_owned()));
     })?;
     Ok(who)
+}
+
+fn peer<T>(request: &Request<T>) -> Result<&Peer, Status> {
+    request.extensions().get().ok_or_else(|| Status::internal("a connection without a peer"))
 }
 
 fn frontend(snapshot: &Snapshot, name: &str) -> Result<proto::FrontendInfo, Status> {
@@ -366,13 +431,24 @@ fn frontend(snapshot: &Snapshot, name: &str) -> Result<proto::FrontendInfo, Stat
 }
 
 /// What a sync had to leave out, in words; empty for nothing.
-fn held_back(snapshot: &Snapshot) -> String {
-    let phase = &*snapshot.vpp.warm_up;
-    let open = snapshot.frontends.iter().any(|frontend| frontend.dataplane.as_ref().is_none_or(|vip| !vip.in_sync));
-    if phase == "done" || !open {
-        return String::new();
+fn held_back(snapshot: &Snapshot, scope: Option<&str>) -> String {
+    let inside = |name: &str| scope.is_none_or(|scope| scope == name);
+    let waiting = snapshot.frontends.iter().filter(|frontend| !frontend.released && inside(&frontend.name));
+    let names: Vec<&str> = waiting.map(|frontend| &*frontend.name).collect();
+    match (&names[..], &*snapshot.vpp.warm_up) {
+        ([], _) => String::new(),
+        (_, "hands-off") => "the warm-up writes nothing yet".to_owned(),
+        ([name], _) => format!("frontend {name} waits until each of its backends has a verdict"),
+        (names, _) => format!("{} frontends wait until each of their backends has a verdict", names.len()),
     }
-    format!("the warm-up ({phase}) holds back VIPs whose backends have no verdict yet")
+}
+
+/// Refuses names that nobody can mean.
+fn short(names: &[&str]) -> Result<(), Status> {
+    match names.iter().all(|name| name.len() <= LONGEST_NAME) {
+        true => Ok(()),
+        false => Err(Status::invalid_argument(format!("a name has at most {LONGEST_NAME} bytes"))),
+    }
 }
 
 fn no_vpp(snapshot: &Snapshot) -> Status {

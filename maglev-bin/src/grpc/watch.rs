@@ -3,11 +3,12 @@
 //! A reader is a place in the daemon's broadcast channel. One that falls so far behind that the channel drops events is told how many it
 //! lost, and begins anew with a snapshot: nothing that decides ever waits for it.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 use tonic::Status;
 use tracing::Level;
@@ -74,29 +75,32 @@ impl Filter {
         Some(proto::Event { time: Some(event.time.into()), snapshot: false, kind: Some(kind) })
     }
 
-    /// What is, as a list of events and the word that it is complete.
-    fn snapshot(self, snapshot: &Snapshot) -> VecDeque<proto::Event> {
+    /// Least severe level that the reader has to hear of: transitions are told at info.
+    fn level(self) -> Level {
+        let log = self.log.unwrap_or(Level::ERROR);
+        if self.backend || self.frontend { log.max(Level::INFO) } else { log }
+    }
+
+    /// Part number `at` of what is: backends, frontends, then the word that it is complete. `None` for a part that is not asked for.
+    fn part(self, snapshot: &Snapshot, at: usize) -> Option<proto::Event> {
         let part = |time: Timestamp, kind| proto::Event { time: Some(time.into()), snapshot: true, kind: Some(kind) };
-        let backends = snapshot.backends.iter().filter(|_| self.backend).map(|backend| {
+        if let Some(backend) = snapshot.backends.get(at) {
             let last = backend.history.first();
-            part(
-                backend.since,
-                Kind::Backend(proto::BackendEvent {
-                    name: backend.name.to_string(),
-                    from: String::new(),
-                    to: backend.state.to_owned(),
-                    code: last.map(|last| last.code.to_string()).unwrap_or_default(),
-                    detail: last.map(|last| last.detail.to_string()).unwrap_or_default(),
-                }),
-            )
-        });
-        let frontends = snapshot.frontends.iter().filter(|_| self.frontend).map(|frontend| {
+            let event = proto::BackendEvent {
+                name: backend.name.to_string(),
+                from: String::new(),
+                to: backend.state.to_owned(),
+                code: last.map(|last| last.code.to_string()).unwrap_or_default(),
+                detail: last.map(|last| last.detail.to_string()).unwrap_or_default(),
+            };
+            return self.backend.then(|| part(backend.since, Kind::Backend(event)));
+        }
+        if let Some(frontend) = snapshot.frontends.get(at - snapshot.backends.len()) {
             let to = frontend.state.to_owned();
             let event = proto::FrontendEvent { name: frontend.name.to_string(), from: String::new(), to };
-            part(frontend.since, Kind::Frontend(event))
-        });
-        let end = part(snapshot.taken, Kind::SnapshotEnd(proto::SnapshotEnd {}));
-        backends.chain(frontends).chain([end]).collect()
+            return self.frontend.then(|| part(frontend.since, Kind::Frontend(event)));
+        }
+        Some(part(snapshot.taken, Kind::SnapshotEnd(proto::SnapshotEnd {})))
     }
 }
 
@@ -109,33 +113,50 @@ fn record(what: &What) -> proto::LogEvent {
     }
 }
 
-/// A snapshot, and everything that passes `filter` from now on. Ends with the daemon.
+/// A snapshot, and everything that passes `filter` from now on. Ends with the daemon; `place` is given back then.
 pub(super) fn watch(
     daemon: &Handle,
     filter: Filter,
+    place: Option<OwnedSemaphorePermit>,
 ) -> impl Stream<Item = Result<proto::Event, Status>> + Send + use<> {
     let published = daemon.published().clone();
     // In this order: what happens in between is told twice rather than never.
-    let live = daemon.bus().subscribe_at(filter.log.unwrap_or(Level::INFO));
-    let waiting = filter.snapshot(&published.snapshot());
-    unfold(Reader { live, waiting }, move |mut reader| {
+    let live = daemon.bus().subscribe_at(filter.level());
+    let picture = Some(Picture { snapshot: published.snapshot(), at: 0 });
+    let reader = Reader { live, lost: None, picture, _place: place };
+    unfold(reader, move |mut reader| {
         let published = published.clone();
         async move {
             loop {
-                if let Some(event) = reader.waiting.pop_front() {
-                    return Some((Ok(event), reader));
+                if let Some(lost) = reader.lost.take() {
+                    return Some((Ok(lost), reader));
+                }
+                if let Some(picture) = &mut reader.picture {
+                    let part = filter.part(&picture.snapshot, picture.at);
+                    picture.at += 1;
+                    if picture.at > picture.snapshot.backends.len() + picture.snapshot.frontends.len() {
+                        reader.picture = None;
+                    }
+                    match part {
+                        Some(part) => return Some((Ok(part), reader)),
+                        None => continue,
+                    }
                 }
                 match reader.live.recv().await {
-                    Ok(event) => reader.waiting.extend(filter.pass(&event)),
+                    Ok(event) => {
+                        if let Some(event) = filter.pass(&event) {
+                            return Some((Ok(event), reader));
+                        }
+                    }
                     Err(RecvError::Lagged(lost)) => {
                         // The rest of the backlog is older than the snapshot that follows.
                         let lost = lost + reader.live.skip_backlog();
-                        reader.waiting.push_back(proto::Event {
+                        reader.lost = Some(proto::Event {
                             time: Some(Timestamp::now().into()),
                             snapshot: false,
                             kind: Some(Kind::Lost(proto::LostEvents { count: lost })),
                         });
-                        reader.waiting.extend(filter.snapshot(&published.snapshot()));
+                        reader.picture = Some(Picture { snapshot: published.snapshot(), at: 0 });
                     }
                     Err(RecvError::Closed) => return None,
                 }
@@ -146,5 +167,15 @@ pub(super) fn watch(
 
 struct Reader {
     live: Subscription,
-    waiting: VecDeque<proto::Event>,
+    /// The word that events were lost, to be told.
+    lost: Option<proto::Event>,
+    /// The snapshot that is being told.
+    picture: Option<Picture>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// A snapshot, and how much of it was told: it is shared with everybody else, and turned into events one by one.
+struct Picture {
+    snapshot: Arc<Snapshot>,
+    at: usize,
 }

@@ -98,6 +98,18 @@ async fn filters_let_through_what_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_level_is_for_records_of_the_log_alone() {
+    let mut api = Api::two_up().await;
+    let request = proto::WatchEventsRequest { log: true, log_level: "error".into(), backend: true, frontend: false };
+    let mut stream = api.client.watch_events(request).await.unwrap().into_inner();
+    snapshot(&mut stream).await;
+    let request = proto::BackendRequest { name: "web0".into(), reason: String::new() };
+    api.another().await.pause_backend(request).await.unwrap();
+    let Some(Kind::Backend(event)) = next(&mut stream, "the transition").await.kind else { panic!("no backend") };
+    assert_eq!((&*event.name, &*event.to), ("web0", "paused"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_for_debug_hears_every_probe_whatever_the_log_is_set_to() {
     let mut api = Api::two_up().await;
     let request = proto::WatchEventsRequest { log_level: "debug".into(), ..only("log") };

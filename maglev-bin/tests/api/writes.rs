@@ -1,9 +1,10 @@
 use maglev_bin::cli::Role;
 use maglev_bin::proto;
 use tonic::Code;
+use vpp_sim::Simulator;
 
 use crate::lab::Api;
-use crate::support::{Lab, until, writes};
+use crate::support::{Lab, requests, until, writes};
 
 fn backend(name: &str, reason: &str) -> proto::BackendRequest {
     proto::BackendRequest { name: name.into(), reason: reason.into() }
@@ -110,9 +111,12 @@ async fn what_is_refused_changes_nothing() {
     let before = writes(&api.simulator.as_ref().unwrap().api_log());
     let client = &mut api.client;
     let long = "x".repeat(257);
+    let longer = "x".repeat(100_000);
     let refusals = [
         (client.pause_backend(backend("web9", "")).await.map(drop), Code::NotFound, "there is no backend `web9`"),
         (client.disable_backend(backend("", "")).await.map(drop), Code::NotFound, "there is no backend ``"),
+        (client.disable_backend(backend(&longer, "")).await.map(drop), Code::InvalidArgument, "at most 1024 bytes"),
+        (client.disable_backend(backend("web0", &longer)).await.map(drop), Code::InvalidArgument, "256 bytes"),
         (client.disable_backend(backend("web0", "two\nlines")).await.map(drop), Code::InvalidArgument, "one line"),
         (client.disable_backend(backend("web0", &long)).await.map(drop), Code::InvalidArgument, "256 bytes"),
         (
@@ -150,6 +154,10 @@ async fn what_is_refused_changes_nothing() {
         assert_eq!(status.code(), code, "{status}");
         assert!(status.message().contains(message), "{status}");
     }
+    assert!(
+        api.told().iter().all(|line| line.len() < 2_000),
+        "what was refused for its length is not told at that length"
+    );
     assert_eq!((api.state("web0"), api.state("web1")), ("up", "up"));
     assert_eq!(writes(&api.simulator.as_ref().unwrap().api_log()), before);
     let list = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
@@ -233,4 +241,32 @@ async fn a_sync_puts_right_what_somebody_else_changed_and_says_what_it_did() {
     assert_eq!(api.weight(0), Some(100));
     let again = api.client.sync_vpplb_state(proto::SyncVpplbStateRequest::default()).await.unwrap().into_inner();
     assert_eq!(again.changes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_whose_caller_goes_away_is_finished_and_told() {
+    let lab = Lab::new(1);
+    let config = lab.config("", "");
+    let mut api = Api::start(lab, &config, true, Role::Operator).await;
+    until("it serves", || api.weight(0) == Some(100)).await;
+    // From now on VPP takes its time, so that the caller can leave in the middle.
+    let simulator = api.simulator.as_ref().unwrap();
+    simulator.inject("delay:by=300ms,times=4".parse().expect("a fault"));
+    api.told();
+    let simulator = api.simulator.as_ref().unwrap();
+    let asked =
+        |simulator: &Simulator| requests(&simulator.api_log()).iter().filter(|name| **name == "lb_conf_get").count();
+    let before = asked(simulator);
+    let mut client = api.another().await;
+    let call =
+        tokio::spawn(async move { client.sync_vpplb_state(proto::SyncVpplbStateRequest::default()).await.map(drop) });
+    until("VPP is being read", || asked(simulator) > before).await;
+    call.abort();
+    let events = &mut api.events;
+    let mut told = Vec::new();
+    until("the sync to be told all the same", || {
+        told.extend(std::iter::from_fn(|| events.try_recv().ok()).map(|event| event.what.to_string()));
+        told.iter().any(|line| line.starts_with("operator-action") && line.contains("action=sync"))
+    })
+    .await;
 }

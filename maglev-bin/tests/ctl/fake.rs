@@ -303,7 +303,7 @@ impl Maglev for Lab {
     async fn reload_config(&self, _: Request<ReloadConfigRequest>) -> Answer<ReloadConfigResponse> {
         self.may_write()?;
         let warnings = vec![Diagnostic { file: "maglev.yaml".into(), message: "odd".into(), ..Default::default() }];
-        Ok(Response::new(ReloadConfigResponse { warnings, sha256: "00ff".into() }))
+        Ok(Response::new(ReloadConfigResponse { warnings, sha256: "00ff".into(), ..Default::default() }))
     }
 
     async fn get_vpp_info(&self, _: Request<GetVppInfoRequest>) -> Answer<VppInfo> {

@@ -23,7 +23,7 @@ use crate::grpc::peer::{Evidence, Policy};
 use crate::grpc::throttle::Throttle;
 use crate::grpc::tls::{Certificates, reason, verified};
 
-/// What every connection passes, on whichever listener it came.
+/// What every connection of a listener passes.
 pub(super) struct Door {
     certificates: Certificates,
     policy: Policy,

@@ -79,6 +79,11 @@ impl Subscription {
         }
     }
 
+    /// Whether everything that was told so far was read.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     /// Forgets everything that was told and not yet read, and tells how many events of any level that were.
     pub fn skip_backlog(&mut self) -> u64 {
         let mut skipped = 0;

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor, EventHandler, KeyEvent};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::editor::{Helper, Question};
 use self::names::Live;
@@ -35,14 +36,15 @@ pub(super) fn interact(session: Session, output: &mut Output) -> Result<u8, Fail
     output.prefix = "";
     let runtime = Rc::new(runtime()?);
     // From now on Ctrl-C ends a command, and no longer the shell.
-    let _taken = {
+    let mut interrupts = {
         let _guard = runtime.enter();
         signal(SignalKind::interrupt())?
     };
     let session = Rc::new(RefCell::new(session));
     greet(&runtime, &mut session.borrow_mut(), output)?;
     let question = Question::default();
-    let mut editor = editor(Helper::new(Live::new(runtime.clone(), session.clone())), question.clone())?;
+    let edit = || editor(Helper::new(Live::new(runtime.clone(), session.clone())), question.clone());
+    let mut editor = edit()?;
     let history = history_file();
     if let Some(file) = &history {
         // Without one the shell is as good, but forgets.
@@ -66,22 +68,35 @@ pub(super) fn interact(session: Session, output: &mut Output) -> Result<u8, Fail
             continue;
         }
         kept = Default::default();
-        if !typed.trim().is_empty() && editor.add_history_entry(&typed).is_ok_and(|added| added) {
-            let _ = history.as_ref().map(|file| editor.append_history(file));
-        }
+        // One that came too late for the last command is not meant for the next.
+        let _ = interrupts.recv().now_or_never();
         // What was pasted may be many lines.
-        for text in typed.lines() {
+        let mut lines = typed.lines().filter(|line| !line.trim().is_empty());
+        while let Some(text) = lines.next() {
+            if editor.add_history_entry(text).is_ok_and(|added| added) {
+                let _ = history.as_ref().map(|file| editor.append_history(file));
+            }
             let ran = match read(text) {
                 Ok(Asked::Nothing) => Ok(()),
                 Ok(Asked::End) => return Ok(0),
                 Ok(Asked::Run(command)) => {
-                    runtime.block_on(run_or_interrupt(&command, &mut session.borrow_mut(), output))
+                    let mut session = session.borrow_mut();
+                    runtime.block_on(run_or_interrupt(&command, &mut session, output, &mut interrupts))
                 }
                 Err(failure) => Err(failure),
             };
-            if let Err(failure) = ran {
-                output.fail(&failure);
-                break;
+            let Err(failure) = ran else { continue };
+            output.fail(&failure);
+            match lines.by_ref().count() {
+                0 => {}
+                1 => output.warn("1 line not run\n"),
+                more => output.warn(&format!("{more} lines not run\n")),
+            }
+            if matches!(failure, Failure::Interrupted { .. }) {
+                // An editor keeps what was typed ahead, which must not run either.
+                let mut fresh = edit()?;
+                std::mem::swap(fresh.history_mut(), editor.history_mut());
+                editor = fresh;
             }
         }
     }
@@ -129,10 +144,16 @@ fn read(text: &str) -> Result<Asked, Failure> {
 }
 
 /// Runs a command until it ends, or Ctrl-C ends it.
-async fn run_or_interrupt(command: &Command, session: &mut Session, output: &mut Output) -> Result<(), Failure> {
+async fn run_or_interrupt(
+    command: &Command,
+    session: &mut Session,
+    output: &mut Output,
+    interrupts: &mut Signal,
+) -> Result<(), Failure> {
     tokio::select! {
+        biased;
+        _ = interrupts.recv() => Err(Failure::Interrupted { writes: command.writes() }),
         outcome = run(command, session, output) => outcome.map(|_| ()),
-        _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
 

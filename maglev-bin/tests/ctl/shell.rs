@@ -12,6 +12,11 @@ const CTRL_D: &str = "\u{4}";
 const UP: &str = "\u{1b}[A";
 const LEFT: &str = "\u{1b}[D";
 
+/// What a terminal sends for a text that is pasted.
+fn pasted(text: &str) -> String {
+    format!("\u{1b}[200~{text}\u{1b}[201~")
+}
+
 /// A shell that waits for its first line.
 fn shell(fake: &Fake) -> Terminal {
     let mut terminal = Terminal::start(&fake.maglevc());
@@ -137,6 +142,60 @@ fn ctrl_c_ends_watching_and_comes_back_to_the_prompt() {
     terminal.shows(PROMPT);
     terminal.types("exit\r");
     assert!(terminal.ends().success());
+}
+
+/// Nothing that changes something has reached the server, although another command has since.
+fn nothing_was_written(fake: &Fake, terminal: &mut Terminal) {
+    terminal.types("show version\r");
+    terminal.shows("9.9.9");
+    terminal.shows(PROMPT);
+    let asked = fake.lab.asked();
+    assert!(!asked.iter().any(|asked| asked.starts_with("disable")), "{asked:?}");
+}
+
+#[test]
+fn ctrl_c_drops_every_line_that_has_not_run() {
+    let fake = Fake::start();
+    let mut terminal = shell(&fake);
+    terminal.types(&format!("{}\r", pasted("watch events\nset backend web0 disable\n\nshow version\n")));
+    terminal.shows("to=paused");
+    terminal.types(CTRL_C);
+    terminal.shows("interrupted");
+    terminal.shows("2 lines not run");
+    terminal.shows(PROMPT);
+    nothing_was_written(&fake, &mut terminal);
+    // Typed ahead, they are where only the editor knows of them.
+    terminal.types("watch events\rset backend web0 disable\r");
+    terminal.shows("to=paused");
+    terminal.types(CTRL_C);
+    terminal.shows("interrupted");
+    terminal.shows(PROMPT);
+    nothing_was_written(&fake, &mut terminal);
+}
+
+#[test]
+fn lines_that_are_typed_ahead_all_run() {
+    let fake = Fake::start();
+    let mut terminal = shell(&fake);
+    terminal.types("show version\rset backend web1 enable\rset backend web0 disable\r");
+    asked(&fake, "disable web0");
+    assert_eq!(fake.lab.asked()[1..], ["info", r#"enable web1 """#, r#"disable web0 """#]);
+}
+
+#[test]
+fn a_failure_in_what_was_pasted_tells_how_much_did_not_run() {
+    let fake = Fake::start();
+    let mut terminal = shell(&fake);
+    terminal.types(&format!("{}\r", pasted("show version\nshow backend nobody\nset backend web0 disable")));
+    terminal.shows("there is no backend `nobody`");
+    terminal.shows("1 line not run");
+    terminal.shows(PROMPT);
+    nothing_was_written(&fake, &mut terminal);
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success());
+    let history = std::fs::read_to_string(fake.folder.join("maglevc/history")).unwrap();
+    let lines: Vec<&str> = history.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines, ["show version", "show backend nobody", "show version"]);
 }
 
 #[test]

@@ -115,6 +115,13 @@ impl Level {
     }
 }
 
+impl Command {
+    /// It may change something.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::Sync { .. } | Self::SetBackend { .. } | Self::SetWeight { .. } | Self::ConfigReload)
+    }
+}
+
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -37,6 +37,9 @@ pub(in crate::ctl) enum Failure {
     /// A config does not hold; what is wrong with it has been said.
     #[error("the config is refused")]
     Config,
+    /// Ctrl-C ended it. Of a command that `writes`, what was asked for may happen yet.
+    #[error("interrupted")]
+    Interrupted { writes: bool },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
@@ -65,7 +68,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Unreachable(ConnectError::Tls(_)) => 1,
             Self::Unreachable(_) | Self::Lost { .. } | Self::NoAnswer { .. } | Self::Ended { .. } => 3,
-            Self::Refused(_) | Self::File { .. } | Self::Config | Self::Output(_) => 1,
+            Self::Refused(_) | Self::File { .. } | Self::Config | Self::Interrupted { .. } | Self::Output(_) => 1,
         }
     }
 
@@ -127,6 +130,7 @@ impl Failure {
                 Code::Unimplemented => "this maglevd may be older than maglevc: see `show version`",
                 _ => "",
             },
+            Self::Interrupted { writes: true } => "maglevd may still do it",
             _ => "",
         }
     }
@@ -142,6 +146,7 @@ impl Failure {
             Self::Ended { .. } => "ended",
             Self::File { .. } => "file",
             Self::Config => "invalid_argument",
+            Self::Interrupted { .. } => "interrupted",
             Self::Output(_) => "output",
             Self::Refused(status) => match status.code() {
                 Code::Ok => "ok",

@@ -83,7 +83,8 @@ async fn open(dialler: Dialler) -> Result<Channel, Box<dyn Error + Send + Sync>>
     let answer = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
     match answer {
         // With a source it is from the layers below; without, the server said it, and so there is one.
-        Err(status) if status.source().is_some() => {
+        // A web server answers in HTTP, of which the client makes a status.
+        Err(status) if status.source().is_some() || status.message().contains("mapped from HTTP status code") => {
             Err(witness.last_word().map_or_else(|| status.into(), |word| word.into()))
         }
         _ => Ok(channel),

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use crate::grpc::{AddressError, unix_path};
 
-/// Address of a maglevd: `HOST:PORT`, with a name or a number, or `unix:/path`.
+/// Address of a maglevd: `HOST:PORT`, with a name or a number, or `unix:/path`. Without a port it is 9090, without a host
+/// 127.0.0.1.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "gRPC runs over these two")]
 pub enum Address {
@@ -41,15 +42,21 @@ impl FromStr for Address {
             return Ok(Self::Unix(path?));
         }
         let form = || ParseAddressError::Form(text.to_owned());
-        let (host, port) = text.rsplit_once(':').ok_or_else(form)?;
-        let port = port.parse().map_err(|_| form())?;
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| form())?),
+            _ => (text, PORT),
+        };
         let host = match host.strip_prefix('[') {
             Some(host) => host.strip_suffix(']').filter(|host| is_ipv6(host)),
+            None if host.is_empty() && !text.is_empty() => Some("127.0.0.1"),
             None => Some(host).filter(|host| is_name(host)),
         };
         Ok(Self::Tcp { host: host.ok_or_else(form)?.to_owned(), port })
     }
 }
+
+/// Where maglevd listens unless it is told otherwise.
+const PORT: u16 = 9090;
 
 /// A name or an IPv4 address: what a resolver and an HTTP authority both take.
 fn is_name(host: &str) -> bool {
@@ -90,16 +97,24 @@ mod tests {
 
     #[rstest]
     #[case("")]
-    #[case("lb1.example.com")]
-    #[case(":9090")]
     #[case("::1:9090")]
-    #[case("[::1]")]
+    #[case("lb1:")]
+    #[case(":")]
+    #[case("http://lb1")]
     #[case("[lb1]:9090")]
     #[case("lb1:65536")]
     #[case("http://lb1:9090")]
     #[case("lb 1:9090")]
     fn a_text_that_is_no_address_is_refused(#[case] text: &str) {
         assert_eq!(text.parse::<Address>(), Err(ParseAddressError::Form(text.to_owned())));
+    }
+
+    #[rstest]
+    #[case("lb1.example.com", "lb1.example.com:9090")]
+    #[case("[::1]", "[::1]:9090")]
+    #[case(":9091", "127.0.0.1:9091")]
+    fn what_is_left_out_is_this_host_and_the_default_port(#[case] text: &str, #[case] whole: &str) {
+        assert_eq!(text.parse::<Address>(), whole.parse());
     }
 
     #[test]

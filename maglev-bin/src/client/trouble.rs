@@ -32,6 +32,8 @@ pub enum Trouble {
     NoTls,
     /// The server's certificate does not convince us, for this reason.
     ServerCertificate(String),
+    /// The server's certificate is for other names than the one it should have, as this says.
+    ServerName(String),
     /// The server wants a certificate of us.
     CertificateWanted,
     /// Our certificate does not convince the server, for this reason.
@@ -68,9 +70,12 @@ impl Trouble {
 
     fn of_tls(error: &rustls::Error) -> Option<Self> {
         match error {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                Some(Self::ServerCertificate("no authority that we trust has signed it".to_owned()))
-            }
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(Self::ServerCertificate(
+                "no authority that we trust has signed it; pass its authority with --tls-ca".to_owned(),
+            )),
+            rustls::Error::InvalidCertificate(
+                error @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
+            ) => Some(Self::ServerName(refusal(error))),
             rustls::Error::InvalidCertificate(error) => Some(Self::ServerCertificate(refusal(error))),
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(Self::NoTls),
             rustls::Error::AlertReceived(alert) => Self::of_alert(*alert),
@@ -123,11 +128,10 @@ impl fmt::Display for Trouble {
             Self::NeedsTls => SPEAKS_TLS,
             Self::NoTls => "this port does not speak TLS; connect without the TLS options",
             Self::ServerCertificate(why) => {
-                return write!(
-                    f,
-                    "its certificate is refused: {why}; pass its authority with --tls-ca, or the name that it has with \
-                     --tls-name"
-                );
+                return write!(f, "its certificate is refused: {why}");
+            }
+            Self::ServerName(why) => {
+                return write!(f, "its certificate is refused: {why}; pass the name that it has with --tls-name");
             }
             Self::CertificateWanted => "it wants a certificate of ours; pass one with --tls-cert and --tls-key",
             Self::ClientCertificate(why) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::{Response, Status};
 
 use super::run::Failure;
-use crate::client::{Address, Client, ClientTls, Trouble, connect};
+use crate::client::{Address, Client, ClientTls, ConnectError, Trouble, connect};
 
 /// The server, as far as it is in reach.
 pub(super) struct Session {
@@ -62,7 +62,17 @@ impl Session {
     /// What a status means: one with a source was made here, because the connection failed; others come from the server.
     pub(super) fn failure(&self, status: Status) -> Failure {
         match status.source() {
-            Some(source) => Failure::Lost { server: self.server.clone(), trouble: Trouble::of(source) },
+            Some(source) => match Trouble::of(source) {
+                // It was lost before, and did not come back: nothing was asked.
+                trouble @ (Trouble::Refused
+                | Trouble::NoSocket
+                | Trouble::Permission
+                | Trouble::UnknownHost
+                | Trouble::Unreachable) => {
+                    ConnectError::Failed { address: self.server.clone(), trouble, source: None }.into()
+                }
+                trouble => Failure::Lost { server: self.server.clone(), trouble },
+            },
             None => Failure::Refused(status),
         }
     }

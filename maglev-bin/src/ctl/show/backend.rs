@@ -12,8 +12,7 @@ pub(crate) fn backends(list: &ListBackendsResponse, now: Time) -> String {
     if list.backends.is_empty() {
         return "no backends\n".to_owned();
     }
-    let mut table =
-        Table::new(["backend", "address", "healthcheck", "state", "for", ">health", "by hand", "code", "detail"]);
+    let mut table = Table::new(["backend", "address", "healthcheck", "state", "for", ">health", "by hand", "code"]);
     for backend in &list.backends {
         let last = backend.history.first();
         table.row([
@@ -25,7 +24,6 @@ pub(crate) fn backends(list: &ListBackendsResponse, now: Time) -> String {
             cell(health(backend)),
             cell(&backend.r#override),
             cell(last.map_or("", |last| &last.code)),
-            cell(last.map_or("", |last| &last.detail)),
         ]);
     }
     table.to_string()
@@ -91,6 +89,9 @@ pub(crate) fn overrides(list: &ListOverridesResponse, now: Time) -> String {
             cell(&one.who),
             cell(&one.reason),
         ]);
+    }
+    if !list.not_saved.is_empty() {
+        return table.to_string();
     }
     let kept = if list.state_file.is_empty() {
         "\nno state file: these are forgotten when maglevd ends\n".to_owned()
@@ -215,9 +216,9 @@ mod tests {
         let held = BackendInfo { state: "unknown".into(), held: true, r#override: String::new(), ..example() };
         let list = ListBackendsResponse { backends: vec![example(), held, stone()] };
         insta::assert_snapshot!(strip_str(&backends(&list, now())), @r"
-        backend  address   healthcheck  state          for  health  by hand  code      detail
-        web0     10.2.1.1  web          disabled       30s     4/4  disable  disabled  disk swap
-        web0     10.2.1.1  web          unknown, held  30s     4/4           disabled  disk swap
+        backend  address   healthcheck  state          for  health  by hand  code
+        web0     10.2.1.1  web          disabled       30s     4/4  disable  disabled
+        web0     10.2.1.1  web          unknown, held  30s     4/4           disabled
         stone    10.2.1.7  static       up             -         -
         ");
     }
@@ -255,5 +256,7 @@ mod tests {
 
         kept in /var/lib/vpp-maglev/state.json
         ");
+        let unsaved = ListOverridesResponse { not_saved: "no space left on device".into(), ..list };
+        assert!(!overrides(&unsaved, now()).contains("kept in"));
     }
 }

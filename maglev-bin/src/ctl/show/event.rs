@@ -8,7 +8,10 @@ use crate::proto::{BackendEvent, Event, FrontendEvent, LogEvent};
 /// The event in a line. In place of a level, what is part of a snapshot has `STATE`.
 pub(crate) fn event(event: &Event) -> String {
     let time = event.time.as_ref().and_then(|time| time.time());
-    let time = time.map_or_else(|| "--:--:--.---".to_owned(), |time| time.strftime("%H:%M:%S%.3f").to_string());
+    // What is so may be so for days; what happens does so today.
+    let is_state = event.snapshot || matches!(event.kind, Some(Kind::SnapshotEnd(_)));
+    let format = if is_state { "%Y-%m-%d %H:%M:%S%.3fZ" } else { "%H:%M:%S%.3f" };
+    let time = time.map_or_else(|| "--:--:--.---".to_owned(), |time| time.strftime(format).to_string());
     let (level, name, fields) = match &event.kind {
         Some(Kind::Log(LogEvent { level, event, fields })) => {
             let fields = fields.iter().map(|field| (&*field.name, &*field.value)).collect();
@@ -49,6 +52,10 @@ pub(crate) fn event(event: &Event) -> String {
         if event.snapshot && field == "from" {
             continue;
         }
+        let value = match (field, value.parse::<f64>()) {
+            ("elapsed", Ok(seconds)) => &*format!("{:.1}ms", seconds * 1e3),
+            _ => value,
+        };
         let shown = Quoted(value).to_string();
         let tone = if matches!(field, "from" | "to") && is_state(field) { Tone::of_state(value) } else { Tone::Plain };
         line.push_str(&format!(" {}={}", clean(field), tone.paint(clean(&shown))));
@@ -95,12 +102,19 @@ mod tests {
     }
 
     #[test]
+    fn how_long_something_took_is_told_in_milliseconds() {
+        let field = LogField { name: "elapsed".into(), value: "0.003142".into() };
+        let log = LogEvent { level: "debug".into(), event: "vpp-api-recv".into(), fields: vec![field] };
+        assert_eq!(line(false, Kind::Log(log)), "01:01:01.004 DEBUG vpp-api-recv elapsed=3.1ms\n");
+    }
+
+    #[test]
     fn a_snapshot_and_a_loss_are_marked() {
         assert_eq!(
             line(true, transition("")),
-            "01:01:01.004 STATE backend-state backend=web0 to=down code=L4CON detail=\"connect refused\"\n"
+            "1970-01-01 01:01:01.004Z STATE backend-state backend=web0 to=down code=L4CON detail=\"connect refused\"\n"
         );
-        assert_eq!(line(true, Kind::SnapshotEnd(SnapshotEnd {})), "01:01:01.004 STATE snapshot-end\n");
+        assert_eq!(line(true, Kind::SnapshotEnd(SnapshotEnd {})), "1970-01-01 01:01:01.004Z STATE snapshot-end\n");
         assert_eq!(
             line(false, Kind::Lost(LostEvents { count: 7 })),
             "01:01:01.004 WARN  event-drop count=7 message=\"a new snapshot follows\"\n"

@@ -54,18 +54,7 @@ pub(crate) fn frontend(frontend: &FrontendInfo, now: Time) -> String {
         ("compared", cell(compared(frontend, now))),
         ("error", cell(&frontend.error).tone(Tone::Bad)),
     ]);
-    let mut table = Table::new([
-        "pool",
-        "backend",
-        "address",
-        ">weight",
-        ">effective",
-        ">in VPP",
-        ">buckets",
-        ">share",
-        "state",
-        "for",
-    ]);
+    let mut table = Table::new(["pool", "backend", "address", ">weight", ">now", ">VPP", ">buckets", "state", "for"]);
     let mut overridden = false;
     for pool in &frontend.pools {
         for (index, backend) in pool.backends.iter().enumerate() {
@@ -75,7 +64,6 @@ pub(crate) fn frontend(frontend: &FrontendInfo, now: Time) -> String {
                 _ => String::new(),
             };
             overridden |= backend.overridden;
-            let share = backend.buckets.zip(frontend.table_length);
             table.row([
                 cell(name).tone(if pool.active { Tone::Plain } else { Tone::Faint }),
                 cell(&backend.name).tone(Tone::Strong),
@@ -83,8 +71,7 @@ pub(crate) fn frontend(frontend: &FrontendInfo, now: Time) -> String {
                 weight(backend),
                 cell(backend.effective_weight),
                 in_vpp(backend),
-                cell(or_dash(backend.buckets)),
-                cell(or_dash(share.map(|(part, whole)| percent(part.into(), whole.into())))),
+                cell(buckets(backend, frontend.table_length)),
                 state(&backend.state),
                 cell(age(backend.since.as_ref(), now)),
             ]);
@@ -127,6 +114,14 @@ fn weight(backend: &PoolBackendInfo) -> Cell {
         cell(format_args!("{}* ({})", backend.weight, backend.configured_weight)).tone(Tone::Doubt)
     } else {
         cell(backend.weight)
+    }
+}
+
+/// How many, and which part of the table that is.
+fn buckets(backend: &PoolBackendInfo, table: Option<u32>) -> String {
+    match (backend.buckets, table) {
+        (Some(part), Some(whole)) => format!("{part} ({})", percent(part.into(), whole.into())),
+        (buckets, _) => or_dash(buckets),
     }
 }
 
@@ -216,10 +211,10 @@ pub(super) mod tests {
           table          1024 buckets, 4096 wanted: `sync vpp lb state … recreate` changes it
           compared       4s ago
 
-        pool        backend  address      weight  effective  in VPP  buckets   share  state  for
-        ▸ primary   web0     10.2.1.1        100        100     100      683  66.7 %  up     3m12s
-                    web1     10.2.1.2  50* (100)         50      50      341  33.3 %  up     3m12s
-          fallback  sorry    10.2.1.9        100          0       -        -       -  down   -
+        pool        backend  address      weight  now  VPP       buckets  state  for
+        ▸ primary   web0     10.2.1.1        100  100  100  683 (66.7 %)  up     3m12s
+                    web1     10.2.1.2  50* (100)   50   50  341 (33.3 %)  up     3m12s
+          fallback  sorry    10.2.1.9        100    0    -             -  down   -
 
         * set by hand; behind it the weight of the config
         ");

@@ -12,14 +12,27 @@ pub(crate) fn action(action: Action, answer: &BackendActionResponse) -> String {
     let backend = answer.backend.as_ref().unwrap_or(&nothing);
     let name = Tone::Strong.paint(clean(&backend.name));
     let state = |state: &str| Tone::of_state(state).paint(clean(state));
-    let last = backend.history.first().filter(|last| last.to == backend.state);
-    match (action, answer.changed, last) {
-        (Action::Clear, true, _) => format!("{name}: as the config says, {}\n", state(&backend.state)),
-        (Action::Clear, false, _) => format!("{name}: nothing is set by hand, {}\n", state(&backend.state)),
-        (_, true, Some(last)) => format!("{name}: {} -> {}\n", state(&last.from), state(&last.to)),
-        (_, true, None) => format!("{name}: {}\n", state(&backend.state)),
-        (Action::Enable, false, _) => format!("{name}: already enabled, {}\n", state(&backend.state)),
-        (_, false, _) => format!("{name}: already {}\n", state(&backend.state)),
+    let now = state(&backend.state);
+    // The last transition may be a later one than that of the action.
+    match (action, answer.changed) {
+        (Action::Clear, true) => format!("{name}: as the config says, {now}\n"),
+        (Action::Clear, false) => format!("{name}: nothing is set by hand, {now}\n"),
+        (Action::Resume, false) => format!("{name}: not paused, {now}\n"),
+        (Action::Pause | Action::Disable, true) if backend.state == done(action) => format!("{name}: {now}\n"),
+        (Action::Pause | Action::Disable, false) if backend.state == done(action) => format!("{name}: already {now}\n"),
+        (_, true) => format!("{name}: {}, now {now}\n", done(action)),
+        (_, false) => format!("{name}: already {}, {now}\n", done(action)),
+    }
+}
+
+/// What a backend is after it.
+fn done(action: Action) -> &'static str {
+    match action {
+        Action::Pause => "paused",
+        Action::Resume => "resumed",
+        Action::Enable => "enabled",
+        Action::Disable => "disabled",
+        Action::Clear => "cleared",
     }
 }
 
@@ -82,7 +95,10 @@ mod tests {
 
     #[test]
     fn an_action_says_what_it_changed_or_that_it_was_in_force() {
-        assert_eq!(acted(Action::Disable, "disabled", true), "web0: up -> disabled\n");
+        assert_eq!(acted(Action::Disable, "disabled", true), "web0: disabled\n");
+        assert_eq!(acted(Action::Enable, "unknown", true), "web0: enabled, now unknown\n");
+        assert_eq!(acted(Action::Resume, "up", true), "web0: resumed, now up\n");
+        assert_eq!(acted(Action::Resume, "up", false), "web0: not paused, up\n");
         assert_eq!(acted(Action::Disable, "disabled", false), "web0: already disabled\n");
         assert_eq!(acted(Action::Enable, "up", false), "web0: already enabled, up\n");
         assert_eq!(acted(Action::Clear, "unknown", true), "web0: as the config says, unknown\n");

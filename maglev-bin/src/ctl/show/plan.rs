@@ -2,7 +2,7 @@
 
 use jiff::Timestamp as Time;
 
-use super::style::{Tone, age, clean, count, percent, vip};
+use super::style::{Tone, age, clean, count, digits, percent, vip};
 use super::table::{Cell, Table, cell};
 use crate::proto::{AsPlan, VipForm, VipPlan, VpplbPlan};
 
@@ -33,7 +33,9 @@ pub(crate) fn plan(plan: &VpplbPlan, now: Time) -> String {
 fn vips(vips: &[VipPlan], text: &mut String) {
     // One table for all, so that columns are aligned from VIP to VIP.
     let mut ases = Table::bare([false, false, false, false, true, false]);
-    let counts: Vec<usize> = vips.iter().map(|vip| servers(vip, &mut ases)).collect();
+    let weights = vips.iter().flat_map(|vip| &vip.ases).flat_map(|of| [of.weight_before, of.weight_after]);
+    let width = weights.flatten().map(digits).max().unwrap_or(0);
+    let counts: Vec<usize> = vips.iter().map(|vip| servers(vip, width, &mut ases)).collect();
     let mut lines = ases.lines().into_iter();
     for (vip, count) in vips.iter().zip(counts) {
         text.push_str(&format!("{}\n", heading(vip)));
@@ -57,11 +59,18 @@ fn heading(of: &VipPlan) -> String {
         "remove" => Tone::Bad.paint(format!("- {vip}  removed")),
         "recreate" => {
             let (before, after) = (form(&of.before), form(&of.after));
-            Tone::Bad.paint(format!("~ {vip}  made anew, which cuts its flows: {before} -> {after}"))
+            let flows = if cuts_nothing(of) { "no flows to cut" } else { "which cuts its flows" };
+            Tone::Bad.paint(format!("~ {vip}  made anew, {flows}: {before} -> {after}"))
         }
         "flush" => Tone::Doubt.paint(format!("~ {vip}  only flows are cut")),
         _ => Tone::Doubt.paint(format!("~ {vip}")),
     }
+}
+
+/// Every server was asked and has no flow.
+fn cuts_nothing(vip: &VipPlan) -> bool {
+    let mut cut = vip.ases.iter().filter(|of| of.flush).peekable();
+    cut.peek().is_some() && cut.all(|of| of.flows == Some(0))
 }
 
 fn in_words(form: &VipForm) -> String {
@@ -70,8 +79,8 @@ fn in_words(form: &VipForm) -> String {
     format!("{}, {table}{sticky}", clean(&form.encap))
 }
 
-/// Adds a VIP's servers to the table. Returns how many lines those are.
-fn servers(vip: &VipPlan, table: &mut Table) -> usize {
+/// Adds a VIP's servers to the table, weights `width` digits wide. Returns how many lines those are.
+fn servers(vip: &VipPlan, width: usize, table: &mut Table) -> usize {
     let mut lines = 0;
     let mut line = |sign: &str, of: &AsPlan, weight: u32, buckets: String, what: String| {
         let tone = match sign {
@@ -84,7 +93,7 @@ fn servers(vip: &VipPlan, table: &mut Table) -> usize {
             cell(sign),
             cell(&of.address),
             name.into(),
-            cell(format_args!("weight {weight}")),
+            cell(format_args!("weight {weight:>width$}")),
             cell(buckets),
             cell(what),
         ];
@@ -115,6 +124,7 @@ fn servers(vip: &VipPlan, table: &mut Table) -> usize {
 /// What becomes of a server's flows.
 fn fate(of: &AsPlan) -> String {
     match (of.flush, of.flows) {
+        (true, Some(0)) => "no flows to cut".to_owned(),
         (true, Some(flows)) => format!("flows cut, at most {flows}"),
         (true, None) => "flows cut".to_owned(),
         (false, _) if of.weight_after.is_none() => "flows stay until they end".to_owned(),
@@ -139,26 +149,24 @@ fn summary(plan: &VpplbPlan, now: Time) -> String {
     if !plan.has_changes {
         return format!("{}\n", Tone::Good.paint(format!("nothing to do: {} as wanted", count(unchanged, "VIP"))));
     }
-    let changed = plan.vips.len() as u64;
-    let mut parts = vec![match changed {
-        1 => "1 VIP changes".to_owned(),
-        _ => format!("{changed} VIPs change"),
-    }];
-    if !plan.later.is_empty() {
-        parts.push(format!("{} later", plan.later.len()));
-    }
-    parts.push(format!("{unchanged} need nothing"));
-    let mut text = parts.join(", ");
+    let changed = plan.vips.len();
     let sum = |of: fn(&VipPlan) -> u32| plan.vips.iter().map(|vip| u64::from(of(vip))).sum::<u64>();
     let (moved, buckets) = (sum(|vip| vip.moved_buckets), sum(|vip| vip.table_length));
+    let (noun, ending, whose) = if changed == 1 { ("VIP", "s", "its") } else { ("VIPs", "", "their") };
+    let mut text = format!("{changed} {noun} change{ending}");
     if buckets > 0 {
-        text.push_str(&format!("; {} of the new flows of what changes move", percent(moved, buckets)));
+        text.push_str(&format!(" and move{ending} {} of {whose} new flows", percent(moved, buckets)));
     }
+    if !plan.later.is_empty() {
+        text.push_str(&format!("; {} later", plan.later.len()));
+    }
+    text.push_str(&format!("; {unchanged} need nothing"));
     if let Some(flows) = plan.flushed_flows.filter(|flows| *flows > 0) {
         let read = plan.flows_read.as_ref().map(|read| format!(" (read {} ago)", age(Some(read), now)));
         text.push_str(&format!("; at most {} cut{}", count(flows, "flow"), read.unwrap_or_default()));
     }
-    format!("{}\n", Tone::Strong.paint(text))
+    let more = Tone::Faint.paint("-o json lists the calls in order");
+    format!("{}\n{more}\n", Tone::Strong.paint(text))
 }
 
 #[cfg(test)]
@@ -254,7 +262,7 @@ mod tests {
 
         ~ 192.0.2.1 tcp/80  web-v4
         -  10.0.0.1  nginx0   weight 100         512 buckets
-        +  10.0.0.1  nginx0   weight 50          341 buckets
+        +  10.0.0.1  nginx0   weight  50         341 buckets
            10.0.0.2  nginx1   weight 100  256 -> 683 buckets
         -  10.0.0.9  old      weight 100         256 buckets  flows cut, at most 120
             moves 41.7 % of new flows (427 of 1024 buckets)
@@ -268,21 +276,34 @@ mod tests {
             what moves is not known: the length of the table is not
 
         - 192.0.2.9 tcp/80  foreign  removed
-        -  10.9.9.9  foreign  weight 1          1024 buckets  flows stay until they end
+        -  10.9.9.9  foreign  weight   1        1024 buckets  flows stay until they end
             moves 100.0 % of new flows (1024 of 1024 buckets)
 
         once new backends are up:
 
         ~ 192.0.2.1 tcp/80  web-v4
-        -  10.0.0.4  nginx2  weight 0      0 buckets
+        -  10.0.0.4  nginx2  weight   0    0 buckets
         +  10.0.0.4  nginx2  weight 100  341 buckets
             moves no new flows
 
         note: web-v6: the table has 1024 buckets, 4096 are wanted
 
         the warm-up is not over (releasing): some of it waits
-        4 VIPs change, 1 later, 997 need nothing; 97.2 % of the new flows of what changes move; at most 120 flows cut (read 3s ago)
+        4 VIPs change and move 97.2 % of their new flows; 1 later; 997 need nothing; at most 120 flows cut (read 3s ago)
+        -o json lists the calls in order
         ");
+    }
+
+    #[test]
+    fn what_has_no_flows_has_none_to_cut() {
+        let mut idle = change();
+        idle.action = "recreate".into();
+        idle.ases.retain(|of| of.flush);
+        idle.ases[0].flows = Some(0);
+        let one = VpplbPlan { has_changes: true, vips: vec![idle], ..Default::default() };
+        let text = strip_str(&plan(&one, now())).to_string();
+        assert!(text.contains("made anew, no flows to cut: ") && !text.contains("at most"), "{text}");
+        assert!(text.contains("\n1 VIP changes and moves 41.7 % of its new flows; 0 need nothing\n"), "{text}");
     }
 
     #[test]

@@ -131,6 +131,11 @@ pub(super) fn or_dash<T: fmt::Display>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
+/// How many digits a number has.
+pub(super) fn digits(number: u32) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
 /// A count with its noun: `1 VIP`, `2 VIPs`.
 pub(super) fn count(number: u64, noun: &str) -> String {
     let plural = match (number, noun.ends_with('S')) {

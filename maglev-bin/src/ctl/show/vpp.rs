@@ -3,7 +3,7 @@
 use jiff::Timestamp as Time;
 use serde::Serialize;
 
-use super::style::{Tone, age, clean, count, or_dash, percent, time, vip};
+use super::style::{Tone, age, clean, count, digits, or_dash, percent, time, vip};
 use super::table::{Table, cell, facts, indented};
 use crate::build;
 use crate::proto::{AsState, VipState, VppInfo, VpplbConf, VpplbCounters, VpplbState};
@@ -25,6 +25,8 @@ struct Version<'a> {
 
 #[derive(Serialize)]
 struct VppVersion<'a> {
+    #[serde(skip)]
+    dataplane: bool,
     connected: bool,
     version: &'a str,
     build_date: &'a str,
@@ -36,7 +38,12 @@ impl<'a> Versions<'a> {
         Self {
             maglevc: Version { version: build::VERSION, commit: build::COMMIT, date: build::date() },
             maglevd: Version { version: &info.maglevd_version, commit: &info.maglevd_commit, date: &info.maglevd_date },
-            vpp: VppVersion { connected: info.connected, version: &info.version, build_date: &info.build_date },
+            vpp: VppVersion {
+                dataplane: has_dataplane(info),
+                connected: info.connected,
+                version: &info.version,
+                build_date: &info.build_date,
+            },
         }
     }
 }
@@ -49,11 +56,20 @@ pub(crate) fn versions(Versions { maglevc, maglevd, vpp }: &Versions<'_>) -> Str
     }
     if vpp.connected {
         table.row(["VPP".into(), vpp.version.into(), "built".into(), vpp.build_date.into()]);
+    } else if !vpp.dataplane {
+        table.row(["VPP".into(), NO_DATAPLANE.into(), "".into(), "".into()]);
     } else {
         table.row(["VPP".into(), cell("out of reach").tone(Tone::Bad), "".into(), "".into()]);
     }
     table.to_string()
 }
+
+fn has_dataplane(info: &VppInfo) -> bool {
+    info.warm_up != "no dataplane"
+}
+
+/// There is no VPP, and none is missed.
+const NO_DATAPLANE: &str = "no dataplane (empty --vpp-api-addr)";
 
 /// Who is at the other end, and what it can do.
 pub(crate) fn info(info: &VppInfo, now: Time) -> String {
@@ -61,8 +77,11 @@ pub(crate) fn info(info: &VppInfo, now: Time) -> String {
         Some(_) => format!("{} ago", age(time.as_ref(), now)),
         None => String::new(),
     };
-    let title =
-        if info.connected { Tone::Good.paint("VPP is connected") } else { Tone::Bad.paint("VPP is out of reach") };
+    let title = match (info.connected, has_dataplane(info)) {
+        (true, _) => Tone::Good.paint("VPP is connected"),
+        (false, true) => Tone::Bad.paint("VPP is out of reach"),
+        (false, false) => Tone::Plain.paint(NO_DATAPLANE),
+    };
     let pid = if info.pid == 0 { String::new() } else { info.pid.to_string() };
     let owed = if info.connected { info.flushes_owed.to_string() } else { String::new() };
     let mut facts = facts([
@@ -96,12 +115,13 @@ pub(crate) fn state(state: &VpplbState, now: Time) -> String {
         text.push_str(&format!("flows were read {} ago and include expired ones\n", age(Some(read), now)));
     }
     // One table for all, so that columns are aligned from VIP to VIP.
-    let mut ases = Table::bare([false, false, true, true, true, true]);
+    let mut ases = Table::bare([false, false, false, true, true, true]);
+    let width = state.vips.iter().flat_map(|vip| &vip.ases).map(|one| digits(one.weight)).max().unwrap_or(0);
     for (vip, one) in state.vips.iter().flat_map(|vip| vip.ases.iter().map(move |one| (vip, one))) {
         ases.row([
             cell(&one.address),
             if one.backend.is_empty() { cell("foreign").tone(Tone::Doubt) } else { cell(&one.backend) },
-            cell(format_args!("weight {}", one.weight)),
+            cell(format_args!("weight {:>width$}", one.weight)),
             cell(buckets(vip, one)),
             cell(vip.table_length.map_or_else(String::new, |whole| percent(one.buckets.into(), whole.into()))),
             cell(one.flows.map_or_else(String::new, |flows| count(flows, "flow"))),
@@ -214,7 +234,7 @@ mod tests {
             encap: "gre4".into(),
             src_ip_sticky: Some(false),
             table_length: Some(1_024),
-            ases: vec![one("10.2.1.1", "web0", 100, 512, Some(1_200)), one("10.2.1.2", "web1", 100, 512, Some(1))],
+            ases: vec![one("10.2.1.1", "web0", 100, 512, Some(1_200)), one("10.2.1.2", "web1", 5, 512, Some(1))],
             compared: ago(4),
             in_sync: true,
             released: true,
@@ -252,7 +272,7 @@ mod tests {
 
         192.0.2.1 tcp/80  web-v4  gre4, table 1024  as it should be, compared 4s ago
           10.2.1.1  web0     weight 100  512 buckets  50.0 %  1200 flows
-          10.2.1.2  web1     weight 100  512 buckets  50.0 %      1 flow
+          10.2.1.2  web1     weight   5  512 buckets  50.0 %      1 flow
 
         198.51.100.0/24 any  foreign  gre4, table unknown  differs, never compared
           10.9.9.9  foreign  weight 255
@@ -316,6 +336,9 @@ mod tests {
           maglevd started  1m ago
           config           00ff
         ");
+        let none = VppInfo { warm_up: "no dataplane".into(), ..absent.clone() };
+        assert!(strip_str(&info(&none, now())).to_string().starts_with("no dataplane (empty --vpp-api-addr)\n"));
+        assert!(versions(&Versions::new(&none)).contains("no dataplane (empty --vpp-api-addr)"));
         let present = VppInfo {
             connected: true,
             version: "26.10".into(),

@@ -1,17 +1,22 @@
 //! The nearest valid name.
 
-/// The one of `names` that `typed` was most likely meant to be, if any is near.
+/// The one of `names` that `typed` was most likely meant to be: one that is near, else the only one that begins so.
 pub(crate) fn nearest<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let folded = fold(typed);
     // A third of the word wrong is still a slip, more is another word.
     let allowed = (folded.len() / 3).clamp(1, 4);
-    names
-        .into_iter()
+    let names: Vec<&str> = names.into_iter().collect();
+    let near = names
+        .iter()
+        .copied()
         .filter(|name| *name != typed)
         .map(|name| (distance(&folded, &fold(name)), name))
         .filter(|&(distance, _)| distance <= allowed)
         .min_by_key(|&(distance, _)| distance)
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    let longer = |name: &&str| !folded.is_empty() && *name != typed && fold(name).starts_with(&folded);
+    let mut longer = names.iter().copied().filter(longer);
+    near.or_else(|| longer.next().filter(|_| longer.next().is_none()))
 }
 
 /// Capitals and underscores are the slips that cost nothing.
@@ -56,6 +61,8 @@ mod tests {
             ("tiemout", Some("timeout")),
             ("raise", Some("rise")),
             ("fal", Some("fall")),
+            ("down", Some("down-interval")),
+            ("f", None),
             ("address", None),
             ("", None),
         ] {

@@ -16,6 +16,11 @@ pub(super) use complaint::Complaint;
 pub(super) use complete::{Ask, Candidate, Names, complete, help, synopsis};
 pub(super) use words::Line;
 
+/// The line ends within a reason, where every character stands for itself.
+pub(super) fn in_reason(line: &Line) -> bool {
+    follow(line, line.words()).is_ok_and(|readings| readings.iter().any(read::Reading::in_reason))
+}
+
 /// The command that `line` asks for; `None` for a line without words.
 ///
 /// # Errors

@@ -120,6 +120,14 @@ impl Command {
     pub(crate) fn writes(&self) -> bool {
         matches!(self, Self::Sync { .. } | Self::SetBackend { .. } | Self::SetWeight { .. } | Self::ConfigReload)
     }
+
+    /// The file that it reads here.
+    pub(crate) fn file_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::ConfigCheck { file } | Self::ConfigPlan { file } => file.as_mut(),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Command {

@@ -32,7 +32,7 @@ impl Complaint {
             Token::Arg(_) => None,
         });
         let message = if let Some(near) = nearest(&word.text, keywords) {
-            format!("there is no such word here; did you mean `{near}`?")
+            format!("unknown word; did you mean `{near}`?")
         } else if let Some(objection) = objections.into_iter().next() {
             objection
         } else if word.text.starts_with('-') {
@@ -40,7 +40,7 @@ impl Complaint {
         } else if next.is_empty() {
             "nothing may follow here".to_owned()
         } else {
-            format!("there is no such word here, but {}", list(&next))
+            format!("unknown word; expected {}", list(&next))
         };
         Self::new(line, word.at.clone(), message)
     }

@@ -106,6 +106,27 @@ impl Reading {
     }
 }
 
+impl Line {
+    /// Takes a typed line apart as a shell does: blanks separate, quotes of both kinds and backslashes keep together. A reason that does
+    /// not begin with a quote is all that follows, literally.
+    pub(crate) fn typed(text: &str) -> Self {
+        let mut line = Self::split(text);
+        let words = line.words();
+        let before_reason = |count: &usize| {
+            let expects =
+                |reading: &Reading| reading.next().nodes().any(|node| matches!(node.token, Token::Arg(Kind::Reason)));
+            follow(&line, &words[..*count]).is_ok_and(|readings| readings.iter().any(expects))
+        };
+        let reason = (1..words.len()).find(before_reason).map(|count| words[count].at.start);
+        if let Some(start) = reason
+            && !text[start..].starts_with(['"', '\''])
+        {
+            line.take_literally(start);
+        }
+        line
+    }
+}
+
 /// Every way to read `words`, the first words of `line`; never none.
 ///
 /// # Errors

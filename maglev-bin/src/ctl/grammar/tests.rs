@@ -145,14 +145,11 @@ fn words_from_a_command_line_are_taken_as_they_are() {
 #[test]
 fn a_complaint_points_at_the_word_and_says_what_would_fit() {
     let cases = [
-        ("show frontnds", "     ^^^^^^^^ there is no such word here; did you mean `frontends`?"),
-        ("show frontnds web now", "     ^^^^^^^^~~~~~~~~ there is no such word here; did you mean `frontends`?"),
-        ("shwo backends", "^^^^~~~~~~~~~ there is no such word here; did you mean `show`?"),
-        (
-            "bla",
-            "^^^ there is no such word here, but `show`, `set`, `sync`, `config`, `watch`, `help`, `quit` or `exit`",
-        ),
-        ("show vpp bla", "         ^^^ there is no such word here, but `info` or `lb`"),
+        ("show frontnds", "     ^^^^^^^^ unknown word; did you mean `frontends`?"),
+        ("show frontnds web now", "     ^^^^^^^^~~~~~~~~ unknown word; did you mean `frontends`?"),
+        ("shwo backends", "^^^^~~~~~~~~~ unknown word; did you mean `show`?"),
+        ("bla", "^^^ unknown word; expected `show`, `set`, `sync`, `config`, `watch`, `help`, `quit` or `exit`"),
+        ("show vpp bla", "         ^^^ unknown word; expected `info` or `lb`"),
         ("show frontends web", "               ^^^ nothing may follow here"),
         ("show frontend", "              ^ NAME must follow: name of the frontend"),
         ("show frontend ", "              ^ NAME must follow: name of the frontend"),
@@ -179,12 +176,9 @@ fn a_complaint_points_at_the_word_and_says_what_would_fit() {
         ("watch events num 0 log", "                 ^~~~~ a number of events is 1 to 1000000000"),
         (
             "watch events level warn",
-            "             ^^^^^~~~~~ there is no such word here, but `num`, `log`, `backend` or `frontend`",
+            "             ^^^^^~~~~~ unknown word; expected `num`, `log`, `backend` or `frontend`",
         ),
-        (
-            "watch events log log",
-            "                 ^^^ there is no such word here, but `level`, `num`, `backend` or `frontend`",
-        ),
+        ("watch events log log", "                 ^^^ unknown word; expected `level`, `num`, `backend` or `frontend`"),
         ("show backend \"\"", "             ^^ NAME cannot be empty"),
         ("show backend \"we b", "             ^^^^^ this is not closed"),
         ("show backend we\\", "               ^ this is not closed"),
@@ -200,13 +194,23 @@ fn a_complaint_points_at_the_word_and_says_what_would_fit() {
 #[test]
 fn a_complaint_keeps_its_place_behind_tabs_and_wide_letters() {
     let complaint = read("show\tbackends\u{1b}[2J größer").unwrap_err().to_string();
-    assert_eq!(
-        complaint,
-        "show backends [2J größer\n     ^^^^^^^^^^^^~~~~~~~ there is no such word here; did you mean `backends`?"
-    );
+    assert_eq!(complaint, "show backends [2J größer\n     ^^^^^^^^^^^^~~~~~~~ unknown word; did you mean `backends`?");
     let complaint = read("show backend größer now").unwrap_err();
     assert_eq!(complaint.to_string(), "show backend größer now\n                    ^^^ nothing may follow here");
     assert_eq!(complaint.unread_tail(), "now");
+}
+
+#[test]
+fn a_reason_without_quotes_is_the_rest_of_the_line() {
+    for (text, wanted) in [
+        ("don't touch", "don't touch"),
+        ("what  now? ", "what  now?"),
+        (r#"a\b "c"#, r#"a\b "c"#),
+        ("'two  words' more", "two  words more"),
+    ] {
+        let Command::SetBackend { reason, .. } = asked(&format!("se b x dis re {text}")) else { panic!("{text}") };
+        assert_eq!(reason, wanted, "{text}");
+    }
 }
 
 #[test]
@@ -262,7 +266,7 @@ fn help_lists_what_may_come_and_whether_the_line_is_complete() {
         ["the reason goes on"].map(|_| "TEXT").into_iter().chain(["<cr>"]).collect::<Vec<_>>()
     );
     assert_eq!(words("sync vpp lb state recreate "), ["frontend", "<cr>"]);
-    assert_eq!(help("show bla").unwrap_err().message().split(',').next(), Some("there is no such word here"));
+    assert_eq!(help("show bla").unwrap_err().message().split(';').next(), Some("unknown word"));
     assert_eq!(help("bla ").unwrap_err().unread_tail(), "bla");
 }
 

@@ -21,8 +21,16 @@ pub(super) struct Word {
 }
 
 impl Line {
+    /// What stands there and beyond is one word as it is, but for blanks at the end.
+    pub(super) fn take_literally(&mut self, start: usize) {
+        let end = self.text.trim_end().len();
+        self.words.retain(|word| word.at.start < start);
+        self.words.push(Word { text: self.text[start..end].to_owned(), at: start..end });
+        self.open = None;
+    }
+
     /// Takes a typed line apart as a shell does: blanks separate, quotes of both kinds and backslashes keep together.
-    pub(crate) fn typed(text: &str) -> Self {
+    pub(super) fn split(text: &str) -> Self {
         let mut words: Vec<Word> = Vec::new();
         let mut state = State::Between;
         for (at, c) in text.char_indices() {

@@ -10,7 +10,7 @@ use rustyline::validate::Validator;
 use rustyline::{Cmd, ConditionalEventHandler, Context, Event, EventContext, RepeatCount};
 
 use super::names::Live;
-use crate::ctl::grammar::{Line, complete};
+use crate::ctl::grammar::{Line, complete, in_reason};
 
 /// Completes words and live names.
 pub(super) struct Helper {
@@ -69,8 +69,9 @@ impl Question {
 impl ConditionalEventHandler for Question {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         let before = context.line().get(..context.pos())?;
-        // Within quotes it is a letter like any other.
-        if Line::typed(before).open().is_some() {
+        // Within quotes and reasons it is a letter like any other.
+        let line = Line::typed(before);
+        if line.open().is_some() || in_reason(&line) {
             return None;
         }
         self.at.store(context.pos(), Ordering::Relaxed);

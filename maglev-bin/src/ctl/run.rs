@@ -150,9 +150,9 @@ fn show_plan(plan: &VpplbPlan, output: &mut Output) -> Result<Outcome, Failure> 
     Ok(if plan.has_changes { Outcome::Changes } else { Outcome::Done })
 }
 
-/// An operator who reads nothing else must read this.
+/// An operator who reads nothing else must read this; programs find it in the answer.
 fn warn_unsaved(reason: &str, output: &mut Output) {
-    if !reason.is_empty() {
+    if !reason.is_empty() && output.format() == Format::Text {
         let text = format!("WARNING: NOT SAVED, a restart of maglevd forgets it: {}", show::clean(reason));
         output.warn(&format!("{}\n", show::Tone::Bad.paint(text)));
     }
@@ -160,12 +160,10 @@ fn warn_unsaved(reason: &str, output: &mut Output) {
 
 /// Every command.
 fn help() -> String {
-    let mut table = show::Table::bare([false, false]);
-    for (command, help) in synopsis() {
-        table.row([show::cell(command), show::cell(help).tone(show::Tone::Faint)]);
-    }
+    let lines = |(command, help)| format!("{command}\n        {}\n", show::Tone::Faint.paint(help));
+    let commands: String = synopsis().into_iter().map(lines).collect();
     format!(
-        "{table}\nUnique beginnings of words are enough. In the shell `?` tells what may come next, TAB completes.\n"
+        "{commands}\nUnique beginnings of words are enough. In the shell `?` tells what may come next, TAB completes.\n"
     )
 }
 

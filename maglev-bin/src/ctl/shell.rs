@@ -79,6 +79,12 @@ pub(super) fn interact(session: Session, output: &mut Output) -> Result<u8, Fail
             let ran = match read(text) {
                 Ok(Asked::Nothing) => Ok(()),
                 Ok(Asked::End) => return Ok(0),
+                Ok(Asked::Run(
+                    Command::ConfigCheck { file: Some(file) } | Command::ConfigPlan { file: Some(file) },
+                )) if file == "-" => {
+                    let reason = "standard input is the terminal here; name a file".to_owned();
+                    Err(Failure::File { file, reason })
+                }
                 Ok(Asked::Run(command)) => {
                     let mut session = session.borrow_mut();
                     runtime.block_on(run_or_interrupt(&command, &mut session, output, &mut interrupts))
@@ -113,14 +119,13 @@ pub(super) fn script(mut session: Session, output: &mut Output) -> Result<u8, Fa
     let mut text = String::new();
     // A line at a time, so that `config check -` gets what follows it.
     while io::stdin().read_line(&mut text)? > 0 {
-        if !text.trim_start().starts_with('#') {
-            match read(&text)? {
-                Asked::Nothing => {}
-                Asked::End => break,
-                Asked::Run(command) => {
-                    let outcome = runtime.block_on(run(&command, &mut session, output))?;
-                    status = status.max(outcome.status());
-                }
+        output.line = Some(output.line.unwrap_or(0) + 1);
+        match read(&text)? {
+            Asked::Nothing => {}
+            Asked::End => break,
+            Asked::Run(command) => {
+                let outcome = runtime.block_on(run(&command, &mut session, output))?;
+                status = status.max(outcome.status());
             }
         }
         text.clear();
@@ -136,11 +141,27 @@ enum Asked {
 }
 
 fn read(text: &str) -> Result<Asked, Failure> {
+    if text.trim_start().starts_with('#') {
+        return Ok(Asked::Nothing);
+    }
     Ok(match grammar::parse(&Line::typed(text)).map_err(Failure::Usage)? {
         None => Asked::Nothing,
         Some(Command::Quit) => Asked::End,
-        Some(command) => Asked::Run(command),
+        Some(mut command) => {
+            if let Some(file) = command.file_mut() {
+                *file = expanded(file);
+            }
+            Asked::Run(command)
+        }
     })
+}
+
+/// A path with the home folder in place of a leading `~`.
+fn expanded(path: &str) -> String {
+    match (path.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) if !home.is_empty() => format!("{home}/{rest}"),
+        _ => path.to_owned(),
+    }
 }
 
 /// Runs a command until it ends, or Ctrl-C ends it.
@@ -175,7 +196,7 @@ fn greet(runtime: &Runtime, session: &mut Session, output: &mut Output) -> Resul
 }
 
 /// Says what may come after what is typed.
-fn explain(before: &str, output: &mut Output) -> Result<(), Failure> {
+pub(super) fn explain(before: &str, output: &mut Output) -> Result<(), Failure> {
     match grammar::help(before) {
         Ok(words) => {
             let mut table = show::Table::bare([false, false]);

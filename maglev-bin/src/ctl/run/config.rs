@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use tokio::sync::oneshot;
+
 use super::{Failure, LATER, Outcome, SOON, show_plan};
 use crate::config::LARGEST;
 use crate::ctl::args::Format;
@@ -13,7 +15,7 @@ use crate::proto::{CheckConfigRequest, PlanVpplbStateRequest};
 
 /// Says what is wrong with a file, or with the daemon's own.
 pub(super) async fn check(file: Option<&str>, session: &mut Session, output: &mut Output) -> Result<(), Failure> {
-    let config = Config::read(file)?;
+    let config = Config::read(file).await?;
     let answer = config.check(session).await?;
     let (details, verdict) = show::check(&answer, &config.name);
     if output.format() == Format::Text {
@@ -30,7 +32,7 @@ pub(super) async fn check(file: Option<&str>, session: &mut Session, output: &mu
 
 /// Says what a reload of a file, or of the daemon's own, would change.
 pub(super) async fn plan(file: Option<&str>, session: &mut Session, output: &mut Output) -> Result<Outcome, Failure> {
-    let config = Config::read(file)?;
+    let config = Config::read(file).await?;
     let request = PlanVpplbStateRequest {
         text: config.text.clone(),
         file: config.file(),
@@ -61,8 +63,18 @@ struct Config {
 }
 
 impl Config {
-    fn read(file: Option<&str>) -> Result<Self, Failure> {
-        let Some(file) = file else { return Ok(Self { name: "the config of maglevd".to_owned(), text: None }) };
+    /// A FIFO may never say anything: a thread of its own waits for it, which ends with the process if nobody waits any more. One of
+    /// the runtime would keep that from its end.
+    async fn read(file: Option<&str>) -> Result<Self, Failure> {
+        let Some(file) = file.map(str::to_owned) else {
+            return Ok(Self { name: "the config of maglevd".to_owned(), text: None });
+        };
+        let (done, read) = oneshot::channel();
+        std::thread::Builder::new().spawn(move || done.send(Self::read_now(&file)))?;
+        read.await.expect("the thread sends what it has read")
+    }
+
+    fn read_now(file: &str) -> Result<Self, Failure> {
         let name = if file == "-" { "<stdin>" } else { file }.to_owned();
         let failure = |reason: String| Failure::File { file: name.clone(), reason };
         let mut bytes = Vec::new();

@@ -59,6 +59,9 @@ struct ErrorReport {
     hint: String,
     /// The words that were not understood; may be empty.
     unread: String,
+    /// The line of a script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
 }
 
 impl Failure {
@@ -103,14 +106,14 @@ impl Failure {
         }
     }
 
-    /// For programs.
-    pub(in crate::ctl) fn report(&self) -> Report {
+    /// For programs; of a script, with the `line` that failed.
+    pub(in crate::ctl) fn report(&self, line: Option<u64>) -> Report {
         let unread = match self {
             Self::Usage(complaint) => complaint.unread_tail().to_owned(),
             _ => String::new(),
         };
         let (code, message, hint) = (self.code(), self.message(), self.hint().to_owned());
-        Report { error: ErrorReport { code, message, hint, unread } }
+        Report { error: ErrorReport { code, message, hint, unread, line } }
     }
 
     fn message(&self) -> String {
@@ -124,6 +127,8 @@ impl Failure {
     /// What to do about it, where the message does not say so itself.
     fn hint(&self) -> &'static str {
         match self {
+            // Where it can, the server says itself what would help.
+            Self::Refused(status) if status.message().contains("--grpc-operator") => "",
             Self::Refused(status) => match status.code() {
                 Code::PermissionDenied | Code::Unauthenticated => "`--grpc-operator` of maglevd says who may",
                 Code::Unavailable => "`show vpp info` tells how maglevd stands with VPP",

@@ -102,7 +102,9 @@ fn files(prefix: &str) -> Vec<String> {
         Some(slash) => prefix.split_at(slash + 1),
         None => ("", prefix),
     };
-    let Ok(entries) = fs::read_dir(if folder.is_empty() { "." } else { folder }) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(if folder.is_empty() { ".".to_owned() } else { super::expanded(folder) }) else {
+        return Vec::new();
+    };
     let mut files: Vec<String> = entries
         .filter_map(|entry| {
             let entry = entry.ok()?;

@@ -47,6 +47,14 @@ fn start(args: Args, output: &mut Output) -> Result<u8, Failure> {
 
 /// Runs one command.
 fn once(words: Vec<String>, mut session: Session, output: &mut Output) -> Result<u8, Failure> {
+    if let Some((last, before)) = words.split_last()
+        && matches!(&**last, "?" | "--help" | "-h")
+        && !grammar::in_reason(&Line::given(before.to_vec()))
+    {
+        let before = Line::given(before.to_vec());
+        shell::explain(&format!("{} ", before.text()), output)?;
+        return Ok(0);
+    }
     let Some(command) = grammar::parse(&Line::given(words)).map_err(Failure::Usage)? else { return Ok(0) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,12 +1,15 @@
 //! The command line of `maglevc`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use super::grammar::synopsis;
 use crate::build;
 use crate::client::{Address, ClientTls};
+use crate::nearest::nearest;
 
 /// Shows and steers maglevd. Without a command it is a shell; `?` helps there, TAB completes.
 #[derive(Clone, Debug, Parser)]
@@ -76,8 +79,17 @@ impl TlsArgs {
 impl Args {
     /// Those of the process. Ends it for `--help`, `--version`, and with status 2 for what makes no sense.
     pub(super) fn of_process() -> Self {
-        let matches = Self::with_commands().get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let unset = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        // A variable that is empty is as good as none.
+        let command = Self::with_commands().mut_args(|arg| match arg.get_env() {
+            Some(name) if unset(name) => arg.env(None),
+            _ => arg,
+        });
+        let args = Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+        if let Some(message) = args.command.first().and_then(|word| unknown_option(word)) {
+            Self::command().error(ErrorKind::UnknownArgument, message).exit();
+        }
+        args
     }
 
     fn with_commands() -> clap::Command {
@@ -87,6 +99,17 @@ impl Args {
             "Exit status: 0; 1 refused or failed; 2 usage; 3 maglevd out of reach; 4 a plan that has changes.";
         Self::command().after_help(format!("Commands, of which unique beginnings are enough:\n{commands}\n{statuses}"))
     }
+}
+
+/// What is wrong with a first word that looks like an option and is none.
+fn unknown_option(word: &str) -> Option<String> {
+    let option = word.split('=').next().filter(|word| word.starts_with('-'))?;
+    let command = Args::command();
+    let names: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+    Some(match nearest(option.trim_start_matches('-'), names) {
+        Some(near) => format!("there is no option `{option}`; did you mean `--{near}`?"),
+        None => format!("there is no option `{option}`"),
+    })
 }
 
 #[cfg(test)]
@@ -101,6 +124,14 @@ mod tests {
     fn the_command_line_is_consistent() {
         Args::with_commands().debug_assert();
         assert!(Args::with_commands().render_help().to_string().contains("show vpp lb plan [recreate]"));
+    }
+
+    #[test]
+    fn an_option_that_does_not_exist_is_named() {
+        let unknown = |word| unknown_option(word).unwrap();
+        assert_eq!(unknown("--colour=always"), "there is no option `--colour`; did you mean `--color`?");
+        assert_eq!(unknown("-x"), "there is no option `-x`");
+        assert_eq!(unknown_option("show"), None);
     }
 
     #[test]

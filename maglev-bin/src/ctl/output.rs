@@ -1,6 +1,6 @@
 //! Standard output and standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
@@ -18,6 +18,10 @@ pub(super) struct Output {
     err: Sink<io::Stderr>,
     /// What failures begin with.
     pub(super) prefix: &'static str,
+    /// The line of a script that runs.
+    pub(super) line: Option<u64>,
+    /// Something was answered before.
+    answered: bool,
 }
 
 struct Sink<W> {
@@ -30,17 +34,21 @@ struct Sink<W> {
 impl Output {
     pub(super) fn new(format: Format, color: Color) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
-        let styled = |auto| match color {
-            Color::Auto => auto != ColorChoice::Never,
+        let styled = |terminal, auto| match color {
+            // Whatever asks for colours elsewhere does not mean those who parse our answers.
+            Color::Auto => terminal && auto != ColorChoice::Never,
             Color::Always => true,
             Color::Never => false,
         };
-        let (out_styled, err_styled) = (styled(AutoStream::choice(&out)), styled(AutoStream::choice(&err)));
+        let (out_styled, err_styled) =
+            (styled(out.is_terminal(), AutoStream::choice(&out)), styled(err.is_terminal(), AutoStream::choice(&err)));
         Self {
             format,
             out: Sink { stream: out, styled: out_styled, closed: false },
             err: Sink { stream: err, styled: err_styled, closed: false },
             prefix: "maglevc: ",
+            line: None,
+            answered: false,
         }
     }
 
@@ -61,7 +69,11 @@ impl Output {
                 let json = serde_json::to_string_pretty(answer).map_err(io::Error::from)?;
                 self.out.write_raw(&format!("{json}\n"))
             }
-            Format::Yaml => self.out.write_raw(&serde_yaml::to_string(answer).map_err(io::Error::other)?),
+            Format::Yaml => {
+                let yaml = serde_yaml::to_string(answer).map_err(io::Error::other)?;
+                let mark = if std::mem::replace(&mut self.answered, true) { "---\n" } else { "" };
+                self.out.write_raw(&format!("{mark}{yaml}"))
+            }
         }
     }
 
@@ -75,6 +87,7 @@ impl Output {
             }
             Format::Yaml => {
                 let yaml = serde_yaml::to_string(one).map_err(io::Error::other)?;
+                self.answered = true;
                 self.out.write_raw(&format!("---\n{yaml}"))
             }
         }
@@ -95,14 +108,15 @@ impl Output {
         if failure.is_told() {
             return;
         }
-        let report = failure.report();
+        let report = failure.report(self.line);
         let text = match self.format {
             Format::Text => {
                 let message = failure.text();
-                if failure.is_usage() {
-                    format!("{message}\n")
-                } else {
-                    format!("{}{message}\n", Tone::Bad.paint(self.prefix))
+                match (self.line, failure.is_usage()) {
+                    (None, true) => format!("{message}\n"),
+                    (Some(line), true) => format!("line {line}:\n{message}\n"),
+                    (None, false) => format!("{}{message}\n", Tone::Bad.paint(self.prefix)),
+                    (Some(line), false) => format!("{}line {line}: {message}\n", Tone::Bad.paint(self.prefix)),
                 }
             }
             Format::Json => serde_json::to_string(&report).map(|json| format!("{json}\n")).unwrap_or_default(),

@@ -88,18 +88,18 @@ async fn every_show_prints_text_json_and_yaml() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_does_what_it_says() {
     let api = Api::two_up().await;
-    fine(&api, "set backend web0 pause reason new disk", &["web0: up -> paused"]).await;
+    fine(&api, "set backend web0 pause reason new disk", &["web0: paused"]).await;
     until("the pause reached VPP", || api.weight(0) == Some(0)).await;
     fine(&api, "show overrides", &["pause", "web0", "new disk"]).await;
     fine(&api, "set backend web0 pause", &["already paused"]).await;
     fine(&api, "set backend web0 resume", &["web0"]).await;
     until("it serves again", || api.weight(0) == Some(100)).await;
-    fine(&api, "set backend web0 disable", &["-> disabled"]).await;
+    fine(&api, "set backend web0 disable", &["web0: disabled\n"]).await;
     let refused = maglevc(&api, "set backend web0 pause").await;
     assert_eq!((refused.status, &*refused.err), (1, "maglevc: backend web0 is disabled: enable it first\n"));
     fine(&api, "set backend web0 enable", &["web0"]).await;
     until("it serves again", || api.weight(0) == Some(100)).await;
-    fine(&api, "set backend web1 disable", &["-> disabled"]).await;
+    fine(&api, "set backend web1 disable", &["web1: disabled\n"]).await;
     fine(&api, "set backend web1 clear", &["as the config says"]).await;
     until("it serves again", || api.weight(1) == Some(100)).await;
     let weight = "set frontend web-v4 pool primary backend web0 weight";

@@ -77,7 +77,7 @@ fn the_exit_status_tells_whose_fault_a_failure_is() {
         ),
         ("config check /nowhere/a.yaml", 1, "maglevc: /nowhere/a.yaml: there is no such file\n"),
         ("config plan /nowhere/a.yaml", 1, "maglevc: /nowhere/a.yaml: there is no such file\n"),
-        ("show frontnds", 2, "show frontnds\n     ^^^^^^^^ there is no such word here; did you mean `frontends`?\n"),
+        ("show frontnds", 2, "show frontnds\n     ^^^^^^^^ unknown word; did you mean `frontends`?\n"),
         (
             "show frontends -o json",
             2,
@@ -112,7 +112,7 @@ fn a_server_that_is_not_there_gives_status_3_and_says_which() {
     assert_eq!(error.lines().count(), 1, "{error}");
     let (status, _, error) = fake.run(&["--server", &nowhere, "-o", "json", "show", "backends"]);
     assert_eq!((status, &json(&error)["error"]["code"]), (Some(3), &"unreachable".into()));
-    let (status, _, error) = fake.run(&["--server", "nonsense", "show", "backends"]);
+    let (status, _, error) = fake.run(&["--server", "non sense", "show", "backends"]);
     assert_eq!(status, Some(2), "{error}");
 }
 
@@ -160,14 +160,15 @@ fn failures_are_json_too_where_json_is_wanted() {
 fn a_write_says_what_it_did_and_warns_aloud_when_it_is_not_saved() {
     let fake = Fake::start();
     let disable = ["set", "backend", "web0", "disable", "reason", "disk  swap"];
-    assert_eq!(fake.run(&disable), (Some(0), "web0: up -> disabled\n".into(), String::new()));
+    assert_eq!(fake.run(&disable), (Some(0), "web0: disabled\n".into(), String::new()));
     let again = ["set", "backend", "web1", "disable"];
     assert_eq!(fake.run(&again), (Some(0), "web1: already disabled\n".into(), String::new()));
     fake.lab.not_saved("no space left on device");
     let (status, out, error) = fake.run(&disable);
-    assert_eq!((status, &*out), (Some(0), "web0: up -> disabled\n"));
+    assert_eq!((status, &*out), (Some(0), "web0: disabled\n"));
     assert_eq!(error, "WARNING: NOT SAVED, a restart of maglevd forgets it: no space left on device\n");
-    let (_, out, _) = fake.run(&["-o", "json", "set", "backend", "web0", "disable"]);
+    let (_, out, error) = fake.run(&["-o", "json", "set", "backend", "web0", "disable"]);
+    assert_eq!(error, "", "the answer has it");
     assert_eq!(json(&out)["not_saved"], "no space left on device");
     let weight = "set frontend web-v4 pool primary backend web0 weight";
     let words = |last: &'static str| weight.split(' ').chain([last]).collect::<Vec<_>>();
@@ -236,8 +237,8 @@ fn watching_ends_after_so_many_live_events() {
     let fake = Fake::start();
     let (status, out, error) = fake.run(&["watch", "events", "num", "2", "backend"]);
     assert_eq!((status, &*error), (Some(0), ""));
-    let wanted = "01:01:01.004 STATE backend-state backend=web0 to=up code=L7STS detail=\"status 503\"
-01:01:01.004 STATE snapshot-end
+    let wanted = "1970-01-01 01:01:01.004Z STATE backend-state backend=web0 to=up code=L7STS detail=\"status 503\"
+1970-01-01 01:01:01.004Z STATE snapshot-end
 01:01:01.004 INFO  backend-transition backend=web0 from=up to=down code=L7STS detail=\"status 503\"
 01:01:01.004 WARN  event-drop count=3 message=\"a new snapshot follows\"
 01:01:01.004 INFO  backend-transition backend=web0 from=up to=unknown code=L7STS detail=\"status 503\"
@@ -313,4 +314,34 @@ fn help_lists_the_commands() {
             assert!(out.contains(line), "{line} is missing in {out}");
         }
     }
+}
+
+#[test]
+fn options_and_questions_in_odd_places_are_answered() {
+    let fake = Fake::start();
+    let (status, _, error) = fake.run(&["--colour=always", "show", "version"]);
+    assert_eq!(status, Some(2));
+    assert!(error.contains("there is no option `--colour`; did you mean `--color`?"), "{error}");
+    for last in ["?", "--help", "-h"] {
+        let (status, out, _) = fake.run(&["show", "vpp", last]);
+        assert_eq!(status, Some(0), "{last}");
+        assert!(out.contains("info") && out.contains("VPP's load balancer"), "{out}");
+    }
+    fake.run(&["set", "backend", "web0", "disable", "reason", "why", "?"]);
+    assert_eq!(fake.lab.asked().last().map(String::as_str), Some(r#"disable web0 "why ?""#));
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let fake = Fake::start();
+    let mut command = fake.bounded();
+    for name in ["MAGLEV_TLS_CA", "MAGLEV_TLS_CERT", "MAGLEV_TLS_KEY", "MAGLEV_TLS_NAME"] {
+        command.env(name, "");
+    }
+    assert_eq!(crate::said(&command.args(["show", "version"]).output().expect("the program runs")).0, Some(0));
+    let mut command = fake.bounded();
+    let (status, _, error) =
+        crate::said(&command.env("MAGLEV_SERVER", "").args(["show", "bla"]).output().expect("the program runs"));
+    assert_eq!(status, Some(2));
+    assert!(error.starts_with("show bla\n"), "{error}");
 }

@@ -83,9 +83,11 @@ fn a_question_mark_helps_and_keeps_the_line_and_the_cursor() {
     terminal.shows("maglev> shwo ");
     terminal.types(CTRL_C);
     terminal.shows(PROMPT);
-    // Within quotes it is a letter.
+    // Within quotes and reasons it is a letter.
     terminal.types("set backend web0 pause reason \"why?\"\r");
     assert_eq!(asked(&fake, "pause"), r#"pause web0 "why?""#);
+    terminal.types("set backend web0 disable reason can't it?\r");
+    assert_eq!(asked(&fake, "disable"), r#"disable web0 "can't it?""#);
 }
 
 #[test]
@@ -174,6 +176,27 @@ fn ctrl_c_drops_every_line_that_has_not_run() {
 }
 
 #[test]
+fn ctrl_c_ends_the_wait_for_a_file_that_says_nothing() {
+    let fake = Fake::start();
+    let made = std::process::Command::new("mkfifo").arg(fake.folder.join("pipe")).status();
+    assert!(made.expect("mkfifo, of coreutils, runs").success());
+    let mut terminal = shell(&fake);
+    terminal.types("config check pipe\r");
+    // The line is written again as it is accepted.
+    terminal.shows("config check pipe\r\n");
+    terminal.types(CTRL_C);
+    terminal.shows("interrupted");
+    terminal.shows(PROMPT);
+    terminal.types("config check -\r");
+    terminal.shows("standard input is the terminal here");
+    terminal.shows(PROMPT);
+    terminal.types("# a remark\r");
+    terminal.shows(PROMPT);
+    terminal.types(CTRL_D);
+    assert!(terminal.ends().success(), "although a thread still waits");
+}
+
+#[test]
 fn lines_that_are_typed_ahead_all_run() {
     let fake = Fake::start();
     let mut terminal = shell(&fake);
@@ -206,7 +229,7 @@ fn a_failure_is_told_and_the_shell_goes_on() {
     terminal.shows("there is no backend `nobody`");
     terminal.shows(PROMPT);
     terminal.types("show bakends\r");
-    terminal.shows("^^^^^^^ there is no such word here; did you mean `backends`?");
+    terminal.shows("^^^^^^^ unknown word; did you mean `backends`?");
     terminal.shows(PROMPT);
     terminal.types("quit\r");
     assert!(terminal.ends().success());
@@ -225,7 +248,7 @@ fn a_window_that_is_resized_does_not_break_a_long_line() {
         terminal.shows("maglev> set");
     }
     terminal.types(&format!(" {}\r", words(200)));
-    terminal.shows("web0: up -> disabled");
+    terminal.shows("web0: disabled");
     assert_eq!(asked(&fake, "disable"), format!("disable web0 {:?}", format!("{} {}", words(100), words(200))));
 }
 

@@ -136,6 +136,7 @@ pub(super) async fn run(command: &Command, session: &mut Session, output: &mut O
             output.show(&answer, |_| show::reloaded(&answer))?;
             if output.format() == Format::Text {
                 output.warn(&show::warnings(&answer.warnings));
+                output.warn(&show::notes(&answer.overrides));
             }
         }
         Command::Watch(watch) => watch::watch(watch, session, output).await?,

@@ -126,7 +126,7 @@ async fn configs_are_checked_planned_and_reloaded() {
     let plan = maglevc(&api, &format!("config plan {new_path}")).await;
     assert_eq!(plan.status, 4, "{}", plan.err);
     assert!(plan.out.contains("~ 192.0.2.1 tcp/80  web-v4"), "{}", plan.out);
-    assert!(plan.out.contains("weight 50") && plan.out.contains("350 buckets"), "{}", plan.out);
+    assert!(plan.out.contains("weight  50") && plan.out.contains("350 buckets"), "{}", plan.out);
     assert!(plan.out.contains("% of new flows (") && plan.out.contains("of 1024 buckets)"), "{}", plan.out);
     assert_eq!(api.weight(0), Some(100), "a plan changes nothing");
 

@@ -71,9 +71,13 @@ async fn overrides_survive_a_reload_with_a_warning_and_go_with_their_target() {
     api.client.set_frontend_pool_backend_weight(set("web1")).await.unwrap();
     api.told();
     api.write_config(&good.replace("web0: {}, web1: {}", "web0: { weight: 60 }"));
-    api.client.reload_config(proto::ReloadConfigRequest {}).await.unwrap();
-    let told = api.told();
     let kept = "the weight 5 stays as an operator set it; the config said 100 and now says 60";
+    let foretold = proto::PlanVpplbStateRequest { file_of_daemon: true, ..Default::default() };
+    let foretold = api.client.plan_vpplb_state(foretold).await.unwrap().into_inner().notes;
+    assert!(foretold.iter().any(|note| note.contains(kept)), "{foretold:?}");
+    let reloaded = api.client.reload_config(proto::ReloadConfigRequest {}).await.unwrap().into_inner();
+    assert!(reloaded.overrides.len() == 2 && reloaded.overrides[0].contains(kept), "{reloaded:?}");
+    let told = api.told();
     assert!(told.iter().any(|line| line.contains(kept)), "{told:?}");
     assert!(told.iter().any(|line| line.contains("its weight override 5 is dropped")), "{told:?}");
     let list = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();

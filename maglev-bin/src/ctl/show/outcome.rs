@@ -79,6 +79,11 @@ pub(crate) fn reloaded(answer: &ReloadConfigResponse) -> String {
     format!("reloaded, SHA-256 {}\n", clean(&answer.sha256))
 }
 
+/// What an operator should know of, a line each.
+pub(crate) fn notes(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("warning: {}\n", clean(note))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -112,7 +112,8 @@ impl Screen {
             Span::styled(format!("{} ", frontend.state), state_style(frontend.state)),
         ]);
         let header = ["pool", "backend", "address", "state", "weight", "in VPP", "buckets", "flows", "packets/s"];
-        let widths = [14, 10, 14, 10, 7, 7, 9, 9, 10].map(Constraint::Length);
+        // As wide as the demo's names and numbers get, so that 80 columns are enough.
+        let widths = [10, 7, 10, 8, 6, 6, 7, 6, 9].map(Constraint::Length);
         Table::new(rows, widths)
             .header(Row::new(header).style(Style::new().add_modifier(Modifier::DIM)))
             .block(Block::new().borders(Borders::TOP).title(title))

@@ -136,7 +136,8 @@ impl Stage {
             hints.push(format!("try: curl http://{address}/metrics"));
         }
         if let Some(address) = self.api.addresses().first() {
-            hints.push(format!("try: maglevc --server {address} show frontends, set backend web0 disable, show vpp lb plan, or just maglevc --server {address}"));
+            hints.push(format!("steer it: maglevc --server {address}"));
+            hints.push("e.g. show frontends; set backend web0 disable; show vpp lb plan".to_owned());
         }
         hints.push("end with q or Ctrl-C".to_owned());
         hints

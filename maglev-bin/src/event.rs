@@ -50,7 +50,7 @@ macro_rules! events {
             pub fn fields(&self) -> Vec<(&'static str, String)> {
                 match self { $(
                     Self::$variant { $($field),* } =>
-                        vec![$( (stringify!($field).trim_start_matches("r#"), $field.field().to_string()) ),*],
+                        vec![$( (plain(stringify!($field)), $field.field().to_string()) ),*],
                 )+ }
             }
 
@@ -145,6 +145,11 @@ impl What {
     pub fn starting() -> Self {
         Self::Starting { version: build::VERSION.into(), commit: build::COMMIT.into(), date: build::date().into() }
     }
+}
+
+/// The name of a field that Rust wants written as `r#type`.
+fn plain(name: &'static str) -> &'static str {
+    name.strip_prefix("r#").unwrap_or(name)
 }
 
 /// The record as one line: its name, and its fields as `key=value`.

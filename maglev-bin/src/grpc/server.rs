@@ -33,6 +33,8 @@ const KEEPALIVE_PATIENCE: Duration = Duration::from_secs(20);
 /// Calls under way when the daemon ends have this long to come to an end.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// On a busy machine what decides and probes goes first: a hundred readers of events take a good part of a processor.
+const BEHIND: i32 = 10;
 /// How the health protocol calls it.
 const WHOLE_SERVER: &str = "";
 
@@ -61,6 +63,8 @@ impl Server {
         };
         let ended = stop.clone();
         let serve = move || {
+            // On Linux this holds for the calling thread and those it makes (setpriority(2)), not for the process. It cannot be refused.
+            let _ = rustix::process::nice(BEHIND);
             runtime.block_on(async {
                 let served = serve(incoming, service, daemon, reflection, ended.clone());
                 let grace = async {

@@ -11,6 +11,7 @@ mod config;
 mod health;
 mod lab;
 mod plans;
+mod priority;
 mod reads;
 mod restart;
 mod size;

@@ -19,21 +19,18 @@ pub(crate) async fn measure(lab: &Lab, size: &Size) {
         println!("over a {socket}, {} times", size.lists);
         let server = address.parse().expect("what it says is an address");
         let mut client = connect(&server, None, Duration::from_secs(20)).await.expect("a server that listens");
-        let mut times = Vec::new();
+        let mut lists = [Vec::new(), Vec::new()];
         for _ in 0..size.lists {
             let start = Instant::now();
             assert_eq!(frontends(&mut client).await, size.frontends as usize);
-            times.push(start.elapsed());
+            let between = Instant::now();
+            assert!(backends(&mut client).await > 0);
+            lists[0].push(between - start);
+            lists[1].push(between.elapsed());
         }
-        tell("ListFrontends", times, SHOW);
-        let mut times = Vec::new();
-        for _ in 0..size.lists {
-            let start = Instant::now();
-            frontends(&mut client).await;
-            backends(&mut client).await;
-            times.push(start.elapsed());
-        }
-        tell("names of frontends and backends, for completion", times, COMPLETE);
+        let [of_frontends, of_backends] = lists;
+        tell("names of frontends and pools, for completion (ListFrontends)", of_frontends, COMPLETE);
+        tell("names of backends, for completion (ListBackends)", of_backends, COMPLETE);
         let (lists, frontends) = (size.lists, size.frontends);
         let shown = tokio::task::spawn_blocking(move || show_frontends(&address, lists, frontends)).await;
         match shown.expect("it does not panic") {

@@ -35,8 +35,8 @@ pub(crate) async fn measure(lab: &Lab, size: &Size) {
         "{RATE} events per second for {} x {:?}, {} backends probed every {INTERVAL:?}; readers over a {socket}",
         size.rounds, size.span, size.probed
     );
-    let row = |readers, silent| Row {
-        name: format!("{readers} read, {silent} do not"),
+    let row = |name: String, readers, silent| Row {
+        name,
         readers,
         silent,
         gaps: Vec::new(),
@@ -46,7 +46,12 @@ pub(crate) async fn measure(lab: &Lab, size: &Size) {
         seen: Seen::default(),
     };
     let (readers, silent) = (size.readers, size.silent);
-    let mut rows = [row(0, 0), row(readers, 0), row(0, silent), row(readers, silent)];
+    let mut rows = [
+        row("no readers".into(), 0, 0),
+        row(format!("{readers} readers"), readers, 0),
+        row(format!("{silent} that do not read"), 0, silent),
+        row(format!("{readers} and {silent} that do not"), readers, silent),
+    ];
     for _ in 0..size.rounds {
         for row in &mut rows {
             let (address, bus, span) = (address.clone(), lab.daemon.bus().clone(), size.span);
@@ -128,7 +133,7 @@ fn report(rows: &[Row]) {
     println!("  times between two probes of a backend, seen by the server (late: more than {LATE:?})");
     for row in rows {
         let late = row.gaps.iter().filter(|gap| **gap > LATE).count();
-        println!("    {:<22} {} probes, {late} late; {}", row.name, row.gaps.len(), distribution(row.gaps.clone()));
+        println!("    {:<23} {} probes, {late} late; {}", row.name, row.gaps.len(), distribution(row.gaps.clone()));
     }
     println!(
         "  ms of a processor per second: daemon, VPP and servers; of that the API, the checker; the checker waited"
@@ -136,7 +141,7 @@ fn report(rows: &[Row]) {
     for Row { name, usage, span, .. } in rows {
         let per_second = |time: Duration| time.as_secs_f64() * 1_000.0 / span.as_secs_f64();
         println!(
-            "    {name:<22} {:.1}; {:.1}, {:.1}; {:.1}",
+            "    {name:<23} {:.1}; {:.1}, {:.1}; {:.1}",
             per_second(usage.process),
             per_second(usage.api),
             per_second(usage.checker),
@@ -151,7 +156,7 @@ fn report(rows: &[Row]) {
         let (least, most) = (heard.iter().min().expect("a reader"), heard.iter().max().expect("a reader"));
         let per_second = processor.as_secs_f64() * 1_000.0 / row.span.as_secs_f64();
         println!(
-            "    {:<22} {least} to {most} of {}; {lost}; {}; {per_second:.0}",
+            "    {:<23} {least} to {most} of {}; {lost}; {}; {per_second:.0}",
             row.name,
             row.told,
             distribution(delays.clone())

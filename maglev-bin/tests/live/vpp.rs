@@ -85,6 +85,13 @@ impl Vpp {
         names.map(str::to_owned).collect()
     }
 
+    /// Names of those that write to the load balancer.
+    pub(crate) async fn remembered_writes(&self) -> Vec<String> {
+        let reads = ["lb_conf_get", "lb_vip_dump", "lb_as_v2_dump"];
+        let calls = self.remembered_calls().await.into_iter();
+        calls.filter(|call| call.starts_with("lb_") && !reads.contains(&call.as_str())).collect()
+    }
+
     /// Lets packets come in, in flows from as many ports, and returns when they are through.
     pub(crate) async fn receive(&mut self, destination: IpAddr, protocol: &str, port: u16, packets: u32) {
         self.streams += 1;

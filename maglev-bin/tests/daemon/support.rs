@@ -63,9 +63,15 @@ impl Lab {
     }
 
     pub(crate) fn daemon(&self, config: &str) -> Running {
+        self.daemon_with(config, |_| {})
+    }
+
+    /// The same with other options.
+    pub(crate) fn daemon_with(&self, config: &str, change: impl FnOnce(&mut Options)) -> Running {
         let (api, stats) = (self.folder.join("api.sock"), self.folder.join("stats.sock"));
         let mut options = Options::new(Some(api), Some(stats));
         options.counters_every = Duration::from_millis(100);
+        change(&mut options);
         let bus = Bus::new();
         let events = bus.subscribe();
         Running { daemon: Daemon::start(parse(config), options, bus).expect("a daemon"), events }

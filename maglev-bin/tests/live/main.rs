@@ -10,6 +10,7 @@ mod forecast;
 #[path = "../forecast/changes.rs"]
 mod forecast_changes;
 mod many;
+mod overrides;
 #[allow(dead_code, reason = "some of it is for the simulator")]
 #[path = "../daemon/support.rs"]
 mod support;

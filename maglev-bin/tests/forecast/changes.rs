@@ -90,7 +90,8 @@ fn owners(vip: Option<&Vip>) -> Vec<Option<IpAddr>> {
     owners
 }
 
-fn name(key: &VipKey) -> VipName {
+/// As VPP's words have it.
+pub(crate) fn name(key: &VipKey) -> VipName {
     VipName {
         prefix: key.prefix().addr().to_string().into(),
         protocol: key.protocol().to_string().into(),

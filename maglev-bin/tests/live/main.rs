@@ -5,12 +5,15 @@
 
 mod agreement;
 mod alone;
+mod buckets;
 mod changes;
 mod forecast;
 #[path = "../forecast/changes.rs"]
 mod forecast_changes;
 mod many;
 mod overrides;
+mod plans;
+mod random;
 #[allow(dead_code, reason = "some of it is for the simulator")]
 #[path = "../daemon/support.rs"]
 mod support;

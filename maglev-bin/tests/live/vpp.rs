@@ -1,9 +1,10 @@
 //! A VPP that belongs to one test.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
@@ -93,24 +94,43 @@ impl Vpp {
     }
 
     /// Lets packets come in, in flows from as many ports, and returns when they are through.
-    pub(crate) async fn receive(&mut self, destination: IpAddr, protocol: &str, port: u16, packets: u32) {
+    pub(crate) async fn receive(&mut self, destination: IpAddr, protocol: &'static str, port: u16, packets: u16) {
+        let source = match destination {
+            IpAddr::V4(_) => IpAddr::from([198, 18, 0, 1]),
+            IpAddr::V6(_) => IpAddr::from([0x2001, 0xdb8, 0x18, 0, 0, 0, 0, 1]),
+        };
+        let stream = Stream {
+            first: SocketAddr::new(source, 1_024),
+            last: SocketAddr::new(source, 1_023 + packets),
+            packets: packets.into(),
+            destination: SocketAddr::new(destination, port),
+            protocol,
+        };
+        self.stream(&stream).await;
+    }
+
+    /// Lets packets come in, and returns what VPP tells of the way of each, in any order.
+    pub(crate) async fn trace(&mut self, stream: &Stream) -> Vec<String> {
+        let packets = stream.packets as usize;
+        self.cli("clear trace").await;
+        self.cli(&format!("trace add pg-input {packets}")).await;
+        self.stream(stream).await;
+        let text = self.cli(&format!("show trace max {packets}")).await;
+        let traces: Vec<_> = text.split("\nPacket ").skip(1).map(str::to_owned).collect();
+        assert_eq!(traces.len(), packets, "each packet leaves a trace:\n{text}");
+        traces
+    }
+
+    /// Makes VPP forget which flow belongs to which server.
+    pub(crate) async fn forget_sessions(&self) {
+        self.cli("test lb flowtable flush").await;
+    }
+
+    /// Lets packets come in, and returns when they are through.
+    async fn stream(&mut self, stream: &Stream) {
         self.streams += 1;
         let name = format!("stream{}", self.streams);
-        let (node, source) = match destination {
-            IpAddr::V4(_) => ("ip4-lookup", "198.18.0.1"),
-            IpAddr::V6(_) => ("ip6-lookup", "2001:db8:18::1"),
-        };
-        let last = 1_023 + packets;
-        let ports = match protocol {
-            "TCP" => format!("TCP: 1024 + {last} -> {port} incrementing 40"),
-            "UDP" => format!("UDP: 1024 + {last} -> {port} length 48 checksum 0 incrementing 40"),
-            other => panic!("no packets of {other} here"),
-        };
-        self.cli(&format!(
-            "packet-generator new {{ name {name} limit {packets} size 100-100 node {node} \
-             data {{ {protocol}: {source} -> {destination} {ports} }} }}"
-        ))
-        .await;
+        self.cli(&format!("packet-generator new {{ name {name} {stream} }}")).await;
         self.cli(&format!("packet-generator enable-stream {name}")).await;
         let begin = Instant::now();
         loop {
@@ -140,6 +160,40 @@ impl Vpp {
             self.cli(&format!("set ip neighbor loop0 fd02::{host} de:ad:00:00:06:{host} static")).await;
         }
     }
+}
+
+/// Packets of 100 bytes, each from another source than the one before.
+pub(crate) struct Stream {
+    pub(crate) first: SocketAddr,
+    /// Differs from the first in its address or in its port.
+    pub(crate) last: SocketAddr,
+    /// As many as there are sources, first and last included.
+    pub(crate) packets: u32,
+    pub(crate) destination: SocketAddr,
+    /// `TCP` or `UDP`.
+    pub(crate) protocol: &'static str,
+}
+
+/// As VPP's packet generator reads it.
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last, packets, destination, protocol } = self;
+        let node = if destination.is_ipv4() { "ip4-lookup" } else { "ip6-lookup" };
+        let length = match *protocol {
+            "TCP" => "",
+            "UDP" => "length 48 checksum 0",
+            other => panic!("no packets of {other} here"),
+        };
+        write!(f, "limit {packets} size 100-100 node {node} data {{ {protocol}: ")?;
+        range(f, first.ip(), last.ip())?;
+        write!(f, " -> {} {protocol}: ", destination.ip())?;
+        range(f, first.port(), last.port())?;
+        write!(f, " -> {} {length} incrementing 40 }}", destination.port())
+    }
+}
+
+fn range<T: PartialEq + fmt::Display>(f: &mut fmt::Formatter<'_>, first: T, last: T) -> fmt::Result {
+    if first == last { write!(f, "{first}") } else { write!(f, "{first} - {last}") }
 }
 
 struct Process {

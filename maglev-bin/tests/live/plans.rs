@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use maglev_bin::config::{Config, Context, Loaded};
 use maglev_bin::daemon::{Forecasts, Order, Refusal};
@@ -140,8 +140,15 @@ impl Stage {
     }
 
     async fn foretell(&self, config: Option<Loaded>, recreate: bool) -> Forecasts {
-        let prospect = self.running.daemon.prospect(config).await;
-        prospect.unwrap_or_else(|refusal| panic!("nothing can be foretold: {refusal}")).forecast(recreate)
+        let refused = |refusal: Refusal| -> ! { panic!("nothing can be foretold: {refusal}") };
+        let standing = self.running.daemon.standing().await.unwrap_or_else(|refusal| refused(refusal));
+        let prospect = match config {
+            Some(loaded) => {
+                standing.under(loaded, Instant::now(), SystemTime::now()).unwrap_or_else(|refusal| refused(refusal))
+            }
+            None => standing.as_it_is(),
+        };
+        prospect.forecast(recreate)
     }
 
     /// Sends a flow to each bucket of each VIP. These sessions stay in VPP, and no others.

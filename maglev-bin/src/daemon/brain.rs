@@ -154,27 +154,33 @@ impl Life {
     }
 }
 
-/// Publications of what is not urgent are at least this far apart.
+/// Between publications of what is not urgent is at least this.
 const PACE: Duration = Duration::from_millis(50);
+
+/// When the next publication of what is not urgent is due, behind one that took from `begin` to `end`. At least half of the time is for
+/// decisions: were it counted from the beginning, a publication of more than [`PACE`] would leave room for a single event before the next.
+fn next_publication(begin: Instant, end: Instant) -> Instant {
+    end + PACE.max(end - begin)
+}
 
 /// Decides until it is stopped.
 pub(super) async fn run(mut brain: Brain) {
     let mut attached = Attached::default();
-    let mut next_publication = Instant::now();
+    let mut publication_due = Instant::now();
     loop {
         brain.act(&mut attached);
         let now = Instant::now();
         let changed = brain.core.changed();
-        if changed.urgent || changed.all || (changed.any() && now >= next_publication) {
+        if changed.urgent || changed.all || (changed.any() && now >= publication_due) {
             brain.publish(&attached);
-            next_publication = now + PACE;
+            publication_due = next_publication(now, Instant::now());
         }
         for what in brain.told.drain(..) {
             brain.bus.emit(what);
         }
         brain.answers.drain(..).for_each(|answer| answer());
         let due = brain.core.poll_timeout();
-        let publication = brain.core.changed().any().then_some(next_publication);
+        let publication = brain.core.changed().any().then_some(publication_due);
         let wake = due.into_iter().chain(publication).min();
         tokio::select! {
             biased;
@@ -417,7 +423,19 @@ impl Brain {
 
 #[cfg(test)]
 mod tests {
-    use super::Life;
+    use std::time::{Duration, Instant};
+
+    use super::{Life, PACE, next_publication};
+
+    #[test]
+    fn a_publication_that_takes_long_leaves_as_much_time_for_decisions() {
+        let begin = Instant::now();
+        let rest = |millis| {
+            let end = begin + Duration::from_millis(millis);
+            next_publication(begin, end) - end
+        };
+        assert_eq!([rest(0), rest(5), rest(300)], [PACE, PACE, Duration::from_millis(300)]);
+    }
 
     #[test]
     fn a_stats_segment_that_was_unreadable_once_is_no_restart_of_vpp() {

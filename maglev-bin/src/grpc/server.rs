@@ -34,7 +34,7 @@ const KEEPALIVE_PATIENCE: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// On a busy machine what decides and probes goes first: a hundred readers of events take a good part of a processor.
-const BEHIND: i32 = 10;
+const BEHIND: i32 = 5;
 /// How the health protocol calls it.
 const WHOLE_SERVER: &str = "";
 

@@ -22,7 +22,7 @@ async fn the_server_stands_behind_what_decides_and_probes() {
     // Servers of other tests, in the same process, may be about to start.
     until("every server stands behind", || {
         let servers = niceness("maglevd-grpc");
-        !servers.is_empty() && servers.into_iter().all(|server| server == of_checker + 10)
+        !servers.is_empty() && servers.into_iter().all(|server| server == of_checker + 5)
     })
     .await;
 }

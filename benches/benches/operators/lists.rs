@@ -50,7 +50,7 @@ async fn backends(client: &mut Client) -> usize {
 
 /// From before the process is made until it has ended.
 fn show_frontends(address: &str, times: u32, frontends: u32) -> Result<Vec<Duration>, String> {
-    let program = maglevc().ok_or("there is none: cargo build --release --bin maglevc")?;
+    let program = maglevc().ok_or("there is none: cargo build --profile bench --bin maglevc")?;
     let once = |_| {
         let mut command = Command::new(&program);
         command.args(["--server", address, "show", "frontends"]);

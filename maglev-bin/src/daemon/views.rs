@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use jiff::Timestamp;
 use maglev_health::{self as health, BackendId, FrontendState};
 use maglev_sync::table::{TableSize, bucket_counts};
-use maglev_sync::{Reconciler, SyncStatus, VipKey};
+use maglev_sync::{Reconciler, SyncStatus, VipKey, VipStatus};
 
 use super::core::{Changed, Core};
 use super::counters::CounterPlan;
@@ -127,6 +127,7 @@ impl Views {
         let key = core.keys().get(place)?;
         let index = core.control().frontend_idx(&config.name)?;
         let view = core.control().frontend(index)?;
+        let status = core.sync().and_then(|sync| sync.vip_status(key));
         let (state, since) = *self
             .states
             .entry(view.name().clone())
@@ -145,8 +146,8 @@ impl Views {
             active_pool: view.active_pool(),
             pools: view.pools().map(|view| pool(core, &view)).collect(),
             table_length_wanted: config.table_length_chosen,
-            released: core.sync().is_none_or(|sync| sync.vip_status(key).is_some_and(|status| status.released)),
-            dataplane: core.sync().and_then(|sync| vip(sync, key)),
+            released: core.sync().is_none() || status.as_ref().is_some_and(|status| status.released),
+            dataplane: core.sync().and_then(|sync| vip(sync, key, status)),
         }))
     }
 
@@ -182,7 +183,8 @@ impl Views {
         // VIPs of ours that left the config and have not gone yet are nobody's, too.
         let wanted = |key: &&VipKey| !sync.desired().is_some_and(|desired| desired.vips.contains_key(key));
         let standing = sync.actual().into_iter().flat_map(|actual| actual.vips.keys());
-        let others = standing.filter(wanted).filter_map(|key| Some((vip_name(key), vip(sync, key)?)));
+        let others =
+            standing.filter(wanted).filter_map(|key| Some((vip_name(key), vip(sync, key, sync.vip_status(key))?)));
         VppView {
             link: self.link.clone(),
             unsupported: self.unsupported.clone(),
@@ -243,7 +245,7 @@ fn pool(core: &Core, view: &health::PoolView<'_>) -> PoolView {
 }
 
 /// A VIP as VPP has it, with the buckets that follow from it.
-fn vip(sync: &Reconciler, key: &VipKey) -> Option<VipView> {
+fn vip(sync: &Reconciler, key: &VipKey, status: Option<VipStatus>) -> Option<VipView> {
     let actual = sync.actual()?.vips.get(key)?;
     let table_length = actual.table_length.known();
     let weights: Vec<(IpAddr, u8)> = actual.ases.iter().map(|(address, of)| (*address, of.weight)).collect();
@@ -252,7 +254,6 @@ fn vip(sync: &Reconciler, key: &VipKey) -> Option<VipView> {
         None => vec![0; weights.len()],
     };
     let ases = weights.into_iter().zip(buckets);
-    let status = sync.vip_status(key);
     Some(VipView {
         encap: actual.encap.to_string().into(),
         src_ip_sticky: actual.src_ip_sticky,

@@ -126,7 +126,7 @@ impl Daemon {
         let prober = Arc::new(Prober::new(config.healthchecker.netns.as_deref())?);
         let (now, wall) = (Instant::now(), SystemTime::now());
         let config = Arc::new(config);
-        let (state, file) = open_state(options.state_file.as_deref(), &bus)?;
+        let (state, mut file) = open_state(options.state_file.as_deref(), &bus)?;
         let core = core::Core::new(config, &state, options.api.is_some(), now, wall)
             .map_err(|error| StartError::Unfit(chain(&error)))?;
         let totals = Totals::default();
@@ -138,7 +138,15 @@ impl Daemon {
         let mut probes = probes::Probes::new(prober.clone(), result_sender, bus.clone(), totals.clone());
         probes.configure(core.config(), core.control());
         let mut views = views::Views::new(&core, wall);
-        let (book, writer) = (Book::new(state), Writer::start(file, bus.clone()));
+        let mut book = Book::new(state);
+        // A VIP is ours on the disk before it is one in VPP: whatever ends this process, the next one knows. What cannot be saved now is
+        // tried again and told by the writer.
+        let news = core.sync().is_some_and(|sync| book.settle_vips(sync.ours()));
+        let unsaved = news && file.as_mut().is_some_and(|file| file.save(book.state()).is_err());
+        let writer = Writer::start(file, bus.clone());
+        if unsaved {
+            drop(writer.save(book.state().clone()));
+        }
         // Whoever looks at once sees every backend and frontend, not an empty daemon.
         views.update(&core, &probes, core.changed());
         let overrides = views::overrides(&core, &book);

@@ -35,4 +35,5 @@ pub use self::tls::{Certificates, TlsFiles};
 pub use crate::tls::FileError;
 
 pub(crate) use self::address::unix_path;
+pub(crate) use self::layer::code_word;
 pub(crate) use self::listen::{FULL, SPEAKS_TLS};

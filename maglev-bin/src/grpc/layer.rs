@@ -81,7 +81,7 @@ where
             // An error comes as headers alone; a success tells its status behind the messages.
             let status =
                 response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
-            totals.grpc(method, code(status), start.elapsed());
+            totals.grpc(method, code_word(status), start.elapsed());
             Ok(response)
         })
     }
@@ -119,7 +119,7 @@ fn method(path: &str) -> &'static str {
 }
 
 /// The word for a status, as the gRPC documentation spells it in small letters.
-fn code(code: Code) -> &'static str {
+pub(crate) fn code_word(code: Code) -> &'static str {
     match code {
         Code::Ok => "ok",
         Code::Cancelled => "cancelled",

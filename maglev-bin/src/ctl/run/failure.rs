@@ -9,6 +9,7 @@ use crate::client::{Address, ConnectError, Trouble};
 use crate::ctl::grammar::Complaint;
 use crate::ctl::show::clean;
 use crate::daemon::chain;
+use crate::grpc::code_word;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -153,25 +154,7 @@ impl Failure {
             Self::Config => "invalid_argument",
             Self::Interrupted { .. } => "interrupted",
             Self::Output(_) => "output",
-            Self::Refused(status) => match status.code() {
-                Code::Ok => "ok",
-                Code::Cancelled => "cancelled",
-                Code::Unknown => "unknown",
-                Code::InvalidArgument => "invalid_argument",
-                Code::DeadlineExceeded => "deadline_exceeded",
-                Code::NotFound => "not_found",
-                Code::AlreadyExists => "already_exists",
-                Code::PermissionDenied => "permission_denied",
-                Code::ResourceExhausted => "resource_exhausted",
-                Code::FailedPrecondition => "failed_precondition",
-                Code::Aborted => "aborted",
-                Code::OutOfRange => "out_of_range",
-                Code::Unimplemented => "unimplemented",
-                Code::Internal => "internal",
-                Code::Unavailable => "unavailable",
-                Code::DataLoss => "data_loss",
-                Code::Unauthenticated => "unauthenticated",
-            },
+            Self::Refused(status) => code_word(status.code()),
         }
     }
 }

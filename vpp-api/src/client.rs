@@ -38,6 +38,7 @@ use crate::frame::DEFAULT_MAX_LEN;
 use crate::message::{Dump, Message, Reply, Request, decode_body};
 use crate::messages::interface::SwInterfaceEvent;
 use crate::messages::memclnt::SockclntCreate;
+use crate::release::Capabilities;
 use crate::table::MessageTable;
 use handshake::Limit;
 use observer::Report;
@@ -178,6 +179,12 @@ impl Client {
     #[must_use]
     pub fn table(&self) -> &MessageTable {
         &self.shared().table
+    }
+
+    /// What this VPP can do, and how its lb plugin has to be spoken to.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities::of(self.table())
     }
 
     /// The index VPP gave to this client.

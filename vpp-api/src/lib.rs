@@ -6,6 +6,7 @@
 //! | [`frame`], [`codec`], [`types`] | the 16-byte frame header, fields, field types |
 //! | [`message`], [`messages`] | what a message is; those a load-balancer controller needs |
 //! | [`table`], [`connection`] | message ids; handshake and calls without a socket or a clock |
+//! | [`release`] | what the connected VPP can do; one meaning for every generation of the lb plugin |
 //! | `client` (feature `tokio`, on by default) | the same on a socket, for any number of tasks |
 //! | `server` (feature `server`) | handshake and requests as VPP sees them |
 //! | [`error`] | what can go wrong |
@@ -25,6 +26,7 @@ pub mod error;
 pub mod frame;
 pub mod message;
 pub mod messages;
+pub mod release;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod table;

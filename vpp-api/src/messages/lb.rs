@@ -1,8 +1,9 @@
 //! The load balancer, VPP `src/plugins/lb/lb.api` and `lb_types.api`.
 //!
 //! Field meanings are those of 26.10-rc0. Releases up to 26.06 have the same CRCs for the messages they share and
-//! read `pfx.len`, `encap` and `port` differently: presence of [`LbConfGet`] tells the two apart. VPP stops its
-//! workers while it handles any of these, dumps included.
+//! read `pfx.len`, `encap` and `port` differently: presence of [`LbConfGet`] tells the two apart, and
+//! [`Quirks`](crate::release::Quirks) has what each wants. VPP stops its workers while it handles any of these, dumps
+//! included.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

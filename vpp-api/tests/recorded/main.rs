@@ -1,6 +1,7 @@
 //! Whole sessions recorded from live VPPs.
 
 mod frames;
+mod release;
 #[cfg(feature = "server")]
 mod replay;
 mod session;

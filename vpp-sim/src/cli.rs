@@ -8,7 +8,6 @@ use vpp_api::types::Retval;
 
 use crate::addr::{Ip46, Prefix46};
 use crate::lb::{Fatal, NewVip, VipKey, VipType};
-use crate::options::Release;
 use crate::text;
 use crate::vpp::{Now, Vpp};
 
@@ -29,6 +28,7 @@ pub(crate) fn run(vpp: &mut Vpp, now: Now, line: &str) -> Result<(i32, String), 
         Run::ShowLb => Ok(text::main(&vpp.lb, now.seconds())),
         Run::ShowVips => Ok(match words.next() {
             Some("verbose") => text::vips_verbose(&vpp.lb),
+            None if !vpp.identity().release.shows_vips_without_a_further_word() => String::new(),
             _ => text::vips(&vpp.lb),
         }),
         Run::ShowVersion => Ok(show_version(vpp)),
@@ -85,8 +85,8 @@ fn find<'w, 'l>(words: &'w [&'l str]) -> Option<(&'static Command, &'w [&'l str]
 }
 
 fn show_version(vpp: &Vpp) -> String {
-    let identity = vpp.identity();
-    format!("vpp v{} built by root on vpp-sim at {}\n", identity.version(), identity.build_date())
+    let build = vpp.identity().release.build();
+    format!("vpp v{} built by root on vpp-sim at {}\n", build.version, build.date)
 }
 
 /// `lb vip`.
@@ -200,12 +200,12 @@ fn servers(vpp: &mut Vpp, now: Now, words: &mut Words<'_, '_>) -> Result<String,
     let (mut protocol, mut port) = (0, 0);
     let (mut addresses, mut weight) = (Vec::new(), None);
     let (mut delete, mut flush) = (false, false);
-    let knows_weights = vpp.identity().release == Release::V26_10;
+    let release = vpp.identity().release;
     while let Some(word) = words.peek() {
         let at = words.0;
         words.next();
         let understood = match word {
-            "weight" if knows_weights => set(&mut weight, words.number().map(Some)),
+            "weight" if release.has_weights() => set(&mut weight, words.number().map(Some)),
             "del" => set(&mut delete, Some(true)),
             "flush" => set(&mut flush, Some(true)),
             "protocol" => set(&mut protocol, words.protocol()),
@@ -235,13 +235,14 @@ fn servers(vpp: &mut Vpp, now: Now, words: &mut Words<'_, '_>) -> Result<String,
         return Err("No AS address provided".to_owned());
     }
     let seconds = now.seconds();
-    if !knows_weights {
+    if release.collects_garbage_before_lb_as() {
         vpp.lb.collect_garbage(&mut vpp.fib, seconds);
     }
     if delete {
         return done("lb_vip_del_ass", vpp.lb.remove_servers(&mut vpp.fib, seconds, key, &addresses, flush));
     }
     let given = weight.map_or(vpp.weight_of_v1(), |weight| weight as u8);
+    let flush = flush && release.flushes_when_a_server_is_added_again();
     match vpp.lb.add_servers(&mut vpp.fib, seconds, key, &addresses, given, flush) {
         // With a weight the command also changes the weight of what is there.
         Retval::VALUE_EXIST if weight.is_some() => addresses

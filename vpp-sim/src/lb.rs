@@ -24,8 +24,8 @@ use self::sticky::StickyTable;
 pub(crate) use self::vip::{AppServer, Vip, VipKey, VipType};
 use crate::addr::{Ip46, Prefix46};
 use crate::fib::{Delivery, Family, Fib};
-use crate::options::Release;
 use crate::pool::Pool;
+use crate::release::Release;
 
 /// The plugin.
 #[derive(Clone, Debug)]

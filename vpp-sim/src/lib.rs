@@ -10,6 +10,7 @@ mod lb;
 mod log;
 mod options;
 mod pool;
+mod release;
 mod segment;
 mod server;
 mod simulator;
@@ -19,7 +20,8 @@ mod vpp;
 
 pub use self::faults::{Fault, FaultError, parse_duration};
 pub use self::log::LogEntry;
-pub use self::options::{ApiLog, Options, Release, UnknownRelease};
+pub use self::options::{ApiLog, Options};
+pub use self::release::{Release, UnknownRelease};
 pub use self::server::{BindError, RestartError};
 pub use self::simulator::{Ended, Simulator, StartError};
 pub use self::snapshot::{FlowTotals, LbSnapshot, ServerSnapshot, VipSnapshot};

@@ -33,8 +33,7 @@ struct Flags {
     /// Synthetic new flows per second, over all VIPs
     #[arg(long, value_name = "N", default_value_t = 0)]
     flows: u32,
-    /// VPP release to behave like: 26.10 or 25.10
-    #[arg(long, value_name = "RELEASE", default_value_t)]
+    #[arg(long, value_name = "RELEASE", default_value_t, help = format!("VPP release to behave like: {}", releases()))]
     release: Release,
     /// Seed of message ids and flows
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -112,6 +111,11 @@ fn print_chain(error: &dyn std::error::Error) {
         source = error.source();
     }
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// As for `--help`.
+fn releases() -> String {
+    Release::ALL.map(|release| release.to_string()).join(", ")
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,13 +1,10 @@
 //! How a simulator is set up: plain data.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use thiserror::Error;
-
 use crate::faults::Fault;
+use crate::release::Release;
 
 /// What a simulator is like and where it answers.
 ///
@@ -77,47 +74,3 @@ pub enum ApiLog {
     /// Kept, without limit, for [`Simulator::api_log`](crate::Simulator::api_log).
     Memory,
 }
-
-/// Which release of VPP to behave like.
-///
-/// ```
-/// use vpp_sim::Release;
-///
-/// assert_eq!("26.10".parse(), Ok(Release::V26_10));
-/// assert!("3.14".parse::<Release>().is_err());
-/// ```
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Release {
-    /// 25.10, and about so all from 24.06 to 26.06: no weights, and IPv4 prefix lengths read as 96 + n.
-    V25_10,
-    /// 26.10-rc0: weights, and handlers that read their messages as they are defined.
-    #[default]
-    V26_10,
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::V25_10 => "25.10",
-            Self::V26_10 => "26.10",
-        })
-    }
-}
-
-impl FromStr for Release {
-    type Err = UnknownRelease;
-
-    fn from_str(text: &str) -> Result<Self, UnknownRelease> {
-        match text {
-            "25.10" => Ok(Self::V25_10),
-            "26.10" => Ok(Self::V26_10),
-            _ => Err(UnknownRelease(text.to_owned())),
-        }
-    }
-}
-
-/// A release that the simulator does not know.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("no release {0:?}, there are 25.10 and 26.10")]
-pub struct UnknownRelease(pub String);

@@ -35,9 +35,17 @@ struct Ids {
     tx: CombinedId,
     drops: SimpleId,
     last_update: ScalarId,
-    input_rate: GaugeId,
+    input_rate: LevelId,
     loops_per_worker: SimpleId,
     heap: SimpleId,
+}
+
+/// A number that may also fall.
+#[derive(Clone, Copy, Debug)]
+enum LevelId {
+    Gauge(GaugeId),
+    /// In releases that have no gauges.
+    Scalar(ScalarId),
 }
 
 /// The segment cannot be made.
@@ -127,7 +135,10 @@ impl Board {
         self.writer.set_scalar(self.writer.heartbeat(), self.heartbeats)?;
         self.writer.set_scalar(self.ids.last_update, now.since_start.as_secs())?;
         let rate = std::mem::take(&mut self.packets) / UPDATE_INTERVAL.as_secs();
-        self.writer.set_gauge(self.ids.input_rate, rate)?;
+        match self.ids.input_rate {
+            LevelId::Gauge(id) => self.writer.set_gauge(id, rate)?,
+            LevelId::Scalar(id) => self.writer.set_scalar(id, rate)?,
+        }
         for thread in 0..self.threads {
             self.writer.set(self.ids.loops_per_worker, 0, thread, 1_000_000)?;
         }
@@ -178,13 +189,18 @@ impl Board {
 /// Makes all entries that a VPP without VIPs has, as far as they are of use to a reader.
 fn lay_out(writer: &mut SegmentWriter, vpp: &Vpp, threads: usize, routes: usize) -> Result<Ids, WriteError> {
     let last_update = writer.add_scalar("/sys/last_update", 0)?;
-    writer.add_gauge("/sys/num_worker_threads", threads as u64 - 1)?;
-    let input_rate = writer.add_gauge("/sys/input_rate", 0)?;
-    writer.add_gauge("/sys/vector_rate", 0)?;
+    let has_gauges = vpp.identity().release.has_gauges();
+    let level = |writer: &mut SegmentWriter, name: &str, value| match has_gauges {
+        true => writer.add_gauge(name, value).map(LevelId::Gauge),
+        false => writer.add_scalar(name, value).map(LevelId::Scalar),
+    };
+    level(writer, "/sys/num_worker_threads", threads as u64 - 1)?;
+    let input_rate = level(writer, "/sys/input_rate", 0)?;
+    level(writer, "/sys/vector_rate", 0)?;
     writer.add_simple("/sys/vector_rate_per_worker", 1, threads)?;
     let loops_per_worker = writer.add_simple("/sys/loops_per_worker", 1, threads)?;
     for gauge in ["cached", "used", "available"] {
-        writer.add_gauge(&format!("/buffer-pools/default-numa-0/{gauge}"), 0)?;
+        level(writer, &format!("/buffer-pools/default-numa-0/{gauge}"), 0)?;
     }
     let heap = add_heap(writer, "stat segment")?;
     add_heap(writer, "main heap")?;

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use crate::lb::{AppServer, Lb, Vip, VipCounter, VipType};
-use crate::options::Release;
 
 /// `show lb`.
 pub(crate) fn main(lb: &Lb, now: u32) -> String {
@@ -21,12 +20,9 @@ pub(crate) fn main(lb: &Lb, now: u32) -> String {
     text
 }
 
-/// `show lb vips`, one line per VIP. Before 26.10 this command prints nothing.
+/// `show lb vips`, one line per VIP.
 pub(crate) fn vips(lb: &Lb) -> String {
     let mut text = String::new();
-    if lb.release() == Release::V25_10 {
-        return text;
-    }
     for (_, vip) in lb.vips() {
         push(
             &mut text,
@@ -93,14 +89,11 @@ fn server_line(text: &mut String, lb: &Lb, slot: u32, server: &AppServer, bucket
     let flows = lb.references(slot) as u64;
     let (address, dpo) = (server.address, server.stats_index);
     let used = if server.in_use { "used" } else { " removed" };
-    match lb.release() {
-        Release::V26_10 => push(
-            text,
-            format_args!("    {address} weight:{} buckets:{buckets} flows:{flows} dpo:{dpo} {used}\n", server.weight),
-        ),
-        Release::V25_10 => {
-            push(text, format_args!("    {address} {buckets} buckets   {flows} flows  dpo:{dpo} {used}\n"))
-        }
+    if lb.release().has_weights() {
+        let weight = server.weight;
+        push(text, format_args!("    {address} weight:{weight} buckets:{buckets} flows:{flows} dpo:{dpo} {used}\n"));
+    } else {
+        push(text, format_args!("    {address} {buckets} buckets   {flows} flows  dpo:{dpo} {used}\n"));
     }
 }
 

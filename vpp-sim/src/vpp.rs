@@ -14,7 +14,7 @@ pub(crate) use self::dispatch::Answers;
 use crate::cli;
 use crate::fib::Fib;
 use crate::lb::{COLLECTION_INTERVAL, Fatal, Lb};
-use crate::options::Release;
+use crate::release::Release;
 
 /// A running VPP. It forgets everything when it is dropped, as VPP does when it dies.
 #[derive(Clone, Debug)]
@@ -81,8 +81,7 @@ impl Vpp {
 
     /// Does what VPP does by itself. Early and repeated calls do nothing.
     pub(crate) fn handle_timeout(&mut self, now: Now) {
-        // Before 26.10 nothing collects garbage but API and CLI calls.
-        if self.identity.release == Release::V25_10 || now.since_start < self.next_collection {
+        if !self.identity.release.collects_garbage_by_itself() || now.since_start < self.next_collection {
             return;
         }
         self.lb.collect_garbage(&mut self.fib, now.seconds());
@@ -106,29 +105,6 @@ impl Vpp {
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
-    }
-}
-
-impl Identity {
-    pub(crate) fn version(&self) -> &'static str {
-        match self.release {
-            Release::V26_10 => "26.10-rc0~374-gb575ec2c56d",
-            Release::V25_10 => "25.10-release",
-        }
-    }
-
-    pub(crate) fn build_date(&self) -> &'static str {
-        match self.release {
-            Release::V26_10 => "2026-11-21T00:04:17",
-            Release::V25_10 => "2026-11-21T01:05:16",
-        }
-    }
-
-    pub(crate) fn build_directory(&self) -> &'static str {
-        match self.release {
-            Release::V26_10 => "/usr/src/vpp",
-            Release::V25_10 => "/usr/src/vpp0000",
-        }
     }
 }
 

@@ -104,7 +104,7 @@ fn flags_that_make_no_sense_are_a_usage_error() {
     let directory = Directory::new();
     for (flags, expected) in [
         (["--fault", "explode"], "there are drop, cut, mute"),
-        (["--release", "3.14"], "there are 25.10 and 26.10"),
+        (["--release", "3.14"], "there are 24.10, 25.10, 26.06 and 26.10"),
         (["--loop-sleep", "soon"], "no duration such as"),
         (["--workers", "many"], "--workers"),
     ] {

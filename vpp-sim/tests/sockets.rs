@@ -14,7 +14,7 @@ use vpp_api::messages::memclnt::{ControlPing, GetFirstMsgId, SockclntDelete};
 use vpp_api::messages::vlib::CliInband;
 use vpp_api::messages::vpe::{ShowVersion, ShowVpeSystemTime};
 use vpp_api::types::{FixedString, IpProto, Retval, Text};
-use vpp_sim::{ApiLog, Options, Release, Simulator, StartError};
+use vpp_sim::{ApiLog, Options, Simulator, StartError};
 
 const VIP: &str = "192.0.2.1/32";
 
@@ -194,18 +194,6 @@ async fn the_first_packet_to_a_server_that_is_a_vip_kills_vpp() {
     simulator.set_flows(1000);
     vpp.closed().await;
     assert_eq!(simulator.crashes(), 1);
-}
-
-#[tokio::test]
-async fn release_25_10_lacks_messages_and_misreads_prefixes() {
-    let directory = Directory::new();
-    let simulator = Simulator::start(Options { release: Release::V25_10, ..directory.options() }).expect("a simulator");
-    let vpp = connect(simulator.api_path()).await;
-    assert!(matches!(vpp.call(&LbConfGet {}).await, Err(CallError::Absent(_))));
-    assert!(!vpp.supports::<LbAsV2Dump>());
-    vpp.call(&vip("192.0.2.10/32")).await.expect("a VIP, says VPP");
-    let text = vpp.call(&CliInband { cmd: Text::from("show lb vips verbose") }).await.expect("a text").reply;
-    assert!(text.to_string().starts_with(" ip6-gre4 [1] ::/32\n"), "{text}");
 }
 
 #[test]

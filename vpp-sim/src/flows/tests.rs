@@ -6,7 +6,7 @@ use super::*;
 use crate::addr::Ip46;
 use crate::fib::Fib;
 use crate::lb::{NewVip, VipType};
-use crate::options::Release;
+use crate::release::Release;
 
 /// A plugin with these VIPs, each a prefix, a protocol and a port.
 fn lb(vips: &[(&str, u8, u16)]) -> Lb {

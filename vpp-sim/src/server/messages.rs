@@ -174,10 +174,7 @@ impl MainLoop {
 impl super::Process {
     /// The first id of a module's messages. Only lb is known as a module, by the name of its range in each release.
     fn first_msg_id(&self, request: &GetFirstMsgId) -> GetFirstMsgIdReply {
-        let range = match self.vpp.identity().release {
-            crate::options::Release::V26_10 => "lb_487dee0a",
-            crate::options::Release::V25_10 => "lb_31818767",
-        };
+        let range = self.vpp.identity().release.lb_message_range();
         let of_lb = self.table.table().iter().filter(|(name, _)| name.starts_with("lb_")).map(|(_, id)| id);
         match of_lb.min().filter(|_| request.name.to_str_lossy() == range) {
             Some(first_msg_id) => GetFirstMsgIdReply { retval: Retval::OK, first_msg_id },

@@ -9,7 +9,8 @@ use vpp_api::messages::{Visitor, visit_all};
 use vpp_api::server::ServedTable;
 
 use crate::fib::FEWEST_ROUTES;
-use crate::options::{Options, Release};
+use crate::options::Options;
+use crate::release::Release;
 use crate::segment::{Board, SegmentError};
 use crate::vpp::{Identity, Interface, Now, Vpp};
 
@@ -65,13 +66,10 @@ impl Process {
 
 /// Messages of a release with ids of their own, but for the absent ones.
 fn served_table<'a>(release: Release, absent: impl Iterator<Item = &'a str>, seed: u64) -> ServedTable {
-    let mut absent: HashSet<&str> = absent.collect();
-    if release == Release::V25_10 {
-        absent.extend(NEW_IN_26_10);
-    }
+    let absent: HashSet<&str> = absent.collect();
     let mut names = Names(Vec::new());
     visit_all(&mut names);
-    names.0.retain(|(name, _)| !absent.contains(name));
+    names.0.retain(|(name, _)| !absent.contains(name) && !release.lacks(name));
     ServedTable::new(names.0.into_iter().map(|(_, name_crc)| name_crc), seed)
 }
 
@@ -86,15 +84,3 @@ impl Visitor for Names {
 pub(super) fn unix_time() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
-
-/// What the releases before do not have.
-const NEW_IN_26_10: [&str; 8] = [
-    "lb_conf_get",
-    "lb_conf_get_reply",
-    "lb_add_del_as_v2",
-    "lb_add_del_as_v2_reply",
-    "lb_as_set_weight",
-    "lb_as_set_weight_reply",
-    "lb_as_v2_dump",
-    "lb_as_v2_details",
-];

@@ -9,7 +9,6 @@ use vpp_api::types::{Address, AddressFamily, Dscp, Encap, InterfaceIndex, IpProt
 use super::{Now, Vpp};
 use crate::addr::{Ip46, Prefix46};
 use crate::lb::{Conf, Fatal, NewVip, Vip, VipKey, VipType};
-use crate::options::Release;
 
 impl Vpp {
     pub(crate) fn lb_conf(&mut self, request: &LbConf) -> Retval {
@@ -104,12 +103,7 @@ impl Vpp {
     /// Always 0. For a VIP that does not exist VPP goes on with an uninitialised index; what that does is not defined, and here
     /// it does nothing but a warning.
     pub(crate) fn lb_flush_vip(&mut self, request: &LbFlushVip) -> Retval {
-        let key = match self.identity.release {
-            Release::V26_10 => self.key(&request.pfx, request.protocol, request.port),
-            // The address is taken as 16 bytes, whatever its family.
-            Release::V25_10 => VipKey::new(raw_prefix(&request.pfx), request.protocol.0, request.port),
-        };
-        match self.lb.find_vip(key) {
+        match self.lb.find_vip(self.key_to_flush(request)) {
             Some(index) => self.lb.flush_vip(index),
             None => tracing::warn!(vip = %request.pfx, "lb_flush_vip of an unknown VIP: undefined in VPP"),
         }
@@ -117,17 +111,13 @@ impl Vpp {
     }
 
     pub(crate) fn lb_vip_dump(&self) -> Vec<LbVipDetails> {
-        // Before 26.10 removed VIPs are shown as well, and look like any other.
-        let all = self.identity.release == Release::V25_10;
+        let all = !self.identity.release.hides_removed_vips();
         self.lb.vips().filter(|(_, vip)| vip.in_use || all).map(|(_, vip)| self.vip_details(vip)).collect()
     }
 
     pub(crate) fn lb_as_dump(&self, request: &LbAsDump) -> Vec<LbAsDetails> {
-        let port = match self.identity.release {
-            Release::V26_10 => request.port,
-            // Compared without swapping.
-            Release::V25_10 => request.port.swap_bytes(),
-        };
+        let swaps = self.identity.release.swaps_the_port_of_filters();
+        let port = if swaps { request.port } else { request.port.swap_bytes() };
         let details = |(_, vip): (u32, &Vip), server: crate::lb::AppServer| LbAsDetails {
             vip: self.vip_key(vip),
             app_srv: api_address(server.address),
@@ -179,28 +169,25 @@ impl Vpp {
 
     fn vip_details(&self, vip: &Vip) -> LbVipDetails {
         let length = vip.table_length.get();
-        let (encap, flow_table_length) = match self.identity.release {
-            Release::V26_10 => (vip.vip_type.encap(), length as u16),
-            // The internal type, and a length swapped as 32 bits of which 16 are sent.
-            Release::V25_10 => (vip.vip_type as u32, (length >> 16) as u16),
-        };
+        let release = self.identity.release;
+        let encap = if release.tells_encap_as_defined() { vip.vip_type.encap() } else { vip.vip_type as u32 };
+        let shown = if release.tells_the_low_half_of_the_table_length() { length } else { length >> 16 };
         LbVipDetails {
             vip: self.vip_key(vip),
             encap: Encap::from(encap),
             dscp: Dscp(vip.dscp_or_srv_type),
             srv_type: SrvType::from(u32::from(vip.dscp_or_srv_type)),
             target_port: vip.target_port,
-            flow_table_length,
+            flow_table_length: shown as u16,
         }
     }
 
     fn vip_key(&self, vip: &Vip) -> LbVip {
-        let (len, protocol) = match self.identity.release {
-            Release::V26_10 => (vip.key.prefix.len(), vip.key.protocol),
-            Release::V25_10 => (vip.key.prefix.stored_len, 0),
-        };
+        let (release, prefix) = (self.identity.release, vip.key.prefix);
+        let len = if release.counts_ip4_lengths_from_0() { prefix.len() } else { prefix.stored_len };
+        let protocol = if release.tells_the_protocol() { vip.key.protocol } else { 0 };
         LbVip {
-            pfx: Prefix { address: api_address(vip.key.prefix.address), len },
+            pfx: Prefix { address: api_address(prefix.address), len },
             protocol: IpProto(protocol),
             port: vip.key.port,
         }
@@ -210,30 +197,29 @@ impl Vpp {
         VipKey::new(self.stored_prefix(pfx), protocol.0, port)
     }
 
+    /// The VIP that `lb_flush_vip` means.
+    pub(super) fn key_to_flush(&self, LbFlushVip { pfx, protocol, port }: &LbFlushVip) -> VipKey {
+        match self.identity.release.decodes_the_address_to_flush() {
+            true => self.key(pfx, *protocol, *port),
+            false => VipKey::new(raw_prefix(pfx), protocol.0, *port),
+        }
+    }
+
     /// What the handler makes of a prefix. Lengths are added up in a byte and wrap.
     fn stored_prefix(&self, pfx: &Prefix) -> Prefix46 {
-        let is_ip4 = pfx.address.af == AddressFamily::Ip4;
-        let stored_len = match self.identity.release {
-            Release::V26_10 if is_ip4 => pfx.len.wrapping_add(96),
-            Release::V26_10 | Release::V25_10 => pfx.len,
-        };
+        let from_0 = pfx.address.af == AddressFamily::Ip4 && self.identity.release.counts_ip4_lengths_from_0();
+        let stored_len = if from_0 { pfx.len.wrapping_add(96) } else { pfx.len };
         Prefix46 { address: stored_address(&pfx.address), stored_len }
     }
 
     fn host_encap(&self, encap: Encap) -> u32 {
-        match self.identity.release {
-            Release::V26_10 => encap.into(),
-            // Compared without swapping.
-            Release::V25_10 => u32::from(encap).swap_bytes(),
-        }
+        let encap = u32::from(encap);
+        if self.identity.release.swaps_encap() { encap } else { encap.swap_bytes() }
     }
 
-    /// Servers have no weight before 26.10: each counts once.
+    /// The weight of a server that is added without one.
     pub(crate) fn weight_of_v1(&self) -> u8 {
-        match self.identity.release {
-            Release::V26_10 => 100,
-            Release::V25_10 => 1,
-        }
+        if self.identity.release.has_weights() { 100 } else { 1 }
     }
 }
 

@@ -16,28 +16,27 @@ use super::{Interface, Now, Vpp};
 use crate::addr::{Ip46, Prefix46};
 use crate::fib::{Family, Forwarding, Route};
 use crate::lb::Fatal;
-use crate::options::Release;
 
 impl Vpp {
     pub(crate) fn control_ping(&self, client_index: u32) -> ControlPingReply {
         ControlPingReply {
             retval: Retval::OK,
-            client_index: match self.identity.release {
-                Release::V26_10 => client_index,
-                // Uninitialised there; zero in what was recorded.
-                Release::V25_10 => 0,
+            client_index: match self.identity.release.fills_in_the_client_of_a_ping() {
+                true => client_index,
+                false => 0,
             },
             vpe_pid: self.identity.pid,
         }
     }
 
     pub(crate) fn show_version(&self) -> ShowVersionReply {
+        let build = self.identity.release.build();
         ShowVersionReply {
             retval: Retval::OK,
             program: FixedString::clipped("vpe"),
-            version: FixedString::clipped(self.identity.version()),
-            build_date: FixedString::clipped(self.identity.build_date()),
-            build_directory: FixedString::clipped(self.identity.build_directory()),
+            version: FixedString::clipped(build.version),
+            build_date: FixedString::clipped(build.date),
+            build_directory: FixedString::clipped(build.directory),
         }
     }
 

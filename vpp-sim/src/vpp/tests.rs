@@ -18,7 +18,7 @@ use vpp_api::types::MacAddress;
 mod live;
 
 use super::{Answers, Identity, Interface, Now, Vpp};
-use crate::options::Release;
+use crate::release::Release;
 
 #[test]
 fn vpp_26_10_is_replayed_byte_for_byte() {

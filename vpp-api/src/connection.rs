@@ -1,98 +1,26 @@
 //! The client side of one API connection, without a socket and without a clock.
 
 mod deadlines;
+mod event;
+mod handshake;
+mod known;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use thiserror::Error;
 
 pub use deadlines::{Deadlines, Expired};
+pub use event::{Counters, Event, StartError};
+pub use handshake::{Config, Handshake};
 
 use crate::codec::Reader;
-use crate::error::{Absent, FrameError, ProtocolError};
-use crate::frame::{DEFAULT_MAX_LEN, FrameDecoder, encode_frame};
-use crate::message::{Dump, Envelope, Kind, Message, Request, decode_body, encode_body, message_id};
-use crate::messages::memclnt::{ControlPing, ControlPingReply, MemclntKeepalive, SockclntCreate, SockclntCreateReply};
-use crate::messages::{Visitor, visit_all};
+use crate::error::{FrameError, ProtocolError};
+use crate::frame::{FrameDecoder, encode_frame};
+use crate::message::{Dump, Envelope, Kind, Message, Request, encode_body, message_id};
+use crate::messages::memclnt::{ControlPing, ControlPingReply, MemclntKeepalive, SockclntCreateReply};
 use crate::table::MessageTable;
-use crate::types::{FixedString, Retval};
-
-/// What a connection needs to know beforehand.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Client name, shown by VPP's `show api clients`.
-    pub name: FixedString<64>,
-    /// Largest body taken or sent, in bytes.
-    pub max_frame: usize,
-}
-
-impl Default for Config {
-    /// The crate's name, and [`DEFAULT_MAX_LEN`].
-    fn default() -> Self {
-        Self { name: FixedString::clipped("vpp-api"), max_frame: DEFAULT_MAX_LEN }
-    }
-}
-
-/// A connection on which the message ids are not known yet: no call can be made.
-///
-/// Send what [`poll_transmit`](Self::poll_transmit) gives, feed what arrives to
-/// [`handle_bytes`](Self::handle_bytes), until that returns the [`Connection`].
-#[derive(Debug)]
-pub struct Handshake {
-    config: Config,
-    decoder: FrameDecoder,
-    out: BytesMut,
-}
-
-impl Handshake {
-    /// Starts with `sockclnt_create` in the output.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        let mut out = BytesMut::new();
-        let hello = SockclntCreate { name: config.name };
-        // 70 bytes; a limit below that is the caller's wish to talk to nobody.
-        let envelope = Envelope { client_index: 0, context: HELLO_CONTEXT };
-        let _ = encode_frame(&mut out, config.max_frame, |out| encode_body(HELLO_ID, envelope, &hello, out));
-        Self { decoder: FrameDecoder::new(config.max_frame), config, out }
-    }
-
-    /// Bytes to send, if any.
-    #[must_use]
-    pub fn poll_transmit(&mut self) -> Option<Bytes> {
-        (!self.out.is_empty()).then(|| self.out.split().freeze())
-    }
-
-    /// Takes in bytes from VPP. `Some` ends the handshake; bytes behind it are already in the connection, and its
-    /// events may be polled at once.
-    ///
-    /// # Errors
-    /// [`ProtocolError`] if the peer is not VPP or refuses; the handshake is over then.
-    pub fn handle_bytes<T>(&mut self, bytes: &[u8]) -> Result<Option<Connection<T>>, ProtocolError> {
-        self.decoder.extend(bytes);
-        while let Some(body) = self.decoder.next_frame()? {
-            match message_id(&body) {
-                None => return Err(ProtocolError::NoMessageId { len: body.len() }),
-                // VPP sends nothing before its answer; whatever it is, it is not for us.
-                Some(id) if id != HELLO_REPLY_ID => {}
-                Some(_) => return self.finish(&body).map(Some),
-            }
-        }
-        Ok(None)
-    }
-
-    fn finish<T>(&mut self, body: &[u8]) -> Result<Connection<T>, ProtocolError> {
-        let (_, welcome) = decode_body::<SockclntCreateReply>(body).map_err(ProtocolError::Handshake)?;
-        if welcome.response != 0 {
-            return Err(ProtocolError::Unwelcome(Retval(welcome.response)));
-        }
-        let decoder = std::mem::replace(&mut self.decoder, FrameDecoder::new(0));
-        let mut connection = Connection::new(self.config.max_frame, decoder, &welcome);
-        connection.drain()?;
-        Ok(connection)
-    }
-}
+use known::{Entry, Known};
 
 /// An established connection: requests in, frames out, frames in, answers out.
 ///
@@ -111,8 +39,7 @@ pub struct Connection<T> {
     client_index: u32,
     max_frame: usize,
     table: Arc<MessageTable>,
-    /// What this crate knows of the message with that id.
-    known: Vec<Option<Known>>,
+    known: Known,
     calls: HashMap<u32, Call<T>>,
     last_context: u32,
     decoder: FrameDecoder,
@@ -127,7 +54,7 @@ impl<T> Connection<T> {
         Self {
             client_index: welcome.index,
             max_frame,
-            known: known(&table),
+            known: Known::of(&table),
             table,
             calls: HashMap::new(),
             last_context: 0,
@@ -268,7 +195,7 @@ impl<T> Connection<T> {
             return Err(ProtocolError::NoMessageId { len: body.len() });
         };
         // Where the context stands depends on the message, so that one we do not know cannot be matched.
-        let Some(known) = self.known.get(usize::from(id)).copied().flatten() else {
+        let Some(known) = self.known.get(id) else {
             self.counters.unknown_messages += 1;
             return Ok(());
         };
@@ -291,7 +218,7 @@ impl<T> Connection<T> {
         }
     }
 
-    fn handle_answer(&mut self, id: u16, known: Known, body: Bytes) -> Result<(), ProtocolError> {
+    fn handle_answer(&mut self, id: u16, known: Entry, body: Bytes) -> Result<(), ProtocolError> {
         let mut reader = Reader::new(body.get(2..).unwrap_or_default());
         let context = Envelope::decode(known.kind, &mut reader)
             .map_err(|source| ProtocolError::Message { message: known.name, source })?
@@ -319,85 +246,6 @@ impl<T> Connection<T> {
     }
 }
 
-/// Something the owner of a [`Connection`] should know.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<T> {
-    /// The reply to a call.
-    Reply {
-        /// As given to [`Connection::call`].
-        tag: T,
-        /// The reply from its message id on, not decoded; it is the reply's own type.
-        body: Bytes,
-    },
-    /// A dump is complete.
-    Details {
-        /// As given to [`Connection::dump`].
-        tag: T,
-        /// Each details message from its message id on, not decoded, in VPP's order.
-        bodies: Vec<Bytes>,
-    },
-    /// A call was answered with a message that is not its reply. The call is over.
-    Mismatch {
-        /// As given to the call.
-        tag: T,
-        /// Name of the request.
-        message: &'static str,
-        /// Name and CRC of what came.
-        got: &'static str,
-    },
-    /// A message VPP sent by itself, such as `sw_interface_event`.
-    Notice {
-        /// Name and CRC.
-        name_crc: &'static str,
-        /// The message from its id on, not decoded.
-        body: Bytes,
-    },
-}
-
-/// Why a call was not sent.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum StartError {
-    /// VPP has no such message.
-    #[error(transparent)]
-    Absent(#[from] Absent),
-    /// The request exceeds the frame limit.
-    #[error("{message} takes {len} bytes, at most {max} are allowed")]
-    TooLarge {
-        /// Name of the request.
-        message: &'static str,
-        /// Length of its body.
-        len: usize,
-        /// The limit.
-        max: usize,
-    },
-}
-
-/// Totals of one connection since its handshake.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Frames put into the output.
-    pub frames_sent: u64,
-    /// Bytes put into the output, headers included.
-    pub bytes_sent: u64,
-    /// Times that output was taken; frames sent per transmission is how well writes coalesce.
-    pub transmissions: u64,
-    /// Whole frames taken in.
-    pub frames_received: u64,
-    /// Bytes taken in.
-    pub bytes_received: u64,
-    /// Keepalives, which were ignored.
-    pub keepalives: u64,
-    /// Events.
-    pub events: u64,
-    /// Messages skipped because this crate does not know them or clients do not get them.
-    pub unknown_messages: u64,
-    /// Answers skipped because no call waits under their context.
-    pub unknown_contexts: u64,
-}
-
 #[derive(Debug)]
 struct Call<T> {
     message: &'static str,
@@ -413,39 +261,6 @@ struct Details {
     bodies: Vec<Bytes>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    kind: Kind,
-    name: &'static str,
-    name_crc: &'static str,
-}
-
-/// The messages this crate knows, by the ids of this VPP.
-fn known(table: &MessageTable) -> Vec<Option<Known>> {
-    struct Fill<'a>(&'a MessageTable, Vec<Option<Known>>);
-
-    impl Visitor for Fill<'_> {
-        fn visit<M: Message>(&mut self) {
-            let Some(id) = self.0.id(M::NAME_CRC).map(usize::from) else {
-                return;
-            };
-            if self.1.len() <= id {
-                self.1.resize(id + 1, None);
-            }
-            self.1[id] = Some(Known { kind: M::KIND, name: M::NAME, name_crc: M::NAME_CRC });
-        }
-    }
-
-    let mut fill = Fill(table, Vec::new());
-    visit_all(&mut fill);
-    fill.1
-}
-
-/// `sockclnt_create` and its reply have the same id in every VPP: without them no other id can be learnt.
-const HELLO_ID: u16 = 15;
-const HELLO_REPLY_ID: u16 = 16;
-/// Any will do: there is one handshake and its reply is known by its id.
-const HELLO_CONTEXT: u32 = 1;
 const MAX_CONTEXT: u32 = 0x7fff_ffff;
 
 #[cfg(test)]

@@ -3,13 +3,17 @@ use std::collections::BTreeMap;
 use bytes::BufMut;
 use proptest::prelude::*;
 
+use super::handshake::{HELLO_ID, HELLO_REPLY_ID};
 use super::*;
-use crate::error::DecodeError;
+use crate::error::{Absent, DecodeError};
+use crate::frame::DEFAULT_MAX_LEN;
+use crate::message::decode_body;
 use crate::messages::interface::{SwInterfaceDump, SwInterfaceEvent};
 use crate::messages::lb::{LbAsV2Details, LbAsV2Dump, LbConfGet, LbConfReply, LbVip};
-use crate::messages::memclnt::{MemclntKeepalive, MessageTableEntry};
+use crate::messages::memclnt::MessageTableEntry;
 use crate::messages::vpe::{ShowVersion, ShowVersionReply, ShowVpeSystemTimeReply};
-use crate::types::{Address, Counted, IfStatusFlags, InterfaceIndex, Timestamp};
+use crate::messages::{Visitor, visit_all};
+use crate::types::{Address, Counted, FixedString, IfStatusFlags, InterfaceIndex, Retval, Timestamp};
 
 const CLIENT: u32 = 0x8000_0001;
 

@@ -316,7 +316,7 @@ type Answer = Result<Arrived, CallError>;
 /// An answer, not decoded.
 struct Arrived {
     at: Instant,
-    /// The reply to a call; empty for a dump.
+    /// The reply to a call; what came behind the details of a dump.
     reply: Bytes,
     /// The details of a dump; empty for a call.
     details: Vec<Bytes>,

@@ -15,9 +15,9 @@ pub use event::{Counters, Event, StartError};
 pub use handshake::{Config, Handshake};
 
 use crate::codec::Reader;
-use crate::error::{FrameError, ProtocolError};
+use crate::error::{Absent, FrameError, ProtocolError};
 use crate::frame::{FrameDecoder, encode_frame};
-use crate::message::{Dump, Envelope, Kind, Message, Request, encode_body, message_id};
+use crate::message::{self, Dump, Envelope, Get, Kind, Message, Request, encode_body, message_id};
 use crate::messages::memclnt::{ControlPing, ControlPingReply, MemclntKeepalive, SockclntCreateReply};
 use crate::table::MessageTable;
 use known::{Entry, Known};
@@ -26,11 +26,12 @@ use known::{Entry, Known};
 ///
 /// `T` is whatever the owner wants back with the answer to a call, such as the sending half of a channel.
 ///
-/// - After every `call`, `dump` and `handle_bytes`: send what [`poll_transmit`](Self::poll_transmit) gives, and call
+/// - After every `call`, `dump`, `get` and `handle_bytes`: send what [`poll_transmit`](Self::poll_transmit) gives, and call
 ///   [`poll_event`](Self::poll_event) until `None`. Extra calls are harmless.
 /// - After an error of [`handle_bytes`](Self::handle_bytes) the position in the stream is lost: close the socket and
 ///   take the calls that will never be answered from [`abandon`](Self::abandon).
 /// - A call that nobody waits for any more stays outstanding until VPP answers; its answer is still an event.
+/// - Messages that the user declared are learnt when they are called, dumped or listened for.
 ///
 /// Decoding and encoding of one frame is linear in its length. Nothing else here depends on the number of calls in
 /// flight.
@@ -101,7 +102,7 @@ impl<T> Connection<T> {
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
     pub fn call<R: Request>(&mut self, request: &R, tag: T) -> Result<u32, StartError> {
         let id = self.table.id_of::<R>()?;
-        let answer_id = self.table.id_of::<R::Reply>()?;
+        let answer_id = self.learn::<R::Reply>()?;
         let context = self.next_context();
         self.push(id, context, request)?;
         self.calls.insert(context, Call { message: R::NAME, answer_id, details: None, tag });
@@ -115,14 +116,53 @@ impl<T> Connection<T> {
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
     pub fn dump<D: Dump>(&mut self, request: &D, tag: T) -> Result<u32, StartError> {
         let id = self.table.id_of::<D>()?;
-        let details = Details { id: self.table.id_of::<D::Details>()?, bodies: Vec::new() };
+        let details = Some(Details::of(self.learn::<D::Details>()?));
         let ping_id = self.table.id_of::<ControlPing>()?;
-        let answer_id = self.table.id_of::<ControlPingReply>()?;
+        let answer_id = self.learn::<ControlPingReply>()?;
         let context = self.next_context();
         self.push(id, context, request)?;
         self.push(ping_id, context, &ControlPing {})?;
-        self.calls.insert(context, Call { message: D::NAME, answer_id, details: Some(details), tag });
+        self.calls.insert(context, Call { message: D::NAME, answer_id, details, tag });
         Ok(context)
+    }
+
+    /// Puts a get into the output and returns its context. The answer is [`Event::Details`] with `tag`; whether more
+    /// is to be asked for is in its reply.
+    ///
+    /// # Errors
+    /// [`StartError`], and `tag` is dropped; nothing was put into the output.
+    pub fn get<G: Get>(&mut self, request: &G, tag: T) -> Result<u32, StartError> {
+        let id = self.table.id_of::<G>()?;
+        let details = Some(Details::of(self.learn::<G::Details>()?));
+        let answer_id = self.learn::<G::Reply>()?;
+        let context = self.next_context();
+        self.push(id, context, request)?;
+        self.calls.insert(context, Call { message: G::NAME, answer_id, details, tag });
+        Ok(context)
+    }
+
+    /// Makes [`Event::Arrived`] tell from now on of details that come for the dump or get under `context`, so that
+    /// they can be taken before the last of them is there. Of a call that is over or has no details, nothing is told.
+    pub fn announce_details(&mut self, context: u32) {
+        if let Some(details) = self.calls.get_mut(&context).and_then(|call| call.details.as_mut()) {
+            details.announce = true;
+        }
+    }
+
+    /// The tag of the dump or get under `context`, and the details that have come since the last time. `None` for
+    /// any other call and for one that is over: its [`Event::Details`] has the rest.
+    pub fn take_details(&mut self, context: u32) -> Option<(&T, Vec<Bytes>)> {
+        let Call { details, tag, .. } = self.calls.get_mut(&context)?;
+        Some((tag, std::mem::take(&mut details.as_mut()?.bodies)))
+    }
+
+    /// Makes [`Event::Notice`] tell of the event `E` from now on, and returns its message id. Events that this crate
+    /// declares are told anyway; others are counted as unknown messages before this.
+    ///
+    /// # Errors
+    /// [`Absent`] if VPP has no such message.
+    pub fn listen<E: message::Event>(&mut self) -> Result<u16, Absent> {
+        self.learn::<E>()
     }
 
     /// All bytes to send since the last time, if any.
@@ -159,6 +199,14 @@ impl<T> Connection<T> {
     /// Gives up all: the calls that were not answered, by name, in no order.
     pub fn abandon(&mut self) -> impl Iterator<Item = (u32, &'static str, T)> {
         std::mem::take(&mut self.calls).into_iter().map(|(context, call)| (context, call.message, call.tag))
+    }
+
+    /// The id of a message that VPP sends. Only what is learnt is taken in: without its kind nobody knows where its
+    /// context stands.
+    fn learn<M: Message>(&mut self) -> Result<u16, Absent> {
+        let id = self.table.id_of::<M>()?;
+        self.known.learn::<M>(id);
+        Ok(id)
     }
 
     /// A context that no call uses: never 0, which other clients take for "no answer wanted", and below bit 31, so
@@ -211,7 +259,7 @@ impl<T> Connection<T> {
                 self.counters.keepalives += 1;
                 Ok(())
             }
-            Kind::Request | Kind::Dump | Kind::Hello | Kind::HelloReply => {
+            Kind::Request | Kind::Dump | Kind::Get | Kind::Hello | Kind::HelloReply => {
                 self.counters.unknown_messages += 1;
                 Ok(())
             }
@@ -230,6 +278,9 @@ impl<T> Connection<T> {
         if let Some(details) = &mut call.details
             && details.id == id
         {
+            if details.announce && details.bodies.is_empty() {
+                self.events.push_back(Event::Arrived { context });
+            }
             details.bodies.push(body);
             return Ok(());
         }
@@ -239,7 +290,7 @@ impl<T> Connection<T> {
         };
         self.events.push_back(match (right, details) {
             (true, None) => Event::Reply { tag, body },
-            (true, Some(Details { bodies, .. })) => Event::Details { tag, bodies },
+            (true, Some(Details { bodies, .. })) => Event::Details { tag, bodies, end: body },
             (false, _) => Event::Mismatch { tag, message, got: known.name_crc },
         });
         Ok(())
@@ -249,7 +300,7 @@ impl<T> Connection<T> {
 #[derive(Debug)]
 struct Call<T> {
     message: &'static str,
-    /// The reply, or for a dump that of the ping behind it.
+    /// The reply; for a dump that of the ping behind it.
     answer_id: u16,
     details: Option<Details>,
     tag: T,
@@ -258,7 +309,16 @@ struct Call<T> {
 #[derive(Debug)]
 struct Details {
     id: u16,
+    /// Those that nobody has taken yet.
     bodies: Vec<Bytes>,
+    /// Whether the owner wants to hear of the first of them.
+    announce: bool,
+}
+
+impl Details {
+    fn of(id: u16) -> Self {
+        Self { id, bodies: Vec::new(), announce: false }
+    }
 }
 
 const MAX_CONTEXT: u32 = 0x7fff_ffff;

@@ -66,6 +66,33 @@ pub trait Dump: Message {
     type Details: Message;
 }
 
+/// A message that VPP answers with any number of details and then one reply, which may ask to be called again.
+///
+/// VPP's definitions declare it as `rpc x_get returns x_get_reply stream x_details`. Most have a cursor in request and
+/// reply: VPP stops after about a millisecond with [`CALL_AGAIN`], and the next call goes on where this one stopped.
+/// Source: `REPLY_AND_DETAILS_MACRO` in VPP `src/vlibapi/api_helper_macros.h`.
+///
+/// ```
+/// use vpp_api::message::Get;
+///
+/// /// How many calls it takes to get all of it, when VPP answers with `replies`.
+/// fn calls<G: Get>(request: &G, replies: &[G::Reply]) -> usize {
+///     replies.iter().take_while(|reply| request.following(reply).is_some()).count() + 1
+/// }
+/// ```
+pub trait Get: Message {
+    /// One element of the answer.
+    type Details: Message;
+    /// What ends the answer, or this part of it.
+    type Reply: Reply;
+
+    /// The request for what follows after `reply`; `None` if that was all, or a failure.
+    fn following(&self, reply: &Self::Reply) -> Option<Self>;
+}
+
+/// `EAGAIN`: more follows after the cursor in the reply to a [`Get`].
+pub const CALL_AGAIN: Retval = Retval(-165);
+
 /// A message that VPP sends by itself after it was asked to.
 pub trait Event: Message {}
 
@@ -77,6 +104,8 @@ pub enum Kind {
     Request,
     /// Client to VPP, many details: as [`Kind::Request`].
     Dump,
+    /// Client to VPP, many details and one reply: as [`Kind::Request`].
+    Get,
     /// VPP to client: `u32 context`. A result code follows as the first field.
     Reply,
     /// VPP to client: `u32 context`.
@@ -93,7 +122,7 @@ impl Kind {
     /// Whether the prefix has a client index, right after the message id.
     #[must_use]
     pub const fn has_client_index(self) -> bool {
-        matches!(self, Self::Request | Self::Dump | Self::Event | Self::HelloReply)
+        matches!(self, Self::Request | Self::Dump | Self::Get | Self::Event | Self::HelloReply)
     }
 
     /// Whether the prefix has a context, as its last part.
@@ -105,7 +134,7 @@ impl Kind {
     /// Whether clients send it.
     #[must_use]
     pub const fn is_from_client(self) -> bool {
-        matches!(self, Self::Request | Self::Dump | Self::Hello)
+        matches!(self, Self::Request | Self::Dump | Self::Get | Self::Hello)
     }
 }
 
@@ -196,17 +225,19 @@ pub(crate) const fn hex(digits: &str) -> u32 {
 /// Declares messages, one entry each: kind, VPP's name, CRC, Rust name, what answers it, and the fields in wire order.
 ///
 /// An entry gives the struct, its [`Message`] impl and the trait of its kind. `reply` puts `retval` in front of the
-/// fields; `answer` is a reply that has its result code elsewhere and implements [`Reply`] by hand. A field may name
+/// fields; `answer` is a reply that has its result code elsewhere and implements [`Reply`] by hand. `get` names its
+/// details after `stream`, and both it and its reply have a field `cursor`. A field may name
 /// an [`Adapter`](crate::codec::Adapter) after `as`. All messages of one invocation can be visited.
 macro_rules! messages {
     ($(
         $(#[$meta:meta])*
-        $kind:ident $name:ident $crc:literal as $ty:ident $(=> $answer:ident)? $([spare $spare:literal])? {
+        $kind:ident $name:ident $crc:literal as $ty:ident
+        $(=> $answer:ident $(stream $details:ident)?)? $([spare $spare:literal])? {
             $($fields:tt)*
         }
     )*) => {
         $( $crate::message::messages! {
-            @$kind $(#[$meta])* $name $crc $ty [$($answer)?] [$(const SPARE: usize = $spare;)?] { $($fields)* }
+            @$kind $(#[$meta])* $name $crc $ty [$($answer $($details)?)?] [$(const SPARE: usize = $spare;)?] { $($fields)* }
         } )*
 
         /// Shows every message of this module to `visitor`, in the order of VPP's definition.
@@ -228,6 +259,21 @@ macro_rules! messages {
         $crate::message::messages! { @define Dump $(#[$meta])* $name $crc $ty $extra [] $fields }
         impl $crate::message::Dump for $ty {
             type Details = $details;
+        }
+    };
+    (@get $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [$reply:ident $details:ident] $extra:tt $fields:tt) => {
+        $crate::message::messages! { @define Get $(#[$meta])* $name $crc $ty $extra [] $fields }
+        impl $crate::message::Get for $ty {
+            type Details = $details;
+            type Reply = $reply;
+
+            fn following(&self, reply: &$reply) -> Option<Self> {
+                (reply.retval == $crate::message::CALL_AGAIN).then(|| {
+                    let mut next = self.clone();
+                    next.cursor = reply.cursor;
+                    next
+                })
+            }
         }
     };
     (@reply $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [] $extra:tt { $($fields:tt)* }) => {

@@ -120,7 +120,7 @@ fn settle(shared: &Shared, at: Instant) {
     while let Some(event) = core.connection.poll_event() {
         match event {
             Event::Reply { tag, body } => answer(tag, Ok(Arrived { at, reply: body, details: Vec::new() })),
-            Event::Details { tag, bodies } => answer(tag, Ok(Arrived { at, reply: Bytes::new(), details: bodies })),
+            Event::Details { tag, bodies, end } => answer(tag, Ok(Arrived { at, reply: end, details: bodies })),
             Event::Mismatch { tag, message, got } => {
                 answer(tag, Err(CallError::Malformed { message, source: ReplyError::WrongMessage { got } }));
             }
@@ -130,7 +130,7 @@ fn settle(shared: &Shared, at: Instant) {
                     let _ = shared.events.send(event);
                 }
             }
-            Event::Notice { .. } => {}
+            Event::Notice { .. } | Event::Arrived { .. } => {}
         }
     }
 }

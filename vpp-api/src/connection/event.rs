@@ -3,9 +3,26 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+#[cfg(doc)]
+use super::Connection;
 use crate::error::Absent;
 
 /// Something the owner of a [`Connection`] should know.
+///
+/// ```
+/// use vpp_api::connection::{Connection, Event};
+///
+/// /// Tells each caller, numbered by its tag, how many messages answered it.
+/// fn settle(connection: &mut Connection<usize>, answers: &mut [usize]) {
+///     while let Some(event) = connection.poll_event() {
+///         match event {
+///             Event::Reply { tag, .. } => answers[tag] = 1,
+///             Event::Details { tag, bodies, .. } => answers[tag] = bodies.len(),
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<T> {
@@ -16,12 +33,21 @@ pub enum Event<T> {
         /// The reply from its message id on, not decoded; it is the reply's own type.
         body: Bytes,
     },
-    /// A dump is complete.
+    /// A dump or a get is complete.
     Details {
-        /// As given to [`Connection::dump`].
+        /// As given to [`Connection::dump`] or [`Connection::get`].
         tag: T,
-        /// Each details message from its message id on, not decoded, in VPP's order.
+        /// Each details message from its message id on, not decoded, in VPP's order, without those that
+        /// [`Connection::take_details`] gave.
         bodies: Vec<Bytes>,
+        /// What came behind them, from its message id on: the `control_ping_reply` of a dump, the reply to a get.
+        end: Bytes,
+    },
+    /// Details have come for a call that [`Connection::announce_details`] was asked for: take them with
+    /// [`Connection::take_details`]. If that gives nothing, [`Event::Details`] follows and has them.
+    Arrived {
+        /// The context of the call.
+        context: u32,
     },
     /// A call was answered with a message that is not its reply. The call is over.
     Mismatch {

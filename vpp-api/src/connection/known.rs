@@ -4,7 +4,7 @@ use crate::message::{Kind, Message};
 use crate::messages::{Visitor, visit_all};
 use crate::table::MessageTable;
 
-/// The messages this crate knows, by the ids of one VPP.
+/// The messages this crate has a type for, and those its user declared and used, by the ids of one VPP.
 #[derive(Debug)]
 pub(super) struct Known(Vec<Option<Entry>>);
 
@@ -19,23 +19,28 @@ pub(super) struct Entry {
 impl Known {
     /// Those of `table` that this crate has a type for.
     pub(super) fn of(table: &MessageTable) -> Self {
-        struct Fill<'a>(&'a MessageTable, Vec<Option<Entry>>);
+        struct Fill<'a>(&'a MessageTable, Known);
 
         impl Visitor for Fill<'_> {
             fn visit<M: Message>(&mut self) {
-                let Some(id) = self.0.id(M::NAME_CRC).map(usize::from) else {
-                    return;
-                };
-                if self.1.len() <= id {
-                    self.1.resize(id + 1, None);
+                if let Some(id) = self.0.id(M::NAME_CRC) {
+                    self.1.learn::<M>(id);
                 }
-                self.1[id] = Some(Entry { kind: M::KIND, name: M::NAME, name_crc: M::NAME_CRC });
             }
         }
 
-        let mut fill = Fill(table, Vec::new());
+        let mut fill = Fill(table, Self(Vec::new()));
         visit_all(&mut fill);
-        Self(fill.1)
+        fill.1
+    }
+
+    /// Adds a message that the crate's user declared. One that is known stays as it is: its name and CRC are the same.
+    pub(super) fn learn<M: Message>(&mut self, id: u16) {
+        let id = usize::from(id);
+        if self.0.len() <= id {
+            self.0.resize(id + 1, None);
+        }
+        self.0[id].get_or_insert(Entry { kind: M::KIND, name: M::NAME, name_crc: M::NAME_CRC });
     }
 
     /// The message with this id, if it is one of them.

@@ -1,3 +1,6 @@
+mod declared;
+mod streams;
+
 use std::collections::BTreeMap;
 
 use bytes::BufMut;
@@ -34,6 +37,7 @@ fn table() -> Vec<(u16, &'static str)> {
 
     let mut names = Names(Vec::new());
     visit_all(&mut names);
+    declared::visit(&mut names);
     names.0
 }
 
@@ -195,12 +199,13 @@ fn a_dump_is_two_frames_in_one_transmission_and_ends_with_the_ping() {
         assert!(connection.poll_event().is_none());
     }
     connection.handle_bytes(&from_vpp(context, &ping_reply())).expect("a good frame");
-    let Some(Event::Details { tag: "dump", bodies }) = connection.poll_event() else {
+    let Some(Event::Details { tag: "dump", bodies, end }) = connection.poll_event() else {
         panic!("the end of the dump");
     };
     let weights: Vec<_> =
         bodies.iter().map(|body| decode_body::<LbAsV2Details>(body).expect("good details").1.weight).collect();
     assert_eq!(weights, [1, 2, 3]);
+    assert_eq!(decode_body::<ControlPingReply>(&end).map(|(_, reply)| reply), Ok(ping_reply()));
     assert_eq!(connection.outstanding(), 0);
 }
 
@@ -400,7 +405,7 @@ proptest! {
                     ended.push((false, 0));
                     tag
                 }
-                Event::Details { tag, bodies } => {
+                Event::Details { tag, bodies, .. } => {
                     ended.push((true, bodies.len()));
                     tag
                 }

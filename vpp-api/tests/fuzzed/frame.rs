@@ -191,7 +191,7 @@ impl Client {
                     assert!(!std::mem::replace(&mut self.answered[tag], true), "call {tag} is answered twice");
                     assert_eq!(message_id(&body), self.answers[tag], "the reply to another call");
                 }
-                Event::Details { tag, bodies } => {
+                Event::Details { tag, bodies, .. } => {
                     self.seen += bodies.len() as u64 + 1;
                     assert!(!std::mem::replace(&mut self.answered[tag], true), "dump {tag} is answered twice");
                     assert!(bodies.iter().all(|body| message_id(body) == self.answers[tag]), "details of another dump");

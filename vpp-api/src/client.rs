@@ -5,7 +5,8 @@
 //! | one task, the *driver* | connection | owns the socket; ends when the connection does or the last [`Client`] goes. Dropped with its runtime it still ends every call |
 //! | one mutex | connection | guards the [`Connection`]; held to encode a frame or to hand out what one read brought, never across an `await` |
 //! | one channel of one message | call | carries the answer, not decoded |
-//! | one broadcast channel of 256 | connection | carries events; a subscriber that lags is told how many it missed |
+//! | one channel without a bound | dump or get that is streamed | carries details, not decoded, as one read brought them; see [`DumpStream`] |
+//! | one queue of 256 | subscription to events | carries events, not decoded; what is too much goes, oldest first, and is told |
 //! | one watch channel | connection | carries the reason of the end |
 //!
 //! A call encodes its frame into the connection's output, wakes the driver and waits; the driver sends all that has
@@ -14,79 +15,38 @@
 //!
 //! A call that is dropped leaves the connection as it is. Its request may have been sent; the answer is discarded.
 
+mod details;
 mod driver;
 mod events;
+mod feed;
 mod handshake;
 mod observer;
+mod options;
+mod shared;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, broadcast, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+pub use details::{DumpStream, GetStream};
 pub use events::{Events, Notice};
 pub use observer::{CallResult, Observer};
+pub use options::Options;
 
-use crate::connection::{Connection, Counters, Deadlines, StartError};
-use crate::error::{CallError, ConnectError, Disconnect, ReplyError};
-use crate::frame::DEFAULT_MAX_LEN;
-use crate::message::{Dump, Message, Reply, Request, decode_body};
-use crate::messages::interface::SwInterfaceEvent;
+use crate::connection::{Connection, Counters, StartError};
+use crate::error::{Absent, CallError, ConnectError, Disconnect, ReplyError};
+use crate::message::{Dump, Event, Get, Message, Reply, Request, decode_body};
 use crate::messages::memclnt::SockclntCreate;
 use crate::release::Capabilities;
 use crate::table::MessageTable;
+use crate::types::Retval;
 use handshake::Limit;
 use observer::Report;
-
-/// How a [`Client`] behaves.
-#[derive(Clone)]
-pub struct Options {
-    /// Client name, shown by VPP's `show api clients`; cut to 63 bytes.
-    pub name: String,
-    /// Longest wait for opening the socket and the handshake together.
-    pub connect_timeout: Duration,
-    /// Longest wait for the reply to one call. When it passes the connection is closed: VPP says nothing when it
-    /// drops a reply, so that its state is unknown.
-    pub call_timeout: Duration,
-    /// Longest time in which calls are outstanding and nothing at all arrives; then the connection is closed.
-    pub silence: Duration,
-    /// Largest message taken or sent, in bytes.
-    pub max_frame: usize,
-    /// Told of every call.
-    pub observer: Option<Arc<dyn Observer>>,
-}
-
-impl Default for Options {
-    /// Name `vpp-api`; 5 s to connect and of silence, which VPP exceeds only when it hangs; 30 s per call, as a large
-    /// dump may take seconds; 64 MiB, four times VPP's API segment.
-    fn default() -> Self {
-        Self {
-            name: "vpp-api".to_owned(),
-            connect_timeout: Duration::from_secs(5),
-            call_timeout: Duration::from_secs(30),
-            silence: Duration::from_secs(5),
-            max_frame: DEFAULT_MAX_LEN,
-            observer: None,
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("name", &self.name)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("call_timeout", &self.call_timeout)
-            .field("silence", &self.silence)
-            .field("max_frame", &self.max_frame)
-            .finish_non_exhaustive()
-    }
-}
+use shared::{Answer, Arrived, Shared, Waiter};
 
 /// A connection to VPP. Clones share it; it closes when the last one is dropped.
 #[derive(Clone)]
@@ -135,10 +95,7 @@ impl Client {
     /// [`CallError::Refused`] if VPP said no; see [`CallError`] for the rest.
     pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, CallError> {
         let report = Report::start(self.shared().observer.as_deref(), R::NAME);
-        let arrived = match self.start(|connection, waiter| connection.call(request, waiter)) {
-            Ok(answer) => wait(answer).await,
-            Err(error) => Err(error),
-        };
+        let arrived = self.wait(|connection, waiter| connection.call(request, waiter)).await;
         let (at, outcome) = match arrived {
             Ok(Arrived { at, reply, .. }) => (at, read_reply::<R>(&reply)),
             Err(error) => (Instant::now(), Err(error)),
@@ -155,10 +112,7 @@ impl Client {
     /// [`CallError`]; never [`CallError::Refused`].
     pub async fn dump<D: Dump>(&self, request: &D) -> Result<Vec<D::Details>, CallError> {
         let report = Report::start(self.shared().observer.as_deref(), D::NAME);
-        let arrived = match self.start(|connection, waiter| connection.dump(request, waiter)) {
-            Ok(answer) => wait(answer).await,
-            Err(error) => Err(error),
-        };
+        let arrived = self.wait(|connection, waiter| connection.dump(request, waiter)).await;
         let (at, outcome) = match arrived {
             Ok(Arrived { at, details, .. }) => {
                 (at, details.iter().map(|body| read::<D::Details>(D::NAME, body)).collect())
@@ -167,6 +121,30 @@ impl Client {
         };
         report.end(CallResult::of(&outcome), at);
         outcome
+    }
+
+    /// Sends `request` at once and gives its details one by one as they arrive. What cannot be sent is the first item.
+    pub fn dump_stream<D: Dump>(&self, request: &D) -> DumpStream<D> {
+        DumpStream::new(self, request)
+    }
+
+    /// Sends `request`, and again as often as VPP asks for it, and collects all details, in VPP's order.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] if VPP said no; see [`CallError`] for the rest. What came before is lost.
+    pub async fn get<G: Get>(&self, request: &G) -> Result<Vec<G::Details>, CallError> {
+        let mut stream = self.get_stream(request);
+        let mut all = Vec::new();
+        while let Some(details) = stream.next().await {
+            all.push(details?);
+        }
+        Ok(all)
+    }
+
+    /// Sends `request` at once and gives its details one by one as they arrive, asking for more when those were read.
+    /// What cannot be sent is the first item.
+    pub fn get_stream<G: Get>(&self, request: &G) -> GetStream<G> {
+        GetStream::new(self, request)
     }
 
     /// Whether this VPP has `M`, with exactly this layout.
@@ -199,11 +177,63 @@ impl Client {
         self.shared().lock().connection.counters()
     }
 
-    /// What VPP sends by itself from now on. Nothing comes before it is asked for with
-    /// [`WantInterfaceEvents`](crate::messages::interface::WantInterfaceEvents).
-    #[must_use]
-    pub fn events(&self) -> Events {
-        Events::new(self.shared().events.subscribe(), self.shared().closed.subscribe())
+    /// The events `E` that VPP sends from now on. It sends none before it is asked to, with the `want_…` request that
+    /// goes with them: [`subscribe`](Self::subscribe) does both.
+    ///
+    /// # Errors
+    /// [`Absent`] if VPP has no such event.
+    pub fn events<E: Event>(&self) -> Result<Events<E>, Absent> {
+        Events::new(&self.owner.shared)
+    }
+
+    /// Asks VPP for the events `E` by the request `want`, and gives them from the first on.
+    ///
+    /// A connection is registered once for all its subscriptions: that VPP already knows of it (`-31
+    /// INVALID_REGISTRATION`, as `want_interface_events` answers then) is success. The registration ends with the
+    /// connection. When nobody listens any more VPP still sends and the events are thrown away, not decoded; see
+    /// [`subscribe_until_dropped`](Self::subscribe_until_dropped) for events that are too many for that.
+    ///
+    /// # Errors
+    /// [`CallError`]: VPP has no such event or request, or `want` failed.
+    pub async fn subscribe<E: Event>(&self, want: &impl Request) -> Result<Events<E>, CallError> {
+        // First, so that no event falls between.
+        let events = self.events()?;
+        self.want(want).await?;
+        Ok(events)
+    }
+
+    /// As [`subscribe`](Self::subscribe), and sends `unwant` when the last subscription made with an equal `unwant` on
+    /// this connection is dropped.
+    ///
+    /// Nobody waits for the answer to `unwant`, but it is a call as any other: if VPP never answers it the connection
+    /// ends. VPP has one registration, whoever asked for it: it ends for those too that asked by
+    /// [`subscribe`](Self::subscribe) or by [`call`](Self::call) on the same connection. Ask for one kind of events in
+    /// one way.
+    ///
+    /// # Errors
+    /// [`CallError`]: VPP has no such event or request, or `want` failed. Dropped while `want` is under way, it sends
+    /// `unwant` behind it.
+    pub async fn subscribe_until_dropped<E: Event>(
+        &self,
+        want: &impl Request,
+        unwant: impl Request,
+    ) -> Result<Events<E>, CallError> {
+        let mut events = self.events()?;
+        events.hold(unwant)?;
+        match self.want(want).await {
+            Ok(()) => Ok(events),
+            Err(error) => {
+                events.let_go();
+                Err(error)
+            }
+        }
+    }
+
+    async fn want(&self, want: &impl Request) -> Result<(), CallError> {
+        match self.call(want).await {
+            Ok(_) | Err(CallError::Refused { retval: INVALID_REGISTRATION, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until the connection has ended, and says why. May be awaited by any number of tasks, at any time.
@@ -226,11 +256,19 @@ impl Client {
         &self.owner.shared
     }
 
+    /// The answer to what `begin` puts into the output.
+    async fn wait(&self, begin: impl FnOnce(&mut Connection<Waiter>, Waiter) -> Result<u32, StartError>) -> Answer {
+        let (waiter, answer) = oneshot::channel();
+        self.start(Waiter::Once(waiter), begin)?;
+        // The driver answers every call before it ends; only a runtime that shuts down drops one.
+        answer.await.unwrap_or(Err(CallError::Disconnected(Disconnect::Closed)))
+    }
+
     fn start(
         &self,
+        waiter: Waiter,
         begin: impl FnOnce(&mut Connection<Waiter>, Waiter) -> Result<u32, StartError>,
-    ) -> Result<oneshot::Receiver<Answer>, CallError> {
-        let (waiter, answer) = oneshot::channel();
+    ) -> Result<(), CallError> {
         let mut core = self.shared().lock();
         if let Some(reason) = &core.closed {
             return Err(CallError::Disconnected(reason.clone()));
@@ -240,7 +278,7 @@ impl Client {
         core.deadlines.handle_start(Instant::now().into_std(), context, outstanding);
         drop(core);
         self.shared().wake.notify_one();
-        Ok(answer)
+        Ok(())
     }
 }
 
@@ -261,67 +299,6 @@ impl Drop for Owner {
     }
 }
 
-/// What clients and driver have in common.
-struct Shared {
-    core: Mutex<Core>,
-    /// There is output, or a wish to close.
-    wake: Notify,
-    table: Arc<MessageTable>,
-    observer: Option<Arc<dyn Observer>>,
-    events: broadcast::Sender<SwInterfaceEvent>,
-    closed: watch::Sender<Option<Disconnect>>,
-}
-
-impl Shared {
-    fn new(connection: Connection<Waiter>, options: &Options) -> Self {
-        Self {
-            table: connection.table().clone(),
-            core: Mutex::new(Core {
-                connection,
-                deadlines: Deadlines::new(options.call_timeout, options.silence),
-                closing: false,
-                closed: None,
-            }),
-            wake: Notify::new(),
-            observer: options.observer.clone(),
-            events: broadcast::Sender::new(EVENT_DEPTH),
-            closed: watch::Sender::new(None),
-        }
-    }
-
-    /// A panic while the lock was held cannot leave the core half changed in a way that matters: the worst is a call
-    /// that ends by its time-out.
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn close(&self) {
-        self.lock().closing = true;
-        self.wake.notify_one();
-    }
-}
-
-struct Core {
-    connection: Connection<Waiter>,
-    deadlines: Deadlines,
-    /// Nobody needs the connection any more.
-    closing: bool,
-    /// Set once, when the driver ends.
-    closed: Option<Disconnect>,
-}
-
-type Waiter = oneshot::Sender<Answer>;
-type Answer = Result<Arrived, CallError>;
-
-/// An answer, not decoded.
-struct Arrived {
-    at: Instant,
-    /// The reply to a call; what came behind the details of a dump.
-    reply: Bytes,
-    /// The details of a dump; empty for a call.
-    details: Vec<Bytes>,
-}
-
 impl From<StartError> for CallError {
     fn from(error: StartError) -> Self {
         match error {
@@ -331,21 +308,20 @@ impl From<StartError> for CallError {
     }
 }
 
-async fn wait(answer: oneshot::Receiver<Answer>) -> Answer {
-    // The driver answers every call before it ends; only a runtime that shuts down drops one.
-    answer.await.unwrap_or(Err(CallError::Disconnected(Disconnect::Closed)))
-}
-
 async fn ended(closed: &mut watch::Receiver<Option<Disconnect>>) -> Disconnect {
     // Without a sender all clients and the driver are gone.
     closed.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone()).unwrap_or(Disconnect::Closed)
 }
 
 fn read_reply<R: Request>(body: &[u8]) -> Result<R::Reply, CallError> {
-    let reply = read::<R::Reply>(R::NAME, body)?;
+    accept(R::NAME, read(R::NAME, body)?)
+}
+
+/// `reply`, unless it says no.
+fn accept<R: Reply>(request: &'static str, reply: R) -> Result<R, CallError> {
     match reply.retval() {
         retval if retval.is_ok() => Ok(reply),
-        retval => Err(CallError::Refused { message: R::NAME, retval, text: reply.text() }),
+        retval => Err(CallError::Refused { message: request, retval, text: reply.text() }),
     }
 }
 
@@ -358,8 +334,8 @@ fn read<M: Message>(request: &'static str, body: &[u8]) -> Result<M, CallError> 
     }
 }
 
-/// Events kept for a subscriber that does not read; the oldest go first, and it is told how many.
-const EVENT_DEPTH: usize = 256;
+/// VPP has registered this client for these events before.
+const INVALID_REGISTRATION: Retval = Retval(-31);
 
 /// Bytes asked of the socket at once.
 const READ_LEN: usize = 64 << 10;

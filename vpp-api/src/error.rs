@@ -195,6 +195,9 @@ pub enum ReplyError {
         /// Name and CRC of what came.
         got: &'static str,
     },
+    /// A get was answered with nothing but the wish to be called again in the same way, which would never end.
+    #[error("answered with no details and the same cursor")]
+    Stuck,
 }
 
 /// Why no connection came about. All but [`ConnectError::Protocol`] are worth a retry.

@@ -8,12 +8,12 @@ use tokio::io::{Interest, Ready};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep_until};
 
+use super::READ_LEN;
 use super::handshake::is_temporary;
-use super::{Arrived, Core, READ_LEN, Shared, Waiter};
+use super::shared::{Arrived, Chunk, Core, Shared, Waiter};
 use crate::connection::{Event, Expired};
 use crate::error::{CallError, Disconnect, ReplyError};
-use crate::message::{Message, decode_body};
-use crate::messages::interface::SwInterfaceEvent;
+use crate::message::message_id;
 
 /// Moves bytes until the connection ends, then tells everybody why; also when the task is dropped with its runtime, even
 /// before it ran for the first time.
@@ -116,28 +116,27 @@ fn receive(stream: &UnixStream, shared: &Shared, ready: Ready, buffer: &mut [u8]
 
 /// Hands out what the connection has for others.
 fn settle(shared: &Shared, at: Instant) {
-    let mut core = shared.lock();
-    while let Some(event) = core.connection.poll_event() {
+    let Core { connection, topics, .. } = &mut *shared.lock();
+    while let Some(event) = connection.poll_event() {
         match event {
-            Event::Reply { tag, body } => answer(tag, Ok(Arrived { at, reply: body, details: Vec::new() })),
-            Event::Details { tag, bodies, end } => answer(tag, Ok(Arrived { at, reply: end, details: bodies })),
-            Event::Mismatch { tag, message, got } => {
-                answer(tag, Err(CallError::Malformed { message, source: ReplyError::WrongMessage { got } }));
-            }
-            Event::Notice { name_crc: SwInterfaceEvent::NAME_CRC, body } => {
-                if let Ok((_, event)) = decode_body::<SwInterfaceEvent>(&body) {
-                    // Without a subscriber it is of no interest.
-                    let _ = shared.events.send(event);
+            Event::Reply { tag, body } => tag.answer(Ok(Arrived { at, details: Vec::new(), reply: body })),
+            Event::Details { tag, bodies, end } => tag.answer(Ok(Arrived { at, details: bodies, reply: end })),
+            Event::Arrived { context } => {
+                if let Some((Waiter::Stream(waiter), bodies)) = connection.take_details(context) {
+                    // A reader that is gone was cancelled.
+                    let _ = waiter.send(Chunk::Details(bodies));
                 }
             }
-            Event::Notice { .. } | Event::Arrived { .. } => {}
+            Event::Mismatch { tag, message, got } => {
+                tag.answer(Err(CallError::Malformed { message, source: ReplyError::WrongMessage { got } }));
+            }
+            Event::Notice { body, .. } => {
+                if let Some(id) = message_id(&body) {
+                    topics.publish(id, &body);
+                }
+            }
         }
     }
-}
-
-/// A waiter that is gone was cancelled: its answer is discarded.
-fn answer(waiter: Waiter, answer: Result<Arrived, CallError>) {
-    let _ = waiter.send(answer);
 }
 
 fn next_deadline(shared: &Shared) -> Option<Instant> {
@@ -154,7 +153,7 @@ fn expire(shared: &Shared) -> Option<Disconnect> {
         Expired::Silence { after } => Some(Disconnect::Silent(after)),
         Expired::Call { context, after } => {
             let (message, waiter) = connection.give_up(context)?;
-            answer(waiter, Err(CallError::TimedOut { message, after }));
+            waiter.answer(Err(CallError::TimedOut { message, after }));
             Some(Disconnect::TimedOut { message, after })
         }
     }
@@ -182,8 +181,9 @@ impl Drop for Ending {
         let mut core = self.shared.lock();
         core.closed = Some(reason.clone());
         for (_, _, waiter) in core.connection.abandon() {
-            answer(waiter, Err(CallError::Disconnected(reason.clone())));
+            waiter.answer(Err(CallError::Disconnected(reason.clone())));
         }
+        core.topics.end(reason);
         drop(core);
         self.shared.closed.send_replace(Some(reason.clone()));
     }

@@ -1,52 +1,217 @@
 //! Subscriptions to what VPP sends by itself.
 
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::watch;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use super::ended;
-use crate::error::Disconnect;
-use crate::messages::interface::SwInterfaceEvent;
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-/// A subscription of [`Client::events`](super::Client::events).
-#[derive(Debug)]
-pub struct Events {
-    events: broadcast::Receiver<SwInterfaceEvent>,
-    closed: watch::Receiver<Option<Disconnect>>,
+use super::feed::{Fed, Feed};
+use super::shared::{Core, Shared, Waiter};
+use crate::error::{Absent, DecodeError, Disconnect};
+use crate::message::{Envelope, Event, Request, decode_body, encode_body};
+
+/// A subscription to the events `E` of one connection, in VPP's order: [`Client::events`](super::Client::events) and
+/// [`Client::subscribe`](super::Client::subscribe) make it.
+///
+/// A [`Stream`] of `Result<Notice<E>, Disconnect>`, and the same without a trait by [`next`](Self::next). The last item
+/// is the reason for which the connection ended. It does not keep the connection open.
+///
+/// An event is kept until it is read, up to 256 for each subscription; then the oldest go, and
+/// [`Notice::Missed`] tells how many. Whoever does not read slows nobody down.
+pub struct Events<E> {
+    feed: Arc<EventFeed>,
+    id: u16,
+    shared: Arc<Shared>,
+    registration: Option<Registration>,
+    over: bool,
+    event: PhantomData<fn() -> E>,
 }
 
-impl Events {
-    pub(super) fn new(
-        events: broadcast::Receiver<SwInterfaceEvent>,
-        closed: watch::Receiver<Option<Disconnect>>,
-    ) -> Self {
-        Self { events, closed }
+impl<E: Event> Events<E> {
+    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, Absent> {
+        let feed = Arc::new(EventFeed::new(DEPTH));
+        let mut core = shared.lock();
+        let id = core.connection.listen::<E>()?;
+        match &core.closed {
+            Some(reason) => feed.end(reason.clone()),
+            None => core.topics.add(id, feed.clone()),
+        }
+        drop(core);
+        Ok(Self { feed, id, shared: shared.clone(), registration: None, over: false, event: PhantomData })
     }
 
-    /// The next event, in VPP's order.
+    /// Sends `end` when this is dropped, unless others that hold to the same are left.
+    pub(super) fn hold<R: Request>(&mut self, end: R) -> Result<(), Absent> {
+        let mut core = self.shared.lock();
+        let registration = Registration::new(&core, end)?;
+        *core.topics.registrations.entry(registration.key.clone()).or_default() += 1;
+        drop(core);
+        self.registration = Some(registration);
+        Ok(())
+    }
+
+    /// Ends that without sending anything.
+    pub(super) fn let_go(&mut self) {
+        if let Some(registration) = self.registration.take() {
+            self.shared.lock().topics.release(&registration.key);
+        }
+    }
+
+    /// The next event; `None` after the reason for which the connection ended.
     ///
     /// Safe to cancel: no event is lost.
-    ///
-    /// # Errors
-    /// The reason for which the connection ended, after its last event.
-    pub async fn next(&mut self) -> Result<Notice, Disconnect> {
-        tokio::select! {
-            biased;
-            event = self.events.recv() => match event {
-                Ok(event) => Ok(Notice::Interface(event)),
-                Err(RecvError::Lagged(count)) => Ok(Notice::Missed(count)),
-                Err(RecvError::Closed) => Err(Disconnect::Closed),
-            },
-            reason = ended(&mut self.closed) => Err(reason),
+    pub async fn next(&mut self) -> Option<Result<Notice<E>, Disconnect>> {
+        poll_fn(|cx| self.poll_notice(cx)).await
+    }
+
+    fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Notice<E>, Disconnect>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(match ready!(self.feed.poll(cx)) {
+            Fed::Missed(count) => Ok(Notice::Missed(count)),
+            Fed::Item(body) => Ok(match decode_body::<E>(&body) {
+                Ok((_, event)) => Notice::Event(event),
+                Err(error) => Notice::Malformed(error),
+            }),
+            Fed::End(reason) => {
+                self.over = true;
+                Err(reason)
+            }
+        }))
+    }
+}
+
+impl<E: Event> Stream for Events<E> {
+    type Item = Result<Notice<E>, Disconnect>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_notice(cx)
+    }
+}
+
+impl<E> Drop for Events<E> {
+    fn drop(&mut self) {
+        let mut core = self.shared.lock();
+        core.topics.remove(self.id, &self.feed);
+        let Some(registration) = self.registration.take() else {
+            return;
+        };
+        if core.topics.release(&registration.key) && core.closed.is_none() {
+            // In the output before any request made later: a subscription that follows stands.
+            (registration.end)(&mut core);
+            drop(core);
+            self.shared.wake.notify_one();
         }
     }
 }
 
-/// What VPP sent by itself.
+impl<E: Event> fmt::Debug for Events<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("event", &E::NAME).field("over", &self.over).finish_non_exhaustive()
+    }
+}
+
+/// What a subscription has to tell.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Notice {
-    /// An interface changed.
-    Interface(SwInterfaceEvent),
-    /// The subscriber was too slow and this many events are lost: dump what they are about.
+pub enum Notice<E> {
+    /// VPP sent this.
+    Event(E),
+    /// The subscriber was too slow and this many events are lost here: dump what they are about.
     Missed(u64),
+    /// VPP sent an event that does not have the layout its CRC promises. The connection is still good.
+    Malformed(DecodeError),
 }
+
+/// Who listens for what on one connection.
+#[derive(Default)]
+pub(super) struct Topics {
+    /// By message id.
+    feeds: HashMap<u16, Vec<Arc<EventFeed>>>,
+    /// How many subscriptions hold to a registration at VPP, by the request that ends it.
+    registrations: HashMap<Bytes, usize>,
+}
+
+impl Topics {
+    /// Hands an event to those who listen for it; nobody else looks into it.
+    pub(super) fn publish(&self, id: u16, body: &[u8]) {
+        if let Some(feeds) = self.feeds.get(&id) {
+            // A view would keep alive the whole buffer it was read into, for as long as the event waits.
+            let body = Bytes::copy_from_slice(body);
+            for feed in feeds {
+                feed.push(body.clone());
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self, reason: &Disconnect) {
+        for feed in self.feeds.drain().flat_map(|(_, feeds)| feeds) {
+            feed.end(reason.clone());
+        }
+    }
+
+    fn add(&mut self, id: u16, feed: Arc<EventFeed>) {
+        self.feeds.entry(id).or_default().push(feed);
+    }
+
+    fn remove(&mut self, id: u16, feed: &Arc<EventFeed>) {
+        if let Some(feeds) = self.feeds.get_mut(&id) {
+            feeds.retain(|other| !Arc::ptr_eq(other, feed));
+            if feeds.is_empty() {
+                self.feeds.remove(&id);
+            }
+        }
+    }
+
+    /// Whether that was the last one.
+    fn release(&mut self, key: &Bytes) -> bool {
+        let Some(count) = self.registrations.get_mut(key) else {
+            return false;
+        };
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            self.registrations.remove(key);
+        }
+        last
+    }
+}
+
+/// A registration at VPP, with what ends it.
+struct Registration {
+    /// The request that ends it, as bytes without client and context.
+    key: Bytes,
+    end: Box<dyn FnOnce(&mut Core) + Send + Sync>,
+}
+
+impl Registration {
+    fn new<R: Request>(core: &Core, end: R) -> Result<Self, Absent> {
+        let id = core.connection.table().id_of::<R>()?;
+        let mut key = BytesMut::new();
+        encode_body(id, Envelope::default(), &end, &mut key);
+        let end = move |core: &mut Core| {
+            // Nobody waits for the answer; the connection still expects one.
+            let (waiter, _) = oneshot::channel();
+            if let Ok(context) = core.connection.call(&end, Waiter::Once(waiter)) {
+                let outstanding = core.connection.outstanding();
+                core.deadlines.handle_start(Instant::now().into_std(), context, outstanding);
+            }
+        };
+        Ok(Self { key: key.freeze(), end: Box::new(end) })
+    }
+}
+
+/// Events as VPP sent them, for one subscription.
+type EventFeed = Feed<Bytes, Disconnect>;
+
+/// Events kept for a subscription that does not read.
+const DEPTH: usize = 256;

@@ -1,5 +1,6 @@
 //! Telling somebody of every call, for metrics.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -61,12 +62,18 @@ impl CallResult {
     pub(super) fn of<T>(outcome: &Result<T, CallError>) -> Self {
         match outcome {
             Ok(_) => Self::Ok,
-            Err(CallError::Refused { .. }) => Self::Refused,
-            Err(CallError::Absent(_)) => Self::Absent,
-            Err(CallError::TimedOut { .. }) => Self::TimedOut,
-            Err(CallError::Disconnected(_)) => Self::Disconnected,
-            Err(CallError::Malformed { .. }) => Self::Malformed,
-            Err(CallError::TooLarge { .. }) => Self::TooLarge,
+            Err(error) => Self::of_error(error),
+        }
+    }
+
+    pub(super) fn of_error(error: &CallError) -> Self {
+        match error {
+            CallError::Refused { .. } => Self::Refused,
+            CallError::Absent(_) => Self::Absent,
+            CallError::TimedOut { .. } => Self::TimedOut,
+            CallError::Disconnected(_) => Self::Disconnected,
+            CallError::Malformed { .. } => Self::Malformed,
+            CallError::TooLarge { .. } => Self::TooLarge,
         }
     }
 
@@ -82,15 +89,15 @@ impl CallResult {
 }
 
 /// One call under observation. Dropped before its end, it was cancelled.
-pub(super) struct Report<'a> {
-    observer: Option<&'a dyn Observer>,
+pub(super) struct Report<O: Deref<Target = dyn Observer>> {
+    observer: Option<O>,
     name: &'static str,
     start: Instant,
 }
 
-impl<'a> Report<'a> {
-    pub(super) fn start(observer: Option<&'a dyn Observer>, name: &'static str) -> Self {
-        if let Some(observer) = observer {
+impl<O: Deref<Target = dyn Observer>> Report<O> {
+    pub(super) fn start(observer: Option<O>, name: &'static str) -> Self {
+        if let Some(observer) = &observer {
             observer.sent(name);
         }
         Self { observer, name, start: Instant::now() }
@@ -107,7 +114,7 @@ impl<'a> Report<'a> {
     }
 }
 
-impl Drop for Report<'_> {
+impl<O: Deref<Target = dyn Observer>> Drop for Report<O> {
     fn drop(&mut self) {
         self.tell(CallResult::Cancelled, Instant::now());
     }

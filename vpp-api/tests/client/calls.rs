@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::peer::{CLIENT_INDEX, Log, Peer, pong, version};
+use crate::peer::{CLIENT_INDEX, Log, Peer, assert_still_good, details, event, pong, version};
 use futures_util::future::join_all;
-use vpp_api::client::{CallResult, Client, Notice, Options};
+use vpp_api::client::{CallResult, Notice, Options};
 use vpp_api::error::{Absent, CallError, DecodeError, Disconnect, ReplyError};
-use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents, WantInterfaceEventsReply};
+use vpp_api::messages::interface::SwInterfaceEvent;
 use vpp_api::messages::lb::{
-    LbAsV2Details, LbAsV2Dump, LbConfGet, LbFlushVip, LbFlushVipReply, LbVip, LbVipDetails, LbVipDump,
+    LbAsV2Details, LbAsV2Dump, LbConfGet, LbFlushVip, LbFlushVipReply, LbVipDetails, LbVipDump,
 };
 use vpp_api::messages::memclnt::{
     ControlPing, ControlPingReply, MemclntKeepalive, SockclntDelete, SockclntDeleteReply,
@@ -16,7 +16,7 @@ use vpp_api::messages::memclnt::{
 use vpp_api::messages::vlib::{CliInband, CliInbandReply};
 use vpp_api::messages::vpe::{ShowVersion, ShowVersionReply, ShowVpeSystemTime, ShowVpeSystemTimeReply};
 use vpp_api::server::{AnyRequest, ServedTable};
-use vpp_api::types::{Address, IfStatusFlags, InterfaceIndex, IpProto, Prefix, Retval, Text, Timestamp};
+use vpp_api::types::{IpProto, Prefix, Retval, Text, Timestamp};
 
 #[tokio::test]
 async fn a_call_is_answered() {
@@ -96,7 +96,7 @@ async fn a_dump_larger_than_every_buffer_arrives_whole() {
 #[tokio::test]
 async fn nothing_that_comes_between_disturbs_a_dump() {
     let (client, mut peer) = Peer::connected(Options::default()).await;
-    let mut events = client.events();
+    let mut events = client.events::<SwInterfaceEvent>().expect("served");
     let all = LbAsV2Dump::all();
     let (rows, ()) = tokio::join!(client.dump(&all), async {
         let dump = peer.next().await;
@@ -111,7 +111,7 @@ async fn nothing_that_comes_between_disturbs_a_dump() {
         peer.reply(end.context, &pong()).await;
     });
     assert_eq!(rows.expect("the dump succeeds"), [details(1), details(2)]);
-    assert_eq!(events.next().await.expect("an event"), Notice::Interface(event(1)));
+    assert_eq!(events.next().await.expect("an event").expect("the connection is good"), Notice::Event(event(1)));
     let counters = client.counters();
     assert_eq!(
         (counters.keepalives, counters.events, counters.unknown_messages, counters.unknown_contexts),
@@ -312,41 +312,6 @@ async fn calls_wait_while_vpp_does_not_read() {
 }
 
 #[tokio::test]
-async fn events_reach_every_subscriber_until_the_connection_ends() {
-    let (client, mut peer) = Peer::connected(Options::default()).await;
-    let (mut first, mut second) = (client.events(), client.events());
-    let (outcome, ()) = tokio::join!(client.call(&WantInterfaceEvents { enable_disable: 1, pid: 7 }), async {
-        let incoming = peer.next().await;
-        peer.reply(incoming.context, &WantInterfaceEventsReply { retval: Retval::OK }).await;
-    });
-    outcome.expect("the call succeeds");
-    for number in 1..=2 {
-        peer.session.event(&event(number)).expect("served");
-    }
-    peer.flush().await;
-    for events in [&mut first, &mut second] {
-        for number in 1..=2 {
-            assert_eq!(events.next().await.expect("an event"), Notice::Interface(event(number)));
-        }
-    }
-    drop(peer);
-    assert!(matches!(first.next().await, Err(Disconnect::Eof)));
-}
-
-#[tokio::test]
-async fn a_slow_subscriber_is_told_what_it_missed() {
-    let (client, mut peer) = Peer::connected(Options::default()).await;
-    let mut events = client.events();
-    for number in 0..300 {
-        peer.session.event(&event(number)).expect("served");
-    }
-    peer.flush().await;
-    assert_still_good(&client, &mut peer).await;
-    let Notice::Missed(count) = events.next().await.expect("a notice") else { panic!("some are lost") };
-    assert_eq!(events.next().await.expect("an event"), Notice::Interface(event(count as u32)));
-}
-
-#[tokio::test]
 async fn an_observer_is_told_of_every_call_once() {
     let log = Arc::new(Log::default());
     let options = Options { observer: Some(log.clone()), ..Options::default() };
@@ -400,29 +365,4 @@ async fn clones_work_from_many_threads() {
         task.await.expect("no call failed");
     }
     assert_eq!(client.counters().frames_received, 400);
-}
-
-/// A call on a good connection succeeds.
-async fn assert_still_good(client: &Client, peer: &mut Peer) {
-    let (reply, ()) = tokio::join!(client.call(&ShowVersion {}), async {
-        let incoming = peer.next().await;
-        assert_eq!(incoming.request, ShowVersion {}.into());
-        peer.reply(incoming.context, &version("good")).await;
-    });
-    assert_eq!(reply.expect("the connection is good").version.to_str_lossy(), "good");
-}
-
-fn details(weight: u8) -> LbAsV2Details {
-    LbAsV2Details {
-        vip: LbVip::default(),
-        app_srv: Address::default(),
-        flags: 1,
-        in_use_since: 0,
-        weight,
-        num_buckets: 0,
-    }
-}
-
-fn event(number: u32) -> SwInterfaceEvent {
-    SwInterfaceEvent { pid: 7, sw_if_index: InterfaceIndex(number), flags: IfStatusFlags::LINK_UP, deleted: false }
 }

@@ -1,5 +1,8 @@
 //! The tokio client against a scripted peer.
 
 mod calls;
+mod declared;
+mod events;
 mod lifecycle;
 mod peer;
+mod streams;

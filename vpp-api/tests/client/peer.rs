@@ -7,10 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use vpp_api::client::{CallResult, Client, Observer, Options};
 use vpp_api::message::Message;
+use vpp_api::messages::interface::SwInterfaceEvent;
+use vpp_api::messages::lb::{LbAsV2Details, LbVip};
 use vpp_api::messages::memclnt::ControlPingReply;
-use vpp_api::messages::vpe::ShowVersionReply;
+use vpp_api::messages::vpe::{ShowVersion, ShowVersionReply};
 use vpp_api::server::{AnyRequest, Incoming, ServedTable, Session};
-use vpp_api::types::{FixedString, Retval};
+use vpp_api::types::{Address, FixedString, IfStatusFlags, InterfaceIndex, Retval};
 
 pub(crate) const CLIENT_INDEX: u32 = 0x8000_0001;
 
@@ -138,4 +140,31 @@ impl Observer for Log {
         assert!(elapsed < Duration::from_secs(60));
         self.0.lock().expect("no panic before").push((name, Some(result)));
     }
+}
+
+/// A call on a good connection succeeds.
+pub(crate) async fn assert_still_good(client: &Client, peer: &mut Peer) {
+    let (reply, ()) = tokio::join!(client.call(&ShowVersion {}), async {
+        let incoming = peer.next().await;
+        assert_eq!(incoming.request, ShowVersion {}.into());
+        peer.reply(incoming.context, &version("good")).await;
+    });
+    assert_eq!(reply.expect("the connection is good").version.to_str_lossy(), "good");
+}
+
+/// One row of a dump.
+pub(crate) fn details(weight: u8) -> LbAsV2Details {
+    LbAsV2Details {
+        vip: LbVip::default(),
+        app_srv: Address::default(),
+        flags: 1,
+        in_use_since: 0,
+        weight,
+        num_buckets: 0,
+    }
+}
+
+/// What happened to the interface with this number.
+pub(crate) fn event(number: u32) -> SwInterfaceEvent {
+    SwInterfaceEvent { pid: 7, sw_if_index: InterfaceIndex(number), flags: IfStatusFlags::LINK_UP, deleted: false }
 }

@@ -73,9 +73,12 @@ fn receive(socket: &OwnedFd, byte: &mut [u8; 1], control: &mut RecvAncillaryBuff
 pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<Map, ConnectError> {
     let status = fstat(fd).map_err(|errno| ConnectError::Map(errno.into()))?;
     let size = check_size(u64::try_from(status.st_size).unwrap_or(0))?;
-    // Only files in memory have seals. One without a name is a memfd, which nobody truncates but who made it.
-    let is_live = fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK) || status.st_nlink == 0);
-    let map = if is_live { Map::live(fd, size) } else { read_file(fd, size) };
+    let map = match fcntl_get_seals(fd) {
+        Ok(seals) if seals.contains(SealFlags::SHRINK) => Map::live(fd, size),
+        // Only files in memory have seals. One without a name is a memfd, which nobody truncates but who made it.
+        Ok(_) if status.st_nlink == 0 => fd.try_clone_to_owned().and_then(|fd| Map::watched(fd, size)),
+        _ => read_file(fd, size),
+    };
     map.map_err(ConnectError::Map)
 }
 

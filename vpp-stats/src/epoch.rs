@@ -56,6 +56,11 @@ impl From<StatsError> for Failure {
 
 /// The header, for readers.
 pub(crate) trait Controls {
+    /// Called before the first load of each attempt: whether there is anything to load from.
+    fn ready(&self) -> Result<(), StatsError> {
+        Ok(())
+    }
+
     /// A relaxed load of one word.
     fn load(&self, control: Control) -> u64;
 
@@ -70,7 +75,8 @@ pub(crate) trait Controls {
 /// Results of overtaken calls are dropped, errors too: an overtaken read may have followed a stale pointer.
 ///
 /// # Errors
-/// [`StatsError::Busy`] when `retries` are used up, and what `read` returned in a quiet moment.
+/// [`StatsError::Busy`] when `retries` are used up, what `read` returned in a quiet moment, and what
+/// [`Controls::ready`] says.
 pub(crate) fn consistently<C: Controls, T>(
     controls: &C,
     retries: Retries,
@@ -78,6 +84,7 @@ pub(crate) fn consistently<C: Controls, T>(
 ) -> Result<T, StatsError> {
     let attempts = retries.attempts.max(1);
     for attempt in 1..=attempts {
+        controls.ready()?;
         let Some(moment) = begin(controls, retries.looks) else {
             // A change that outlasts one wait will hardly be over after the next: VPP hangs or died in it.
             return Err(StatsError::Busy { attempts: attempt });

@@ -42,6 +42,15 @@ pub enum StatsError {
         /// Bytes there are.
         size: u64,
     },
+    /// Somebody truncated the memory, which is not sealed against that; see [`Segment`](crate::Segment). It is of no use
+    /// any longer: connect again.
+    #[error("the stats segment was truncated to {size} of its {mapped} bytes")]
+    Shrunk {
+        /// Bytes there are.
+        size: u64,
+        /// Bytes there were when it was mapped.
+        mapped: u64,
+    },
     /// The entry exists, with another type than the handle was made for. Fix the call.
     #[error("the entry is {found}, not {expected}")]
     WrongType {

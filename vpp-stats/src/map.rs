@@ -7,21 +7,26 @@
 //! drop everything they read if the epoch moved.
 //!
 //! # Truncation
-//! Reading a mapped page beyond the end of its file raises SIGBUS. [`Map::live`] therefore maps only memory files
-//! (memfd): VPP sets the size of its segment once and seals it against shrinking. Files on a disk, which anybody may
-//! truncate, are copied instead ([`Map::copied`]).
+//! Reading a mapped page beyond the end of its file raises SIGBUS. So there are three kinds of mappings:
+//! - [`Map::live`] maps memory files (memfd) that are sealed against shrinking, as VPP's is: the kernel keeps the pages.
+//! - [`Map::watched`] maps memory files without that seal, as VPP's of huge pages are. It keeps the descriptor, and
+//!   [`Map::check`] compares the size of the file with that of the mapping before each attempt to read. What remains is a
+//!   truncation between this check and the loads after it. VPP never truncates.
+//! - [`Map::copied`] copies files on a disk, which anybody may truncate.
 
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
+use rustix::fs::fstat;
 
 use crate::epoch::Controls;
 #[cfg(feature = "writer")]
 use crate::epoch::ControlsMut;
+use crate::error::StatsError;
 use crate::header::Control;
 
 /// Bytes of a word, the unit of every access.
@@ -31,20 +36,41 @@ pub(crate) const WORD: u64 = 8;
 #[derive(Debug)]
 pub(crate) struct Map {
     raw: MmapRaw,
+    /// The file, if nothing but its size tells whether it still has every page of the mapping.
+    unsealed: Option<OwnedFd>,
 }
 
 impl Map {
-    /// Maps `size` bytes of a memory file that VPP goes on writing. `size` is not 0.
+    /// Maps `size` bytes of a memory file that is sealed against shrinking and that VPP goes on writing. `size` is not 0.
     pub(crate) fn live(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
         let raw = MmapOptions::new().len(size).map_raw_read_only(fd.as_raw_fd())?;
-        Ok(Self { raw })
+        Ok(Self { raw, unsealed: None })
+    }
+
+    /// As [`live`](Self::live), of a memory file without the seal, which is kept for [`check`](Self::check).
+    pub(crate) fn watched(fd: OwnedFd, size: usize) -> io::Result<Self> {
+        let raw = MmapOptions::new().len(size).map_raw_read_only(fd.as_raw_fd())?;
+        Ok(Self { raw, unsealed: Some(fd) })
     }
 
     /// Private memory of `size` bytes, which is not 0, with what `fill` puts there.
     pub(crate) fn copied(size: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Self> {
         let mut memory = MmapOptions::new().len(size).map_anon()?;
         fill(&mut memory)?;
-        Ok(Self { raw: memory.into() })
+        Ok(Self { raw: memory.into(), unsealed: None })
+    }
+
+    /// Whether no page of the mapping can go away: it is sealed or private.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.unsealed.is_none()
+    }
+
+    /// Refuses a mapping whose file has become shorter. To be called before each attempt to read.
+    pub(crate) fn check(&self) -> Result<(), StatsError> {
+        let Some(fd) = &self.unsealed else { return Ok(()) };
+        // It fails for no open descriptor of a file in memory; a size that nobody knows is none to rely on.
+        let size = fstat(fd).map_or(0, |status| u64::try_from(status.st_size).unwrap_or(0));
+        if size < self.len() { Err(StatsError::Shrunk { size, mapped: self.len() }) } else { Ok(()) }
     }
 
     /// Bytes in the mapping.
@@ -72,6 +98,10 @@ impl Map {
 }
 
 impl Controls for Map {
+    fn ready(&self) -> Result<(), StatsError> {
+        self.check()
+    }
+
     fn load(&self, control: Control) -> u64 {
         // A segment too short for a header was refused when it was mapped.
         self.control(control).unwrap_or(0)
@@ -103,9 +133,9 @@ impl<'a> Words<'a> {
             return None;
         }
         // SAFETY: `index < len`, so the word is inside the mapping (the field's invariant); it is aligned because the
-        // start is and words are 8 bytes; the mapping outlives `'a`. The page is readable. It is present, since a
-        // memory file does not shrink ("Truncation" above); were it truncated in spite of that, the load would end the
-        // process by SIGBUS and return nothing. All accesses of this process to it are atomic and of this size
+        // start is and words are 8 bytes; the mapping outlives `'a`. The page is readable. It is present, since the
+        // file is sealed, private, or had its whole size when this attempt began ("Truncation" above); were an unsealed
+        // one truncated since then, the load would end the process by SIGBUS and return nothing. All accesses of this process to it are atomic and of this size
         // ("Races" above), and other processes' stores are to us as atomic ones. The mapping may be read-only: a
         // relaxed load of 8 bytes is allowed on such memory on the 64-bit targets this crate builds for.
         let word = unsafe { AtomicU64::from_ptr(self.first.as_ptr().add(index)) };

@@ -21,8 +21,11 @@ use crate::value::{self, Value};
 /// *Guarantees.* Every read is checked against the length of the mapping and repeated if VPP changed the directory
 /// meanwhile, for as long as [`Retries`] allow. Nothing in the memory makes a read panic or follow a wild pointer.
 ///
-/// *Assumptions.* The memory file does not shrink while it is mapped. VPP seals its segment against that; see
-/// [`from_fd`](Self::from_fd).
+/// *Assumptions.* The memory file does not shrink while it is mapped: a load beyond its end raises SIGBUS. VPP seals its
+/// segment against that, and the kernel keeps the promise. VPP does not seal one of huge pages (`statseg { page-size }`):
+/// of such a file the size is looked at before each attempt to read, so that a truncated one gives
+/// [`StatsError::Shrunk`]. What remains is a truncation between this look and the loads after it, some microseconds
+/// later; VPP never truncates. [`is_sealed`](Self::is_sealed) tells which of the two it is.
 ///
 /// *Caveats.* The memory outlives VPP: after VPP ended its contents stay as they were. A new VPP has a new segment, so
 /// connect again when `/sys/boottime` moved, when `/sys/heartbeat` stands still, or when the API connection is lost.
@@ -67,9 +70,9 @@ impl Segment {
 
     /// The segment behind a descriptor. The descriptor is not needed any longer after the call.
     ///
-    /// A memory file (memfd) is mapped, whether it is sealed against shrinking or not, since VPP does not seal one of
-    /// huge pages. Whoever made an unsealed one could truncate it, and reading beyond its end would raise SIGBUS; VPP
-    /// never does. Any other file, such as a recording, is copied, since anybody could truncate it; at most 1 GiB.
+    /// A memory file (memfd) is mapped. If it is not sealed against shrinking a duplicate of the descriptor is kept, and
+    /// its size looked at before each attempt to read; see [`Segment`]. Any other file, such as a recording, is copied,
+    /// since anybody could truncate it; at most 1 GiB.
     ///
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].
@@ -102,11 +105,18 @@ impl Segment {
         self.shared.map.len()
     }
 
+    /// Whether the kernel guarantees that the memory keeps its size: it is sealed against shrinking, or a copy. If not,
+    /// see the assumptions of [`Segment`].
+    pub fn is_sealed(&self) -> bool {
+        self.shared.map.is_sealed()
+    }
+
     /// The header, word by word as it is now, also in the middle of a change.
     ///
     /// # Errors
     /// [`StatsError::UnknownVersion`] and the like if the header no longer is what it was.
     pub fn header(&self) -> Result<Header, StatsError> {
+        self.shared.map.check()?;
         header::check(&self.shared.map)?;
         Header::read(&self.shared.map)
     }

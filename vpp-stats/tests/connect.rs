@@ -161,6 +161,40 @@ fn memory_files_are_mapped_with_and_without_a_seal() {
     assert_eq!(segment.value_at(entry), Ok(Some(Value::Gauge(7))));
 }
 
+/// Without the check before each attempt this test ends by SIGBUS.
+#[test]
+fn a_memory_file_truncated_while_it_is_mapped_is_an_error_and_no_signal() {
+    let bytes = Image::new().entry(9, 1, b"gauge").finish();
+    let mut file = File::from(memfd_create("unsealed", MemfdFlags::CLOEXEC).expect("a memory file"));
+    file.write_all(&bytes).expect("it has the room");
+    let segment = Segment::from_file(&file).expect("it is sound");
+    assert!(!segment.is_sealed());
+    let mut gauge = segment.gauge("gauge");
+    assert_eq!(gauge.value(), Ok(Some(1)));
+    let mapped = bytes.len() as u64;
+    for size in [mapped - 1, 4096, 0] {
+        file.set_len(size).expect("it is ours");
+        let shrunk = StatsError::Shrunk { size, mapped };
+        assert_eq!(gauge.value(), Err(shrunk.clone()));
+        assert_eq!(segment.entries(), Err(shrunk.clone()));
+        assert_eq!(segment.value("gauge"), Err(shrunk.clone()));
+        assert_eq!(segment.header(), Err(shrunk.clone()));
+        assert_eq!(segment.epoch(), Err(shrunk));
+    }
+    // A file of the full size again has zeros where it was cut.
+    file.set_len(mapped).expect("it is ours");
+    assert_eq!(gauge.value(), Err(StatsError::UnknownVersion(0)));
+}
+
+#[test]
+fn a_sealed_memory_file_cannot_be_truncated() {
+    let vpp = SegmentWriter::new(1 << 16).expect("a memory file");
+    let segment = vpp.reader().expect("it is sound");
+    assert!(segment.is_sealed());
+    assert!(ftruncate(vpp.fd(), 4096).is_err());
+    assert_eq!(segment.value("/sys/heartbeat"), Ok(Some(Value::Scalar(0))));
+}
+
 #[test]
 fn a_segment_and_its_handles_go_from_thread_to_thread() {
     fn shared<T: Send + Sync>(value: T) -> T {

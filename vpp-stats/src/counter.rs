@@ -1,27 +1,44 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::directory::EntryKind;
+use crate::cell::Cell;
 use crate::error::StatsError;
-use crate::frame::{Frame, RawEntry};
-use crate::map::Words;
-use crate::name::Name;
+use crate::handle::Place;
 use crate::segment::Segment;
 use crate::value::CombinedCounter;
+use crate::view::TableView;
 
 /// Reads columns of a simple counter; see [`CounterHandle`].
 pub type SimpleHandle = CounterHandle<u64>;
 /// Reads columns of a combined counter; see [`CounterHandle`].
 pub type CombinedHandle = CounterHandle<CombinedCounter>;
 
-/// Reads columns of one table of counters, again and again.
+/// Reads one table of counters, again and again: its columns, rows, sums, or all of it.
 ///
-/// *Guarantees.* A read looks at the entry's name and type, the lengths of its rows, and the columns that were asked
+/// *Guarantees.* A read looks at the entry's name and type, the lengths of its rows, and the cells that were asked
 /// for, nothing else: its cost does not depend on the size of the table or of the directory. It allocates nothing once
 /// the name was found. A table that VPP has not made yet, or removed, is [absent](Presence::Absent), and is found as
 /// soon as it is there.
 ///
 /// *Caveats.* Cells are read one after another while VPP's threads count, so that sums belong to no single moment.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// use vpp_stats::{CombinedCounter, Presence};
+///
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let to = vpp.add_combined("/net/route/to", 2, 10)?;
+/// # vpp.set(to, 0, 7, CombinedCounter { packets: 1, bytes: 60 })?;
+/// # vpp.set(to, 1, 7, CombinedCounter { packets: 2, bytes: 120 })?;
+/// let mut routes = segment.combined("/net/route/to");
+/// // Room that is there already, as an exporter has it.
+/// let mut sums = [CombinedCounter::default(); 2];
+/// let presence = routes.sum_columns(&[3, 7], &mut sums)?;
+/// assert_eq!(presence, Presence::Present { outside: 0 });
+/// assert_eq!(sums[1], CombinedCounter { packets: 3, bytes: 180 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct CounterHandle<C> {
     place: Place,
@@ -48,83 +65,6 @@ impl Presence {
     }
 }
 
-/// An element of a row: `u64` or [`CombinedCounter`]. Sealed.
-pub trait Cell: sealed::Raw {}
-
-impl Cell for u64 {}
-
-impl Cell for CombinedCounter {}
-
-/// How a cell lies in memory.
-pub(crate) mod sealed {
-    use super::{CombinedCounter, EntryKind, Words};
-
-    #[allow(unnameable_types)] // so that nobody else implements `Cell`
-    pub trait Raw: Copy + Default {
-        /// Type of the tables that are made of it.
-        const KIND: EntryKind;
-        const WORDS: usize;
-        /// The cell of one column; `None` beyond the end of the row.
-        #[allow(private_interfaces)]
-        fn load(row: &Words<'_>, column: usize) -> Option<Self>;
-        /// The cell as words, of which the first [`WORDS`](Self::WORDS) count.
-        fn to_words(self) -> [u64; 2];
-        fn from_words(words: [u64; 2]) -> Self;
-        /// Adds `other`, wrapping around.
-        fn accumulate(&mut self, other: Self);
-    }
-
-    impl Raw for u64 {
-        const KIND: EntryKind = EntryKind::Simple;
-        const WORDS: usize = 1;
-
-        #[inline]
-        #[allow(private_interfaces)]
-        fn load(row: &Words<'_>, column: usize) -> Option<Self> {
-            row.get(column)
-        }
-
-        fn to_words(self) -> [u64; 2] {
-            [self, 0]
-        }
-
-        fn from_words(words: [u64; 2]) -> Self {
-            words[0]
-        }
-
-        #[inline]
-        fn accumulate(&mut self, other: Self) {
-            *self = self.wrapping_add(other);
-        }
-    }
-
-    impl Raw for CombinedCounter {
-        const KIND: EntryKind = EntryKind::Combined;
-        const WORDS: usize = 2;
-
-        #[inline]
-        #[allow(private_interfaces)]
-        fn load(row: &Words<'_>, column: usize) -> Option<Self> {
-            let at = column.checked_mul(2)?;
-            Some(Self { packets: row.get(at)?, bytes: row.get(at + 1)? })
-        }
-
-        fn to_words(self) -> [u64; 2] {
-            [self.packets, self.bytes]
-        }
-
-        fn from_words([packets, bytes]: [u64; 2]) -> Self {
-            Self { packets, bytes }
-        }
-
-        #[inline]
-        fn accumulate(&mut self, other: Self) {
-            self.packets.accumulate(other.packets);
-            self.bytes.accumulate(other.bytes);
-        }
-    }
-}
-
 impl<C: Cell> CounterHandle<C> {
     pub(crate) fn new(segment: Segment, name: &str) -> Self {
         Self { place: Place::new(segment, name), cell: PhantomData }
@@ -132,7 +72,38 @@ impl<C: Cell> CounterHandle<C> {
 
     /// The name the handle was made with.
     pub fn name(&self) -> &str {
-        &self.place.text
+        self.place.text()
+    }
+
+    /// Reads the same name in `segment` from now on, such as that of a VPP that was restarted.
+    pub fn rebind(&mut self, segment: &Segment) {
+        self.place.rebind(segment);
+    }
+
+    /// Calls `read` with a view of the table, from which it takes what it wants; `None` if there is no such table (yet).
+    ///
+    /// *Caveats.* If VPP changes the directory meanwhile `read` is called again, and what it returned before is dropped;
+    /// what it stored elsewhere it has to overwrite.
+    ///
+    /// # Errors
+    /// As [`sum_columns`](Self::sum_columns).
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// # vpp.set(drops, 1, 2, 5)?;
+    /// let mut drops = segment.simple("/if/drops");
+    /// let busiest = drops.read(|table| table.rows().map(|row| row.total()).max())?;
+    /// assert_eq!(busiest, Some(Some(5)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read<T>(&mut self, mut read: impl FnMut(TableView<'_, C>) -> T) -> Result<Option<T>, StatsError> {
+        self.place.read(&[C::KIND], |access, data| {
+            let data = data.filter(|data| *data != 0);
+            data.map(|data| Ok(read(TableView::new(access, data)?))).transpose()
+        })
     }
 
     /// Puts the sum over all threads of each of `columns` into the element of `out` at the same place.
@@ -148,19 +119,30 @@ impl<C: Cell> CounterHandle<C> {
         if columns.len() != out.len() {
             return Err(StatsError::Room { columns: columns.len(), room: out.len() });
         }
-        self.place.read(&[C::KIND], |frame, data| {
-            out.fill(C::default());
-            let Some(data) = data.filter(|data| *data != 0) else {
-                return Ok(Presence::Absent);
-            };
-            let longest = each_row::<C>(frame, data, |row| {
-                for (sum, column) in out.iter_mut().zip(columns) {
-                    sum.accumulate(C::load(row, *column as usize).unwrap_or_default());
-                }
-            })?;
-            let outside = columns.iter().filter(|column| **column as usize >= longest).count();
-            Ok(Presence::Present { outside })
-        })
+        let outside = self.read(|table| table.sum_columns(columns, out))?;
+        Ok(presence(outside, out))
+    }
+
+    /// Puts the sums over all threads of the columns 0, 1, 2, … into `out`, as far as it goes. Elements beyond the last
+    /// column are 0 and counted as [outside](Presence::Present::outside).
+    ///
+    /// # Errors
+    /// As [`sum_columns`](Self::sum_columns).
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// # vpp.set(drops, 1, 2, 5)?;
+    /// let mut sums = [0; 4];
+    /// let presence = segment.simple("/if/drops").sum_all(&mut sums)?;
+    /// assert_eq!((presence, sums), (vpp_stats::Presence::Present { outside: 1 }, [0, 0, 5, 0]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sum_all(&mut self, out: &mut [C]) -> Result<Presence, StatsError> {
+        let outside = self.read(|table| table.sum_all(out))?;
+        Ok(presence(outside, out))
     }
 
     /// The sum over all threads of one column; `None` if there is no such table or column (yet).
@@ -168,9 +150,44 @@ impl<C: Cell> CounterHandle<C> {
     /// # Errors
     /// As [`sum_columns`](Self::sum_columns).
     pub fn sum(&mut self, column: u32) -> Result<Option<C>, StatsError> {
-        let mut out = [C::default()];
-        let presence = self.sum_columns(&[column], &mut out)?;
-        Ok(presence.is_complete().then_some(out[0]))
+        Ok(self.read(|table| table.sum(column))?.flatten())
+    }
+
+    /// The sum of all cells; `None` if there is no such table (yet).
+    ///
+    /// # Errors
+    /// As [`sum_columns`](Self::sum_columns).
+    pub fn total(&mut self) -> Result<Option<C>, StatsError> {
+        self.read(|table| table.total())
+    }
+
+    /// Copies one thread's row into `out`, as far as that goes; the rest of `out` is 0. Returns the columns of the row;
+    /// `None` if there is no such table or thread (yet).
+    ///
+    /// # Errors
+    /// As [`sum_columns`](Self::sum_columns).
+    pub fn copy_row(&mut self, thread: usize, out: &mut [C]) -> Result<Option<usize>, StatsError> {
+        let copied = self.read(|table| {
+            let row = table.row(thread)?;
+            row.copy_to(out);
+            Some(row.len())
+        })?;
+        Ok(cleared_unless(copied.flatten(), out))
+    }
+
+    /// Copies one column into `out`, a value for each thread, main thread first, as far as `out` goes; the rest of it is 0.
+    /// Returns the number of threads; `None` if there is no such table or column (yet).
+    ///
+    /// # Errors
+    /// As [`sum_columns`](Self::sum_columns).
+    pub fn copy_column(&mut self, column: u32, out: &mut [C]) -> Result<Option<usize>, StatsError> {
+        let copied = self.read(|table| {
+            out.fill(C::default());
+            let column = table.column(column)?;
+            out.iter_mut().zip(column.iter()).for_each(|(place, cell)| *place = cell);
+            Some(column.threads())
+        })?;
+        Ok(cleared_unless(copied.flatten(), out))
     }
 
     /// Columns of the longest row; `None` if there is no such table (yet).
@@ -178,107 +195,24 @@ impl<C: Cell> CounterHandle<C> {
     /// # Errors
     /// As [`sum_columns`](Self::sum_columns).
     pub fn columns(&mut self) -> Result<Option<usize>, StatsError> {
-        self.place.read(&[C::KIND], |frame, data| {
-            let data = data.filter(|data| *data != 0);
-            data.map(|data| each_row::<C>(frame, data, |_| ())).transpose()
-        })
+        self.read(|table| table.columns())
     }
+}
+
+fn presence<C: Cell>(outside: Option<usize>, out: &mut [C]) -> Presence {
+    cleared_unless(outside, out).map_or(Presence::Absent, |outside| Presence::Present { outside })
+}
+
+/// Leaves nothing of an overtaken attempt behind when there turned out to be nothing.
+fn cleared_unless<C: Cell>(found: Option<usize>, out: &mut [C]) -> Option<usize> {
+    if found.is_none() {
+        out.fill(C::default());
+    }
+    found
 }
 
 impl<C> fmt::Debug for CounterHandle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CounterHandle").field(&self.place.text).finish()
+        f.debug_tuple("CounterHandle").field(&self.place.text()).finish()
     }
-}
-
-/// Reads one number, a scalar or a gauge, again and again.
-///
-/// VPP before 26.02 has no gauges and keeps what is one today as a scalar, so the two are read alike.
-#[derive(Clone)]
-pub struct ScalarHandle {
-    place: Place,
-}
-
-impl ScalarHandle {
-    pub(crate) fn new(segment: Segment, name: &str) -> Self {
-        Self { place: Place::new(segment, name) }
-    }
-
-    /// The name the handle was made with.
-    pub fn name(&self) -> &str {
-        &self.place.text
-    }
-
-    /// The number as it is now; `None` if there is no such entry (yet). Allocates nothing once the name was found.
-    ///
-    /// # Errors
-    /// [`StatsError::Busy`] if VPP changed the directory during every attempt; safe to call again.
-    /// [`StatsError::WrongType`] if the name stands for something else. The others say that the segment is corrupt.
-    pub fn value(&mut self) -> Result<Option<u64>, StatsError> {
-        let kinds = [EntryKind::Scalar, EntryKind::Gauge];
-        self.place.read(&kinds, |_, value| Ok(value))
-    }
-}
-
-impl fmt::Debug for ScalarHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ScalarHandle").field(&self.place.text).finish()
-    }
-}
-
-/// A name, and where it was last seen.
-#[derive(Clone)]
-struct Place {
-    segment: Segment,
-    text: Box<str>,
-    /// `None` if no entry can have this name.
-    name: Option<Name>,
-    /// A hint: the entry there is used if it still has the name.
-    index: Option<u32>,
-}
-
-impl Place {
-    fn new(segment: Segment, name: &str) -> Self {
-        Self { segment, text: name.into(), name: Name::new(name), index: None }
-    }
-
-    /// Calls `read` with the value or pointer of the entry, which has one of `kinds`, or with `None` if there is none.
-    fn read<T>(
-        &mut self,
-        kinds: &[EntryKind],
-        mut read: impl FnMut(&Frame<'_>, Option<u64>) -> Result<T, StatsError>,
-    ) -> Result<T, StatsError> {
-        let Self { segment, name, index, .. } = self;
-        segment.attempt(|frame| {
-            let Some(entry) = name.as_ref().and_then(|name| find(segment, frame, name, index)) else {
-                return Ok(read(frame, None)?);
-            };
-            entry.read(|held| match held.kind {
-                // A slot that was freed, before its name is cleared.
-                EntryKind::Empty | EntryKind::Illegal => read(frame, None),
-                kind if kinds.contains(&kind) => read(frame, Some(held.union)),
-                found => Err(StatsError::WrongType { expected: kinds[0], found }),
-            })
-        })
-    }
-}
-
-/// The entry `name`: where it was last seen, if it still is there.
-fn find<'a>(segment: &Segment, frame: &Frame<'a>, name: &Name, hint: &mut Option<u32>) -> Option<RawEntry<'a>> {
-    let there = hint.and_then(|index| frame.entry(index)).filter(|entry| entry.is_named(name));
-    there.or_else(|| {
-        *hint = segment.find(frame, name);
-        hint.and_then(|index| frame.entry(index))
-    })
-}
-
-/// Calls `visit` with each thread's row of a table. Returns the columns of the longest.
-fn each_row<C: Cell>(frame: &Frame<'_>, data: u64, mut visit: impl FnMut(&Words<'_>)) -> Result<usize, StatsError> {
-    let mut longest = 0;
-    for pointer in frame.rows(data)?.iter() {
-        let row = frame.row::<C>(pointer)?;
-        longest = longest.max(row.len() / C::WORDS);
-        visit(&row);
-    }
-    Ok(longest)
 }

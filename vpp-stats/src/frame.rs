@@ -1,6 +1,6 @@
 use std::sync::atomic::{Ordering, fence};
 
-use crate::counter::Cell;
+use crate::cell::Cell;
 use crate::directory::EntryKind;
 use crate::epoch::{Failure, Moment};
 use crate::error::{Corruption, StatsError};
@@ -147,18 +147,24 @@ impl RawEntry<'_> {
     /// VPP clears a removed entry after the change has ended, and `vlib_stats_add_symlink` fills one outside of any, so
     /// that the epoch does not tell.
     pub(crate) fn read<T, E: Into<Failure>>(&self, read: impl FnOnce(Held) -> Result<T, E>) -> Result<T, Failure> {
-        let held = Held { kind: self.kind(), union: self.union() };
-        // The loads in `read` follow the pointer just loaded, and come before the loads after it.
-        fence(Ordering::Acquire);
+        let held = self.held();
         let result = read(held);
+        if self.still_holds(held) { result.map_err(Into::into) } else { Err(Failure::Torn) }
+    }
+
+    /// Type and union. Loads that follow the pointer come after this.
+    pub(crate) fn held(&self) -> Held {
+        let held = Held { kind: self.kind(), union: self.union() };
+        fence(Ordering::Acquire);
+        held
+    }
+
+    /// Whether the entry has the same type and union still, after everything that was loaded so far.
+    pub(crate) fn still_holds(&self, held: Held) -> bool {
         fence(Ordering::Acquire);
         // Numbers move all the time.
         let moves = matches!(held.kind, EntryKind::Scalar | EntryKind::Gauge);
-        if self.kind() == held.kind && (moves || self.union() == held.union) {
-            result.map_err(Into::into)
-        } else {
-            Err(Failure::Torn)
-        }
+        self.kind() == held.kind && (moves || self.union() == held.union)
     }
 
     /// The bytes of the name up to its NUL.

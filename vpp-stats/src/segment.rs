@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::connect;
-use crate::counter::{CombinedHandle, ScalarHandle, SimpleHandle};
+use crate::counter::{CombinedHandle, SimpleHandle};
 use crate::directory::{self, Entry};
 use crate::epoch::{self, Failure, Retries};
 use crate::error::{ConnectError, StatsError};
 use crate::frame::{Frame, RawEntry};
+use crate::handle::{EntryHandle, ScalarHandle};
 use crate::header::{self, Header};
 use crate::map::Map;
 use crate::name::{Name, NameCache};
-use crate::value::{self, Value};
+use crate::ring::RingHandle;
+use crate::value::Value;
+use crate::view::{self, Access, Notes};
 
 /// VPP's stats segment, mapped into this process. Cheap to clone; clones share the mapping.
 ///
@@ -177,6 +180,11 @@ impl Segment {
         self.attempt(|frame| frame.entry(index).map(|entry| read_entry(frame, &entry)).transpose())
     }
 
+    /// A handle to the entry `name` of any type, which need not exist yet.
+    pub fn entry(&self, name: &str) -> EntryHandle {
+        EntryHandle::new(self.clone(), name)
+    }
+
     /// A handle to the simple counter `name`, which need not exist yet.
     pub fn simple(&self, name: &str) -> SimpleHandle {
         SimpleHandle::new(self.clone(), name)
@@ -197,6 +205,16 @@ impl Segment {
         self.scalar(name)
     }
 
+    /// A handle to the ring buffer `name`, which need not exist yet.
+    pub fn ring(&self, name: &str) -> RingHandle {
+        RingHandle::new(self.clone(), name)
+    }
+
+    /// Whether both are of one mapping.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Calls `read` until the directory stood still during a whole call.
     pub(crate) fn attempt<T>(&self, mut read: impl FnMut(&Frame<'_>) -> Result<T, Failure>) -> Result<T, StatsError> {
         let map = &self.shared.map;
@@ -212,7 +230,12 @@ impl Segment {
 }
 
 fn read_entry(frame: &Frame<'_>, entry: &RawEntry<'_>) -> Result<Value, Failure> {
-    entry.read(|held| value::read(frame, held))
+    let notes = Notes::default();
+    let access = Access { frame, notes: &notes };
+    entry.read(|held| {
+        let value = view::of(access, held).map(|view| view.map_or(Value::Empty, |view| view.to_value()));
+        notes.checked(frame, value)
+    })
 }
 
 impl fmt::Debug for Segment {

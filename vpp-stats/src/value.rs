@@ -1,9 +1,7 @@
-use crate::counter::Cell;
-use crate::directory::EntryKind;
-use crate::epoch::Failure;
+use crate::cell::Cell;
 use crate::error::{Corruption, StatsError};
-use crate::frame::{Frame, Held};
-use crate::map::{WORD, Words};
+use crate::map::WORD;
+use crate::view::{Access, LinkView, NameView, NamesView, RowView, TableView, View};
 
 /// Packets and bytes of one column of a combined counter.
 ///
@@ -35,7 +33,8 @@ pub enum Value {
     Symlink(Column),
     /// A row for each thread, main thread first.
     Histogram(Vec<HistogramRow>),
-    /// A ring buffer, of which only the description is read; `None` if there is none yet.
+    /// A ring buffer, of which only the description is copied; `None` if there is none yet. For its entries see
+    /// [`RingHandle`](crate::RingHandle).
     RingBuffer(Option<RingBuffer>),
     /// A free slot.
     Empty,
@@ -85,124 +84,70 @@ pub struct RingBuffer {
     pub data_offset: u32,
 }
 
-/// Copies what an entry holds.
-pub(crate) fn read(frame: &Frame<'_>, held: Held) -> Result<Value, Failure> {
-    let union = held.union;
-    Ok(match held.kind {
-        EntryKind::Scalar => Value::Scalar(union),
-        EntryKind::Gauge => Value::Gauge(union),
-        EntryKind::Simple => Value::Simple(table(frame, union)?),
-        EntryKind::Combined => Value::Combined(table(frame, union)?),
-        EntryKind::Names => Value::Names(names(frame, union)?),
-        EntryKind::Symlink => Value::Symlink(linked(frame, union as u32, (union >> 32) as u32)?),
-        EntryKind::Histogram => Value::Histogram(histogram(frame, union)?),
-        EntryKind::RingBuffer => Value::RingBuffer(ring_buffer(frame, union)?),
-        EntryKind::Empty => Value::Empty,
-        kind @ (EntryKind::Illegal | EntryKind::Unknown(_)) => Value::Unknown(kind.number()),
-    })
-}
-
-fn table<C: Cell>(frame: &Frame<'_>, data: u64) -> Result<Vec<Vec<C>>, StatsError> {
-    let mut budget = Budget::of(frame);
-    let rows = frame.rows(data)?.iter();
-    rows.map(|pointer| {
-        let row = frame.row::<C>(pointer)?;
-        budget.take(row.len() as u64 * WORD)?;
-        Ok((0..row.len() / C::WORDS).map(|column| C::load(&row, column).unwrap_or_default()).collect())
-    })
-    .collect()
-}
-
-fn linked(frame: &Frame<'_>, target: u32, column: u32) -> Result<Column, Failure> {
-    let Some(entry) = frame.entry(target) else {
-        return Err(StatsError::Dangling { target, column, found: EntryKind::Illegal }.into());
-    };
-    entry.read(|Held { kind: found, union: data }| {
-        let values = match found {
-            EntryKind::Simple => one_column(frame, data, column)?.map(Column::Simple),
-            EntryKind::Combined => one_column(frame, data, column)?.map(Column::Combined),
-            _ => None,
-        };
-        values.ok_or(StatsError::Dangling { target, column, found })
-    })
-}
-
-/// The values of one column; `None` if no row has it.
-fn one_column<C: Cell>(frame: &Frame<'_>, data: u64, column: u32) -> Result<Option<Vec<C>>, StatsError> {
-    let rows = frame.rows(data)?;
-    let mut values = Vec::with_capacity(rows.len());
-    let mut found = false;
-    for pointer in rows.iter() {
-        let row = frame.row::<C>(pointer)?;
-        let cell = C::load(&row, column as usize);
-        found |= cell.is_some();
-        values.push(cell.unwrap_or_default());
+/// Copies what a view shows.
+pub(crate) fn copy(view: &View<'_>) -> Value {
+    match view {
+        View::Scalar(number) => Value::Scalar(*number),
+        View::Gauge(number) => Value::Gauge(*number),
+        View::Simple(table) => Value::Simple(rows(table)),
+        View::Combined(table) => Value::Combined(rows(table)),
+        View::Names(view) => Value::Names(names(view)),
+        View::Symlink(LinkView::Simple(column)) => Value::Symlink(Column::Simple(column.iter().collect())),
+        View::Symlink(LinkView::Combined(column)) => Value::Symlink(Column::Combined(column.iter().collect())),
+        View::Histogram(histogram) => Value::Histogram(rows(&histogram.table()).into_iter().map(bins).collect()),
+        View::RingBuffer(ring) => Value::RingBuffer(ring.map(|ring| ring.about())),
+        View::Unknown(number) => Value::Unknown(*number),
     }
-    Ok(found.then_some(values))
 }
 
-fn names(frame: &Frame<'_>, data: u64) -> Result<Vec<Option<String>>, StatsError> {
-    let mut budget = Budget::of(frame);
-    let pointers = frame.vector(data, 1, "a name vector")?.iter();
-    pointers
-        .map(|pointer| {
-            if pointer == 0 {
-                return Ok(None);
-            }
-            let (words, len) = frame.byte_vector(pointer, "a name")?;
-            budget.take(words.len() as u64 * WORD)?;
-            Ok(Some(text(words, len)))
-        })
-        .collect()
+fn rows<C: Cell>(table: &TableView<'_, C>) -> Vec<Vec<C>> {
+    let mut budget = Budget::of(table.access());
+    let row = |row: RowView<'_, C>| {
+        let words = row.len() * C::WORDS;
+        if budget.take(words) { row.iter().collect() } else { Vec::new() }
+    };
+    table.rows().map(row).collect()
 }
 
-/// The first `len` bytes of `words` up to a NUL.
-fn text(words: Words<'_>, len: usize) -> String {
-    let bytes = words.iter().flat_map(u64::to_le_bytes).take(len);
-    let bytes: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
+fn names(names: &NamesView<'_>) -> Vec<Option<String>> {
+    let mut budget = Budget::of(names.access());
+    let text = |name: NameView<'_>| if budget.take(name.words()) { text(name) } else { String::new() };
+    let mut text = text;
+    names.iter().map(|name| name.map(&mut text)).collect()
+}
+
+fn text(name: NameView<'_>) -> String {
+    let bytes: Vec<u8> = name.bytes().collect();
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-fn histogram(frame: &Frame<'_>, data: u64) -> Result<Vec<HistogramRow>, StatsError> {
-    let rows = table::<u64>(frame, data)?;
-    Ok(rows
-        .into_iter()
-        .map(|mut row| {
-            let rest = row.split_off(row.len().min(1));
-            HistogramRow { lowest_exponent: row.first().copied().unwrap_or(0), bins: rest }
-        })
-        .collect())
-}
-
-fn ring_buffer(frame: &Frame<'_>, data: u64) -> Result<Option<RingBuffer>, StatsError> {
-    if data == 0 {
-        return Ok(None);
-    }
-    // 28 bytes of header; the data area begins in the middle of the fourth word.
-    let words = frame.block(data, 4, "a ring buffer")?;
-    let half = |index: usize| (words.get(index / 2).unwrap_or(0) >> (32 * (index % 2))) as u32;
-    Ok(Some(RingBuffer {
-        entry_size: half(0),
-        ring_size: half(1),
-        threads: half(2),
-        schema_size: half(3),
-        schema_version: half(4),
-        metadata_offset: half(5),
-        data_offset: half(6),
-    }))
+fn bins(mut row: Vec<u64>) -> HistogramRow {
+    let rest = row.split_off(row.len().min(1));
+    HistogramRow { lowest_exponent: row.first().copied().unwrap_or(0), bins: rest }
 }
 
 /// Bytes that the rows of one entry may still claim. In a sound segment they lie side by side; in a corrupt one all may
 /// be the same megabytes, and copying each would exhaust our memory.
-struct Budget(u64);
+struct Budget<'a> {
+    access: Access<'a>,
+    bytes: u64,
+}
 
-impl Budget {
-    fn of(frame: &Frame<'_>) -> Self {
-        Self(frame.size())
+impl<'a> Budget<'a> {
+    fn of(access: Access<'a>) -> Self {
+        Self { access, bytes: access.frame.size() }
     }
 
-    fn take(&mut self, bytes: u64) -> Result<(), StatsError> {
-        self.0 = self.0.checked_sub(bytes).ok_or(StatsError::Corrupt(Corruption::Overlap))?;
-        Ok(())
+    /// Whether there is enough left; if not, that is noted.
+    fn take(&mut self, words: usize) -> bool {
+        match self.bytes.checked_sub(words as u64 * WORD) {
+            Some(rest) => self.bytes = rest,
+            None => {
+                self.bytes = 0;
+                self.access.notes.error(StatsError::Corrupt(Corruption::Overlap));
+                return false;
+            }
+        }
+        true
     }
 }

@@ -5,6 +5,7 @@ mod heap;
 mod id;
 mod memory;
 mod names;
+mod ring;
 mod socket;
 mod table;
 
@@ -18,7 +19,7 @@ use self::entry::{Body, Slot, slot_mut};
 use self::heap::Block;
 use self::id::Key;
 pub use self::id::{
-    CombinedId, CounterId, EntryId, GaugeId, HistogramId, NamesId, NumberId, ScalarId, SimpleId, SymlinkId,
+    CombinedId, CounterId, EntryId, GaugeId, HistogramId, NamesId, NumberId, RingId, ScalarId, SimpleId, SymlinkId,
 };
 use self::memory::Memory;
 pub use self::socket::{Listener, send_fd};
@@ -240,7 +241,7 @@ impl SegmentWriter {
         let old = self.update(|writer| {
             let slot = slot_mut(&mut writer.slots, key)?;
             let body = std::mem::replace(&mut slot.body, Body::Free);
-            if matches!(body, Body::Table(_) | Body::Names(_)) {
+            if matches!(body, Body::Table(_) | Body::Names(_) | Body::Ring(_)) {
                 writer.memory.store(entry + WORD, 0)?;
             }
             writer.release(body);

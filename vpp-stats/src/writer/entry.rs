@@ -21,6 +21,7 @@ pub(super) enum Body {
     Plain,
     Table(Table),
     Names(Names),
+    Ring(Ring),
 }
 
 #[derive(Debug)]
@@ -35,6 +36,17 @@ pub(super) struct Table {
 pub(super) struct Names {
     pub(super) outer: Block,
     pub(super) strings: Vec<Option<Block>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Ring {
+    pub(super) block: Block,
+    /// Offset of the threads' metadata from the block.
+    pub(super) metadata: u64,
+    pub(super) ring_size: u32,
+    pub(super) entry_size: u32,
+    /// Entries written, by thread.
+    pub(super) written: Vec<u64>,
 }
 
 /// Slots of the directory and what they own.
@@ -104,6 +116,7 @@ impl SegmentWriter {
                 names.strings.into_iter().flatten().for_each(|string| self.memory.release(string));
                 self.memory.release(names.outer);
             }
+            Body::Ring(ring) => self.memory.release(ring.block),
         }
     }
 

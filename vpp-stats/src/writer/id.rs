@@ -1,4 +1,4 @@
-use crate::counter::Cell;
+use crate::cell::Cell;
 use crate::directory::EntryKind;
 use crate::value::CombinedCounter;
 
@@ -57,6 +57,8 @@ ids! {
     SymlinkId: Symlink;
     /// Names a histogram.
     HistogramId: Histogram;
+    /// Names a ring buffer.
+    RingId: RingBuffer;
 }
 
 impl CounterId for SimpleId {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::WriteError;
 use super::heap::{Block, Heap};
-use crate::counter::Cell;
+use crate::cell::Cell;
 use crate::epoch::ControlsMut;
 use crate::map::{MapMut, WORD};
 

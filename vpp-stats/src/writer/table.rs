@@ -1,6 +1,6 @@
 use super::entry::{Body, Table, slot_mut};
 use super::{CombinedId, CounterId, HistogramId, Key, SegmentWriter, SimpleId, WriteError, address};
-use crate::counter::sealed::Raw as _;
+use crate::cell::sealed::Raw as _;
 use crate::directory::EntryKind;
 use crate::map::WORD;
 

@@ -1,0 +1,89 @@
+use crate::directory::EntryKind;
+use crate::map::Words;
+use crate::value::CombinedCounter;
+
+/// An element of a row: `u64` of a simple counter, or [`CombinedCounter`]. Sealed.
+///
+/// ```
+/// use vpp_stats::{Cell, CounterHandle, StatsError};
+///
+/// /// Works for both kinds of counters.
+/// fn first_column<C: Cell>(counter: &mut CounterHandle<C>) -> Result<Option<C>, StatsError> {
+///     counter.sum(0)
+/// }
+/// ```
+pub trait Cell: sealed::Raw {}
+
+impl Cell for u64 {}
+
+impl Cell for CombinedCounter {}
+
+/// How a cell lies in memory.
+pub(crate) mod sealed {
+    use super::{CombinedCounter, EntryKind, Words};
+
+    #[allow(unnameable_types)] // so that nobody else implements `Cell`
+    pub trait Raw: Copy + Default {
+        /// Type of the tables that are made of it.
+        const KIND: EntryKind;
+        const WORDS: usize;
+        /// The cell of one column; `None` beyond the end of the row.
+        #[allow(private_interfaces)]
+        fn load(row: &Words<'_>, column: usize) -> Option<Self>;
+        /// The cell as words, of which the first [`WORDS`](Self::WORDS) count.
+        fn to_words(self) -> [u64; 2];
+        fn from_words(words: [u64; 2]) -> Self;
+        /// Adds `other`, wrapping around.
+        fn accumulate(&mut self, other: Self);
+    }
+
+    impl Raw for u64 {
+        const KIND: EntryKind = EntryKind::Simple;
+        const WORDS: usize = 1;
+
+        #[inline]
+        #[allow(private_interfaces)]
+        fn load(row: &Words<'_>, column: usize) -> Option<Self> {
+            row.get(column)
+        }
+
+        fn to_words(self) -> [u64; 2] {
+            [self, 0]
+        }
+
+        fn from_words(words: [u64; 2]) -> Self {
+            words[0]
+        }
+
+        #[inline]
+        fn accumulate(&mut self, other: Self) {
+            *self = self.wrapping_add(other);
+        }
+    }
+
+    impl Raw for CombinedCounter {
+        const KIND: EntryKind = EntryKind::Combined;
+        const WORDS: usize = 2;
+
+        #[inline]
+        #[allow(private_interfaces)]
+        fn load(row: &Words<'_>, column: usize) -> Option<Self> {
+            let at = column.checked_mul(2)?;
+            Some(Self { packets: row.get(at)?, bytes: row.get(at + 1)? })
+        }
+
+        fn to_words(self) -> [u64; 2] {
+            [self.packets, self.bytes]
+        }
+
+        fn from_words([packets, bytes]: [u64; 2]) -> Self {
+            Self { packets, bytes }
+        }
+
+        #[inline]
+        fn accumulate(&mut self, other: Self) {
+            self.packets.accumulate(other.packets);
+            self.bytes.accumulate(other.bytes);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use std::fmt;
+
+use super::{Access, RowView, TableView};
+use crate::error::StatsError;
+
+/// A histogram with bins by powers of two, for each thread.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let latency = vpp.add_histogram("/latency", 2, 10, 3)?;
+/// # vpp.add_to_bin(latency, 1, 2, 5)?;
+/// use vpp_stats::View;
+///
+/// let bins = segment.entry("/latency").read(|view| match view {
+///     View::Histogram(histogram) => {
+///         histogram.rows().flat_map(|row| (0..row.len()).map(move |bin| (row.bound(bin), row.get(bin)))).collect()
+///     }
+///     _ => vec![],
+/// })?;
+/// // Up to 1,024, 2,048 and 4,096, for two threads.
+/// assert_eq!(bins.and_then(|bins| bins.last().copied()), Some((Some(4096), Some(5))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct HistogramView<'a> {
+    table: TableView<'a, u64>,
+}
+
+impl<'a> HistogramView<'a> {
+    pub(crate) fn new(access: Access<'a>, data: u64) -> Result<Self, StatsError> {
+        Ok(Self { table: TableView::new(access, data)? })
+    }
+
+    /// Number of rows.
+    pub fn threads(&self) -> usize {
+        self.table.threads()
+    }
+
+    /// The rows, main thread first.
+    pub fn rows(&self) -> impl Iterator<Item = HistogramRowView<'a>> + use<'a> {
+        self.table.rows().map(|row| HistogramRowView { row })
+    }
+
+    pub(crate) fn table(&self) -> TableView<'a, u64> {
+        self.table
+    }
+}
+
+/// One thread's part of a histogram.
+#[derive(Clone, Copy)]
+pub struct HistogramRowView<'a> {
+    row: RowView<'a, u64>,
+}
+
+impl<'a> HistogramRowView<'a> {
+    /// Bin `i` counts values up to two to the power of this plus `i`.
+    pub fn lowest_exponent(&self) -> u64 {
+        self.row.get(0).unwrap_or(0)
+    }
+
+    /// Number of bins.
+    pub fn len(&self) -> usize {
+        self.row.len().saturating_sub(1)
+    }
+
+    /// Whether it has no bins.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What bin `bin` counts; `None` beyond the last.
+    pub fn get(&self, bin: usize) -> Option<u64> {
+        self.row.get(u32::try_from(bin.checked_add(1)?).ok()?)
+    }
+
+    /// The largest value that bin `bin` counts; `None` if that is more than 64 bits hold.
+    pub fn bound(&self, bin: usize) -> Option<u64> {
+        let exponent = self.lowest_exponent().checked_add(bin as u64)?;
+        1_u64.checked_shl(u32::try_from(exponent).ok()?)
+    }
+
+    /// What each bin counts, lowest first.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
+        self.row.iter().skip(1)
+    }
+}
+
+impl fmt::Debug for HistogramView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistogramView").field("threads", &self.threads()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HistogramRowView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistogramRowView").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

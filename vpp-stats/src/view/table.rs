@@ -1,0 +1,248 @@
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::Access;
+use crate::cell::Cell;
+use crate::error::StatsError;
+use crate::map::Words;
+
+/// A table of counters: a row for each thread, main thread first, whose elements are the columns.
+///
+/// Rows may differ in length; columns beyond the end of a row count 0. Numbers are loaded when they are asked for, so
+/// that two of them belong to slightly different moments.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+/// # vpp.set(drops, 0, 1, 4)?;
+/// # vpp.set(drops, 1, 1, 5)?;
+/// let mut drops = segment.simple("/if/drops");
+/// let seen = drops.read(|table| (table.threads(), table.columns(), table.get(1, 1), table.sum(1), table.total()))?;
+/// assert_eq!(seen, Some((2, 3, Some(5), Some(9), 9)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct TableView<'a, C> {
+    access: Access<'a>,
+    rows: Words<'a>,
+    cell: PhantomData<fn() -> C>,
+}
+
+impl<'a, C: Cell> TableView<'a, C> {
+    pub(crate) fn new(access: Access<'a>, data: u64) -> Result<Self, StatsError> {
+        Ok(Self { access, rows: access.frame.rows(data)?, cell: PhantomData })
+    }
+
+    pub(crate) fn access(&self) -> Access<'a> {
+        self.access
+    }
+
+    /// Number of rows. VPP has one for the main thread and one for each worker; a few tables have one row only.
+    pub fn threads(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Columns of the longest row.
+    pub fn columns(&self) -> usize {
+        self.rows().map(|row| row.len()).max().unwrap_or(0)
+    }
+
+    /// The row of one thread; `None` beyond the last.
+    pub fn row(&self, thread: usize) -> Option<RowView<'a, C>> {
+        let pointer = self.rows.get(thread)?;
+        Some(RowView { words: self.access.words(self.access.frame.row::<C>(pointer)), cell: PhantomData })
+    }
+
+    /// The rows, main thread first.
+    pub fn rows(&self) -> impl Iterator<Item = RowView<'a, C>> + use<'a, C> {
+        let table = *self;
+        (0..table.threads()).map_while(move |thread| table.row(thread))
+    }
+
+    /// One column, a value for each thread; `None` if no row has it.
+    pub fn column(&self, column: u32) -> Option<ColumnView<'a, C>> {
+        let view = ColumnView { table: *self, column };
+        self.rows().any(|row| row.get(column).is_some()).then_some(view)
+    }
+
+    /// One cell; `None` beyond the end of the row.
+    pub fn get(&self, thread: usize, column: u32) -> Option<C> {
+        self.row(thread)?.get(column)
+    }
+
+    /// The sum over all threads of one column; `None` if no row has it.
+    pub fn sum(&self, column: u32) -> Option<C> {
+        let mut sum = None;
+        for cell in self.rows().filter_map(|row| row.get(column)) {
+            sum.get_or_insert_with(C::default).accumulate(cell);
+        }
+        sum
+    }
+
+    /// Puts the sum over all threads of each of `columns` into the element of `out` at the same place, as far as both
+    /// go. Returns how many of them lie beyond every row; they count 0. Ascending columns are fastest.
+    pub fn sum_columns(&self, columns: &[u32], out: &mut [C]) -> usize {
+        out.fill(C::default());
+        let mut longest = 0;
+        for row in self.rows() {
+            longest = longest.max(row.len());
+            row.add_columns(columns, out);
+        }
+        columns.iter().take(out.len()).filter(|column| **column as usize >= longest).count()
+    }
+
+    /// Puts the sums over all threads of the columns 0, 1, 2, … into `out`, as far as it goes. Returns how many elements
+    /// lie beyond every row; they are 0.
+    pub fn sum_all(&self, out: &mut [C]) -> usize {
+        out.fill(C::default());
+        let mut longest = 0;
+        for row in self.rows() {
+            longest = longest.max(row.len());
+            for (sum, cell) in out.iter_mut().zip(row.iter()) {
+                sum.accumulate(cell);
+            }
+        }
+        out.len().saturating_sub(longest)
+    }
+
+    /// The sum of all cells, wrapping around.
+    pub fn total(&self) -> C {
+        let mut total = C::default();
+        self.rows().for_each(|row| total.accumulate(row.total()));
+        total
+    }
+}
+
+/// One thread's row of a table.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+/// # vpp.set(drops, 1, 2, 5)?;
+/// let mut drops = segment.simple("/if/drops");
+/// // Room that is there already, as an exporter has it.
+/// let mut row = [0; 3];
+/// drops.read(|table| table.row(1).map(|cells| cells.copy_to(&mut row)))?;
+/// assert_eq!(row, [0, 0, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct RowView<'a, C> {
+    words: Words<'a>,
+    cell: PhantomData<fn() -> C>,
+}
+
+impl<'a, C: Cell> RowView<'a, C> {
+    /// Number of columns.
+    pub fn len(&self) -> usize {
+        self.words.len() / C::WORDS
+    }
+
+    /// Whether it has no columns, as while VPP sets the table up.
+    pub fn is_empty(&self) -> bool {
+        self.words.len() == 0
+    }
+
+    /// One cell as it is now; `None` beyond the end.
+    #[inline]
+    pub fn get(&self, column: u32) -> Option<C> {
+        C::load(&self.words, column as usize)
+    }
+
+    /// The cells by column, each as it is when it is its turn.
+    pub fn iter(&self) -> impl Iterator<Item = C> + use<'a, C> {
+        let words = self.words;
+        (0..words.len() / C::WORDS).map_while(move |column| C::load(&words, column))
+    }
+
+    /// Copies the cells from column 0 on, as far as `out` goes. Returns how many there were to copy; the rest of `out` is 0.
+    pub fn copy_to(&self, out: &mut [C]) -> usize {
+        out.fill(C::default());
+        out.iter_mut().zip(self.iter()).map(|(place, cell)| *place = cell).count()
+    }
+
+    /// The sum of its cells, wrapping around.
+    pub fn total(&self) -> C {
+        let mut total = C::default();
+        self.iter().for_each(|cell| total.accumulate(cell));
+        total
+    }
+
+    #[inline]
+    pub(crate) fn add_columns(&self, columns: &[u32], out: &mut [C]) {
+        for (sum, column) in out.iter_mut().zip(columns) {
+            sum.accumulate(self.get(*column).unwrap_or_default());
+        }
+    }
+}
+
+/// One column of a table: a value for each thread, main thread first, 0 for a thread whose row is shorter.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+/// # vpp.add_symlink("/interfaces/loop0/drops", drops, 2)?;
+/// # vpp.set(drops, 1, 2, 5)?;
+/// use vpp_stats::{LinkView, View};
+///
+/// let by_thread: Option<Vec<u64>> = segment.entry("/interfaces/loop0/drops").read(|view| match view {
+///     View::Symlink(LinkView::Simple(column)) => column.iter().collect(),
+///     _ => vec![],
+/// })?;
+/// assert_eq!(by_thread, Some(vec![0, 5]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct ColumnView<'a, C> {
+    table: TableView<'a, C>,
+    column: u32,
+}
+
+impl<'a, C: Cell> ColumnView<'a, C> {
+    /// Number of the column in its table.
+    pub fn column(&self) -> u32 {
+        self.column
+    }
+
+    /// Number of values.
+    pub fn threads(&self) -> usize {
+        self.table.threads()
+    }
+
+    /// The values, main thread first.
+    pub fn iter(&self) -> impl Iterator<Item = C> + use<'a, C> {
+        let column = self.column;
+        self.table.rows().map(move |row| row.get(column).unwrap_or_default())
+    }
+
+    /// Their sum, wrapping around.
+    pub fn sum(&self) -> C {
+        let mut sum = C::default();
+        self.iter().for_each(|cell| sum.accumulate(cell));
+        sum
+    }
+}
+
+impl<C> fmt::Debug for TableView<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableView").field("threads", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
+impl<C: Cell> fmt::Debug for RowView<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowView").field("columns", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for ColumnView<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColumnView").field("column", &self.column).finish_non_exhaustive()
+    }
+}

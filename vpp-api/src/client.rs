@@ -160,6 +160,15 @@ impl Client {
     }
 
     /// What this VPP can do, and how its lb plugin has to be spoken to.
+    ///
+    /// ```no_run
+    /// # async fn example(vpp: vpp_api::client::Client) {
+    /// let capabilities = vpp.capabilities();
+    /// if !capabilities.weights {
+    ///     eprintln!("no weights, only: {capabilities}");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         Capabilities::of(self.table())

@@ -37,6 +37,17 @@ use crate::table::MessageTable;
 /// What one VPP can do, judged by the messages it has. `Default` is a VPP that can do nothing.
 ///
 /// It holds for one connection: after a reconnect another VPP may answer.
+///
+/// ```
+/// use vpp_api::release::{Capabilities, Quirks};
+/// use vpp_api::table::MessageTable;
+///
+/// let rows = [(91, "lb_conf_get_51077d14"), (92, "lb_conf_get_reply_923427ac")];
+/// let capabilities = Capabilities::of(&rows.into_iter().collect::<MessageTable>());
+/// assert_eq!(capabilities.to_string(), "lb_conf_get");
+/// assert_eq!(capabilities.quirks(), Quirks::NONE);
+/// assert_eq!(Capabilities::default().quirks(), Quirks::BEFORE_26_10);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Capabilities {

@@ -104,6 +104,16 @@ impl Quirks {
     /// length there is that of an IPv6 prefix: the VIP `::/32`, the usual trace of a client that does not know this
     /// quirk, arrives as `0.0.0.0/32` and is returned as `::/32`. In 26.10 those two look the same, and IPv4 is meant.
     ///
+    /// ```
+    /// use vpp_api::release::Quirks;
+    /// use vpp_api::types::Prefix;
+    ///
+    /// let shown = Prefix { address: std::net::Ipv4Addr::new(192, 0, 2, 10).into(), len: 128 };
+    /// assert_eq!(Quirks::BEFORE_26_10.net(&shown)?, "192.0.2.10/32".parse()?);
+    /// assert!(Quirks::NONE.net(&shown).is_err());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PrefixError`] if the length exceeds what the family has.
     pub fn net(self, pfx: &Prefix) -> Result<IpNet, PrefixError> {
@@ -172,7 +182,7 @@ impl Quirks {
     /// Whether `lb_vip_dump` leaves out removed VIPs that linger until their servers are forgotten.
     ///
     /// Before 26.10 it shows them, and nothing in the row tells; a VIP that was added again is then there twice.
-    /// `show lb vips verbose` does tell.
+    /// `show lb vips verbose` does tell in every release.
     #[must_use]
     pub fn hides_removed_vips(self) -> bool {
         self.corrected

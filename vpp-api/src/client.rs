@@ -8,6 +8,7 @@
 //! | one channel without a bound | dump or get that is streamed | carries details, not decoded, as one read brought them; see [`DumpStream`] |
 //! | one queue of 256 | subscription to events | carries events, not decoded; what is too much goes, oldest first, and is told |
 //! | one watch channel | connection | carries the reason of the end |
+//! | one task | [`Link`] | connects, runs the setup, pings, waits; ends with the last `Link` |
 //!
 //! A call encodes its frame into the connection's output, wakes the driver and waits; the driver sends all that has
 //! gathered in one write. Answers are decoded by the task that called. There is no limit on calls in flight but the
@@ -20,6 +21,7 @@ mod driver;
 mod events;
 mod feed;
 mod handshake;
+mod link;
 mod observer;
 mod options;
 mod shared;
@@ -34,6 +36,7 @@ use tokio::time::Instant;
 
 pub use details::{DumpStream, GetStream};
 pub use events::{Events, Notice};
+pub use link::{Link, LinkClosed, LinkDown, LinkOptions, LinkState, LinkStates};
 pub use observer::{CallResult, Observer};
 pub use options::Options;
 

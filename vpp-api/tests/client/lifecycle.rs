@@ -2,11 +2,10 @@
 
 use std::error::Error;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::peer::{Log, Peer, pong, version};
+use crate::peer::{Log, Peer, Socket, pong, version};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::time::Instant;
@@ -288,25 +287,4 @@ fn a_runtime_that_goes_takes_the_connection_with_it_and_says_so() {
     });
     assert!(matches!(outcome, Err(CallError::Disconnected(Disconnect::Closed))), "{outcome:?}");
     assert!(client.is_closed());
-}
-
-/// A path for a socket, removed at the end.
-struct Socket(PathBuf);
-
-impl Socket {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("vpp-api-{}-{name}.sock", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        Self(path)
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }

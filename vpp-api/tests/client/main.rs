@@ -4,5 +4,6 @@ mod calls;
 mod declared;
 mod events;
 mod lifecycle;
+mod link;
 mod peer;
 mod streams;

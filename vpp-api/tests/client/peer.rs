@@ -1,10 +1,11 @@
 //! A scripted VPP for tests of the client.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 use vpp_api::client::{CallResult, Client, Observer, Options};
 use vpp_api::message::Message;
 use vpp_api::messages::interface::SwInterfaceEvent;
@@ -38,6 +39,15 @@ impl Peer {
         };
         let (client, ()) = tokio::join!(Client::from_stream(ours, options), greeting);
         (client.expect("the handshake succeeds"), peer)
+    }
+
+    /// The peer of the next client that connects to `listener`, greeted.
+    pub(crate) async fn accept(listener: &UnixListener) -> Self {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let mut peer = Self::on(stream, ServedTable::of_this_crate(1));
+        peer.next().await;
+        peer.flush().await;
+        peer
     }
 
     /// A peer that has not greeted anybody yet.
@@ -167,4 +177,25 @@ pub(crate) fn details(weight: u8) -> LbAsV2Details {
 /// What happened to the interface with this number.
 pub(crate) fn event(number: u32) -> SwInterfaceEvent {
     SwInterfaceEvent { pid: 7, sw_if_index: InterfaceIndex(number), flags: IfStatusFlags::LINK_UP, deleted: false }
+}
+
+/// A path for a socket, removed at the end.
+pub(crate) struct Socket(PathBuf);
+
+impl Socket {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vpp-api-{}-{name}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

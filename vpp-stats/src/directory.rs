@@ -1,6 +1,10 @@
 use std::fmt;
+use std::iter::FusedIterator;
 
+use crate::error::StatsError;
 use crate::frame::Frame;
+use crate::name::EntryName;
+use crate::segment::Segment;
 
 /// Type of a directory entry.
 ///
@@ -112,3 +116,61 @@ pub(crate) fn entries(frame: &Frame<'_>) -> Vec<Entry> {
         })
         .collect()
 }
+
+/// Goes through the directory, one consistent step at a time; made by [`Segment::directory`].
+///
+/// *Guarantees.* An entry that is there from the first step to the last is given once. No step allocates.
+///
+/// *Caveats.* VPP may add and remove entries between two steps, of which some are seen and some are not. For all entries
+/// of one moment see [`Segment::entries`] and [`Selection`](crate::Selection).
+#[derive(Clone, Debug)]
+pub struct Directory<'a> {
+    segment: &'a Segment,
+    next: u32,
+    is_over: bool,
+}
+
+impl<'a> Directory<'a> {
+    pub(crate) fn new(segment: &'a Segment) -> Self {
+        Self { segment, next: 0, is_over: false }
+    }
+}
+
+/// What one step through the directory found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DirectoryEntry {
+    /// Place in the directory, for [`Segment::value_at`]. VPP re-uses the places of removed entries.
+    pub index: u32,
+    /// Type as of the time of the step.
+    pub kind: EntryKind,
+    /// Name.
+    pub name: EntryName,
+}
+
+impl Iterator for Directory<'_> {
+    type Item = Result<DirectoryEntry, StatsError>;
+
+    /// The next entry that stands for something. After an error, which is as those of [`Segment::entries`], there is no
+    /// further step.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let from = self.next;
+        let found = self.segment.attempt(|frame| {
+            let found = (from..frame.len()).find_map(|index| {
+                let entry = frame.entry(index).filter(|entry| entry.is_taken())?;
+                Some(DirectoryEntry { index, kind: entry.kind(), name: entry.name().bytes() })
+            });
+            Ok(found)
+        });
+        match &found {
+            Ok(Some(entry)) => self.next = entry.index.saturating_add(1),
+            Ok(None) | Err(_) => self.is_over = true,
+        }
+        found.transpose()
+    }
+}
+
+impl FusedIterator for Directory<'_> {}

@@ -167,6 +167,11 @@ impl RawEntry<'_> {
         self.kind() == held.kind && (moves || self.union() == held.union)
     }
 
+    /// Whether it stands for something that has a name.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.kind().is_occupied() && self.word(NAME_AT) & 0xff != 0
+    }
+
     /// The bytes of the name up to its NUL.
     pub(crate) fn name(&self) -> Name {
         Name::read(|index| self.word(NAME_AT + index))

@@ -17,8 +17,10 @@ mod header;
 #[allow(unsafe_code)]
 mod map;
 mod name;
+mod pattern;
 mod ring;
 mod segment;
+mod selection;
 mod value;
 mod view;
 #[cfg(feature = "writer")]
@@ -27,13 +29,18 @@ pub mod writer;
 pub use crate::cell::Cell;
 pub use crate::connect::DEFAULT_TIMEOUT;
 pub use crate::counter::{CombinedHandle, CounterHandle, Presence, SimpleHandle};
-pub use crate::directory::{Entry, EntryKind};
+pub use crate::directory::{Directory, DirectoryEntry, Entry, EntryKind};
 pub use crate::epoch::Retries;
 pub use crate::error::{ConnectError, Corruption, StatsError};
 pub use crate::handle::{EntryHandle, ScalarHandle};
 pub use crate::header::Header;
+pub use crate::name::EntryName;
+pub use crate::pattern::Pattern;
+#[cfg(feature = "regex")]
+pub use crate::pattern::PatternError;
 pub use crate::ring::{RingHandle, RingPass};
 pub use crate::segment::Segment;
+pub use crate::selection::{SelectedEntries, SelectedEntry, Selection};
 pub use crate::value::{Column, CombinedCounter, HistogramRow, RingBuffer, Value};
 pub use crate::view::{
     ColumnView, HistogramRowView, HistogramView, LinkView, NameView, NamesView, RingCopy, RingThreadView, RingView,

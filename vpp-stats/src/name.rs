@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -64,14 +65,72 @@ impl Name {
         &self.words
     }
 
+    pub(crate) fn bytes(&self) -> EntryName {
+        EntryName { bytes: bytes_of(&self.words), len: self.len }
+    }
+
     pub(crate) fn to_text(self) -> String {
-        String::from_utf8_lossy(&bytes_of(&self.words)[..self.len]).into_owned()
+        self.bytes().to_text().into_owned()
     }
 }
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_text())
+    }
+}
+
+/// The name of an entry, held in place: no part of it is on the heap.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// let first = segment.directory().next().expect("every VPP has it")?;
+/// assert!(first.name == "/sys/heartbeat" && first.name.as_bytes().starts_with(b"/sys/"));
+/// assert_eq!(first.name.to_string(), "/sys/heartbeat");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct EntryName {
+    /// With zeros after its end.
+    bytes: [u8; NAME_BYTES],
+    len: usize,
+}
+
+impl EntryName {
+    /// Its bytes, of which there are at most 128.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Its text; bytes that are not UTF-8 are replaced, which takes a copy.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.as_bytes())
+    }
+}
+
+impl fmt::Display for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_text().fmt(f)
+    }
+}
+
+impl fmt::Debug for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_text())
+    }
+}
+
+impl PartialEq<str> for EntryName {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for EntryName {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
     }
 }
 

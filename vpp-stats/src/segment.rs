@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::connect;
 use crate::counter::{CombinedHandle, SimpleHandle};
-use crate::directory::{self, Entry};
+use crate::directory::{self, Directory, Entry};
 use crate::epoch::{self, Failure, Retries};
 use crate::error::{ConnectError, StatsError};
 use crate::frame::{Frame, RawEntry};
@@ -15,7 +15,9 @@ use crate::handle::{EntryHandle, ScalarHandle};
 use crate::header::{self, Header};
 use crate::map::Map;
 use crate::name::{Name, NameCache};
+use crate::pattern::Pattern;
 use crate::ring::RingHandle;
+use crate::selection::Selection;
 use crate::value::Value;
 use crate::view::{self, Access, Notes};
 
@@ -139,6 +141,30 @@ impl Segment {
     /// the segment is corrupt.
     pub fn entries(&self) -> Result<Vec<Entry>, StatsError> {
         self.attempt(|frame| Ok(directory::entries(frame)))
+    }
+
+    /// Goes through the directory without copying it: each step finds the next entry, consistent in itself.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// use vpp_stats::EntryKind;
+    ///
+    /// # let vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// let mut scalars = 0;
+    /// for entry in segment.directory() {
+    ///     scalars += usize::from(entry?.kind == EntryKind::Scalar);
+    /// }
+    /// assert_eq!(scalars, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn directory(&self) -> Directory<'_> {
+        Directory::new(self)
+    }
+
+    /// All entries that `pattern` takes, to be read again and again. Nothing is looked at before the first read.
+    pub fn select(&self, pattern: Pattern) -> Selection {
+        Selection::new(self.clone(), pattern)
     }
 
     /// The names of all entries, in the order of the directory.

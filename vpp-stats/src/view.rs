@@ -22,7 +22,8 @@ use crate::value::{self, Value};
 
 /// What an entry holds, without a copy: numbers are loaded from the segment when they are asked for.
 ///
-/// Given to the closure of [`EntryHandle::read`](crate::EntryHandle::read), and of no use outside of it. What a view says is worth something when
+/// Given to the closures of [`EntryHandle::read`](crate::EntryHandle::read) and
+/// [`SelectedEntry::read`](crate::SelectedEntry::read), and of no use outside of them. What a view says is worth something when
 /// the read returns `Ok`: VPP may change the directory meanwhile, and then the closure is called again. A pointer that
 /// leads nowhere makes a view look empty, and the read fail.
 ///

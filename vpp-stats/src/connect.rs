@@ -82,6 +82,11 @@ pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<Map, ConnectError> {
     map.map_err(ConnectError::Map)
 }
 
+/// Device and inode of a file.
+pub(crate) fn identity(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    fstat(fd).ok().map(|status| (status.st_dev, status.st_ino))
+}
+
 /// Copies a recording.
 pub(crate) fn copy(bytes: &[u8]) -> Result<Map, ConnectError> {
     let size = check_size(bytes.len() as u64)?;

@@ -18,9 +18,11 @@ mod header;
 mod map;
 mod name;
 mod pattern;
+mod rate;
 mod ring;
 mod segment;
 mod selection;
+mod source;
 mod value;
 mod view;
 #[cfg(feature = "writer")]
@@ -38,9 +40,11 @@ pub use crate::name::EntryName;
 pub use crate::pattern::Pattern;
 #[cfg(feature = "regex")]
 pub use crate::pattern::PatternError;
+pub use crate::rate::{CombinedRate, Life, LifeHandle, Meter};
 pub use crate::ring::{RingHandle, RingPass};
 pub use crate::segment::Segment;
 pub use crate::selection::{SelectedEntries, SelectedEntry, Selection};
+pub use crate::source::Source;
 pub use crate::value::{Column, CombinedCounter, HistogramRow, RingBuffer, Value};
 pub use crate::view::{
     ColumnView, HistogramRowView, HistogramView, LinkView, NameView, NamesView, RingCopy, RingThreadView, RingView,

@@ -43,6 +43,8 @@ pub struct Segment {
 
 struct Shared {
     map: Map,
+    /// Device and inode of the file; `None` for a recording.
+    file: Option<(u64, u64)>,
     names: Mutex<NameCache>,
 }
 
@@ -70,7 +72,7 @@ impl Segment {
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].
     pub fn from_file(file: &File) -> Result<Self, ConnectError> {
-        Self::of(connect::map(file.as_fd())?)
+        Self::of(connect::map(file.as_fd())?, connect::identity(file.as_fd()))
     }
 
     /// The segment behind a descriptor. The descriptor is not needed any longer after the call.
@@ -82,7 +84,7 @@ impl Segment {
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].
     pub fn from_fd(fd: OwnedFd) -> Result<Self, ConnectError> {
-        Self::of(connect::map(fd.as_fd())?)
+        Self::of(connect::map(fd.as_fd())?, connect::identity(fd.as_fd()))
     }
 
     /// The segment in a recording of its memory, which is copied.
@@ -90,12 +92,12 @@ impl Segment {
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, ConnectError> {
-        Self::of(connect::copy(bytes)?)
+        Self::of(connect::copy(bytes)?, None)
     }
 
-    fn of(map: Map) -> Result<Self, ConnectError> {
+    fn of(map: Map, file: Option<(u64, u64)>) -> Result<Self, ConnectError> {
         header::check(&map)?;
-        let shared = Shared { map, names: Mutex::default() };
+        let shared = Shared { map, file, names: Mutex::default() };
         Ok(Self { shared: Arc::new(shared), retries: Retries::default() })
     }
 
@@ -234,6 +236,11 @@ impl Segment {
     /// A handle to the ring buffer `name`, which need not exist yet.
     pub fn ring(&self, name: &str) -> RingHandle {
         RingHandle::new(self.clone(), name)
+    }
+
+    /// Device and inode of the file that it is a mapping of.
+    pub(crate) fn file(&self) -> Option<(u64, u64)> {
+        self.shared.file
     }
 
     /// Whether both are of one mapping.

@@ -1,0 +1,323 @@
+//! Ten seconds of a writer at full speed, and readers of every kind.
+//!
+//! The writer's values check themselves: whatever is read must agree with itself and with the name it was read under. A
+//! reader may be told that VPP was busy, and no other error; it must also come through often enough to have seen something.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vpp_stats::writer::{CombinedId, RingId, SegmentWriter, SymlinkId, WriteError};
+use vpp_stats::{
+    CombinedCounter, Directory, EntryKind, LinkView, Meter, Pattern, Presence, Retries, Segment, StatsError, Value,
+    View,
+};
+
+/// How long it lasts, by a clock that decides only when the writer stops.
+const STORM: Duration = Duration::from_secs(10);
+const THREADS: usize = 3;
+/// Bytes of each packet.
+const SIZE: u64 = 64;
+/// Bytes of a ring's entry: its number, over and over.
+const ENTRY: usize = 40;
+
+#[test]
+fn no_reader_of_any_kind_accepts_a_torn_value_in_a_storm_of_changes() {
+    let mut vpp = SegmentWriter::new(1 << 22).expect("a memory file");
+    let segment = vpp.reader().expect("it is sound").with_retries(Retries::new(4, 64));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let readers: [(&str, fn(&Segment, &AtomicBool) -> Seen); 5] =
+            [("values", values), ("handles", handles), ("selections", selections), ("steps", steps), ("rings", rings)];
+        let (segment, done) = (&segment, &done);
+        let readers = readers.map(|(name, reader)| (name, scope.spawn(move || reader(segment, done))));
+        let rounds = storm(&mut vpp);
+        done.store(true, Ordering::Release);
+        let rounds = rounds.expect("there is room");
+        assert!(rounds > 10, "{rounds} rounds are no storm");
+        for (name, reader) in readers {
+            let Seen { accepted, busy } = reader.join().expect("no rule was broken");
+            println!("{name}: {accepted} reads accepted and {busy} given up in {rounds} rounds");
+            assert!(accepted > 0, "{name} never came through, {busy} reads were given up");
+        }
+    });
+}
+
+/// Rules: `table N` is a combined counter in which every cell of thread t has N + t packets, and 64 bytes for each, with
+/// `link N` to its last column; `gauge N` is N; names are their own index. Tables come, grow, and go, and their slots and
+/// memory are taken by others.
+fn storm(vpp: &mut SegmentWriter) -> Result<u64, WriteError> {
+    let names = vpp.add_names("names", &[Some("0")])?;
+    let mut ring: RingId = vpp.add_ring_buffer("ring", 2, 16, ENTRY as u32, b"numbers")?;
+    let mut tables: [Option<(CombinedId, Option<SymlinkId>)>; 5] = [None; 5];
+    let (start, mut round, mut pushed) = (Instant::now(), 0_u64, 0_u64);
+    while start.elapsed() < STORM {
+        round += 1;
+        let number = round % 5;
+        let place = number as usize;
+        match tables[place].take() {
+            None => {
+                // As one change, so that no reader sees the table before it keeps the rules.
+                let columns = 1 + (round % 37) as usize;
+                tables[place] = Some(vpp.update(|vpp| {
+                    let id = vpp.add_combined(&format!("table {number}"), THREADS, columns)?;
+                    fill(vpp, id, number, 0..columns)?;
+                    Ok((id, Some(vpp.add_symlink(&format!("link {number}"), id, columns as u32 - 1)?)))
+                })?);
+                vpp.add_gauge(&format!("gauge {number}"), number).map(|_| ()).or_else(taken)?;
+            }
+            Some((id, link)) if round % 3 == 0 => {
+                let columns = vpp.columns(id)?;
+                vpp.update(|vpp| {
+                    vpp.grow(id, columns * 2)?;
+                    fill(vpp, id, number, columns..columns * 2)
+                })?;
+                tables[place] = (columns < 2_000).then_some((id, link));
+                if columns >= 2_000 {
+                    clear(vpp, id, link)?;
+                }
+            }
+            Some((id, link)) if round % 7 == 0 => clear(vpp, id, link)?,
+            kept => tables[place] = kept,
+        }
+        let index = (round % 50) as usize;
+        vpp.set_name(names, index, Some(&index.to_string()))?;
+        for _ in 0..round % 13 {
+            vpp.push(ring, 1, &entry(pushed))?;
+            pushed += 1;
+        }
+        if round % 1_009 == 0 {
+            vpp.update(|vpp| {
+                vpp.remove(ring)?;
+                ring = vpp.add_ring_buffer("ring", 2, 16, ENTRY as u32, b"numbers")?;
+                Ok(())
+            })?;
+            pushed = 0;
+        }
+        // Full speed in bursts: a directory that never stands still for the time of a read gives nothing to check.
+        for _ in 0..(round % 64) * 40 {
+            std::hint::spin_loop();
+        }
+    }
+    Ok(round)
+}
+
+fn fill(
+    vpp: &mut SegmentWriter,
+    id: CombinedId,
+    number: u64,
+    columns: std::ops::Range<usize>,
+) -> Result<(), WriteError> {
+    for (thread, column) in (0..THREADS).flat_map(|thread| columns.clone().map(move |column| (thread, column))) {
+        let packets = number + thread as u64;
+        vpp.set(id, thread, column, CombinedCounter { packets, bytes: packets * SIZE })?;
+    }
+    Ok(())
+}
+
+fn clear(vpp: &mut SegmentWriter, id: CombinedId, link: Option<SymlinkId>) -> Result<(), WriteError> {
+    // The link goes first or last, as in VPP.
+    if let Some(link) = link {
+        vpp.remove(link)?;
+    }
+    vpp.remove(id)
+}
+
+fn taken(error: WriteError) -> Result<(), WriteError> {
+    if matches!(error, WriteError::Exists(_)) { Ok(()) } else { Err(error) }
+}
+
+fn entry(number: u64) -> Vec<u8> {
+    number.to_le_bytes().repeat(ENTRY / 8)
+}
+
+/// Reads that were accepted, and those that were given up.
+#[derive(Debug, Default)]
+struct Seen {
+    accepted: u64,
+    busy: u64,
+}
+
+impl Seen {
+    /// What a read gave, or `None` if the writer was always in the way. No other error is right.
+    fn note<T>(&mut self, result: Result<T, StatsError>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.accepted += 1;
+                Some(value)
+            }
+            Err(StatsError::Busy { .. }) => {
+                self.busy += 1;
+                None
+            }
+            Err(error) => panic!("a torn read was taken for corruption: {error}"),
+        }
+    }
+}
+
+/// The number in `name`, if it begins with `kind`.
+fn number_of(name: &str, kind: &str) -> Option<u64> {
+    Some(name.strip_prefix(kind)?.parse().expect("a whole name"))
+}
+
+fn is_cell(number: u64, thread: usize, cell: CombinedCounter) -> bool {
+    cell.packets == number + thread as u64 && cell.bytes == cell.packets * SIZE
+}
+
+/// One entry against the rules. Between unlock and clearing a removed entry has no data.
+fn check(name: &str, view: View<'_>) -> bool {
+    if let Some(number) = number_of(name, "table ") {
+        let View::Combined(table) = view else { return false };
+        let mut rows = table.rows().enumerate();
+        (table.threads() == THREADS || table.threads() == 0)
+            && rows.all(|(thread, row)| {
+                row.len() == table.columns() && row.iter().all(|cell| is_cell(number, thread, cell))
+            })
+    } else if let Some(number) = number_of(name, "link ") {
+        let View::Symlink(LinkView::Combined(column)) = view else { return false };
+        column.threads() == THREADS && column.iter().enumerate().all(|(thread, cell)| is_cell(number, thread, cell))
+    } else if let Some(number) = number_of(name, "gauge ") {
+        matches!(view, View::Gauge(value) if value == number)
+    } else if name == "names" {
+        let View::Names(names) = view else { return false };
+        names.iter().enumerate().all(|(index, name)| name.is_none_or(|name| name.is(&index.to_string())))
+    } else if name == "ring" {
+        let View::RingBuffer(ring) = view else { return false };
+        ring.is_none_or(|ring| ring.about().entry_size == ENTRY as u32 && ring.about().ring_size == 16)
+    } else {
+        name.starts_with("/sys/") && matches!(view, View::Scalar(_))
+    }
+}
+
+fn values(segment: &Segment, done: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    while !done.load(Ordering::Acquire) {
+        for number in 0..5 {
+            if let Some(Some(value)) = seen.note(segment.value(&format!("table {number}"))) {
+                let Value::Combined(rows) = value else { panic!("{value:?}") };
+                assert!(rows.is_empty() || rows.len() == THREADS);
+                for (thread, row) in rows.iter().enumerate() {
+                    assert!(row.len() == rows[0].len() && row.iter().all(|cell| is_cell(number, thread, *cell)));
+                }
+            }
+        }
+        for entry in seen.note(segment.entries()).iter().flatten() {
+            let known = ["table ", "link ", "gauge ", "names", "ring", "/sys/"];
+            let is_known = known.iter().any(|known| entry.name.starts_with(known));
+            assert!(is_known || known.iter().any(|known| known.starts_with(&entry.name)), "{entry:?}");
+        }
+    }
+    seen
+}
+
+fn handles(segment: &Segment, done: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    let mut tables: Vec<_> = (0..5).map(|number| segment.combined(&format!("table {number}"))).collect();
+    let mut links: Vec<_> = (0..5).map(|number| segment.entry(&format!("link {number}"))).collect();
+    let mut gauges: Vec<_> = (0..5).map(|number| segment.gauge(&format!("gauge {number}"))).collect();
+    let mut names = segment.entry("names");
+    let columns: Vec<u32> = (0..40).collect();
+    let mut sums = vec![CombinedCounter::default(); columns.len()];
+    while !done.load(Ordering::Acquire) {
+        for number in 0..5 {
+            let wanted = (0..THREADS as u64).map(|thread| number + thread).sum::<u64>();
+            let table = &mut tables[number as usize];
+            if let Some(Presence::Present { outside }) = seen.note(table.sum_columns(&columns, &mut sums)) {
+                let (inside, beyond) = sums.split_at(columns.len() - outside);
+                assert!(inside.iter().all(|sum| sum.packets == wanted && sum.bytes == wanted * SIZE), "{sums:?}");
+                assert!(beyond.iter().all(|sum| sum.packets == 0));
+            }
+            let mut row = [CombinedCounter::default(); 8];
+            if let Some(Some(length)) = seen.note(table.copy_row(1, &mut row)) {
+                assert!(row.iter().take(length).all(|cell| is_cell(number, 1, *cell)), "{row:?}");
+            }
+            if let Some(Some(Some(total))) = seen.note(table.read(|table| (table.threads() > 0).then(|| table.total())))
+            {
+                assert_eq!((total.bytes, total.packets % wanted), (total.packets * SIZE, 0));
+            }
+            let name = format!("link {number}");
+            match links[number as usize].read(|view| check(&name, view)) {
+                // The target is removed after the link, and before its name is cleared.
+                Err(StatsError::Dangling { .. }) => {}
+                result => assert!(seen.note(result).flatten().unwrap_or(true), "{name}"),
+            }
+            assert!(seen.note(gauges[number as usize].value()).flatten().is_none_or(|value| value == number));
+        }
+        assert!(seen.note(names.read(|view| check("names", view))).flatten().unwrap_or(true));
+    }
+    seen
+}
+
+fn selections(segment: &Segment, done: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    let mut selections = [
+        segment.select(Pattern::everything()),
+        segment.select(Pattern::prefix("table ")),
+        segment.select(Pattern::regex("^(gauge|link) [0-9]$").expect("an expression")),
+    ];
+    let mut meter = Meter::new();
+    let mut packets = vec![];
+    let mut reading = 0;
+    while !done.load(Ordering::Acquire) {
+        for selection in &mut selections {
+            let mut broken = vec![];
+            let pass = selection.read(|entries| {
+                broken.clear();
+                packets.clear();
+                for entry in entries {
+                    let result = entry.read(|view| {
+                        if let View::Combined(table) = &view {
+                            packets.push(table.total());
+                        }
+                        (check(entry.name(), view), format!("{view:?}"))
+                    });
+                    match result {
+                        Ok((true, _)) | Err(StatsError::Dangling { .. }) => {}
+                        other => broken.push((entry.name().to_owned(), other)),
+                    }
+                }
+            });
+            if seen.note(pass).is_some() {
+                assert!(broken.is_empty(), "{broken:?}");
+                reading += 1;
+                meter.update(Duration::from_secs(reading), vpp_stats::Life::default(), &packets);
+                let rates = meter.rates().iter().flatten();
+                assert!(rates.clone().all(|rate| rate.bytes == rate.packets * SIZE as f64));
+            }
+        }
+    }
+    seen
+}
+
+fn steps(segment: &Segment, done: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    while !done.load(Ordering::Acquire) {
+        let directory: Directory<'_> = segment.directory();
+        let mut last = None;
+        for step in directory {
+            let Some(entry) = seen.note(step) else { break };
+            assert!(last.replace(entry.index).is_none_or(|last| last < entry.index) && entry.kind != EntryKind::Empty);
+            let name = entry.name.to_text();
+            assert!(entry.index > 2 || name.starts_with("/sys/"), "{entry:?}");
+        }
+    }
+    seen
+}
+
+fn rings(segment: &Segment, done: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    let mut ring = segment.ring("ring");
+    while !done.load(Ordering::Acquire) {
+        let mut next = None;
+        let pass = ring.read(1, |number, bytes| {
+            assert_eq!(bytes, entry(number), "entry {number}");
+            assert!(next.replace(number + 1).is_none_or(|next| next == number), "a gap inside a pass");
+        });
+        if let Some(Some(pass)) = seen.note(pass) {
+            assert!(pass.read < 16);
+        }
+        let idle = seen.note(ring.read(0, |_, _| panic!("nobody writes there"))).flatten();
+        assert!(idle.is_none_or(|pass| pass.read == 0));
+    }
+    seen
+}

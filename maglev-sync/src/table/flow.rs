@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
-/// The parts of a packet that VPP hashes.
+use super::claim::xxhash;
+
+/// The parts of a packet that VPP hashes. See [`flow_hash`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Flow {
     addresses: Addresses,
@@ -32,32 +34,59 @@ impl Flow {
             ports: (source.port(), destination.port()),
         }
     }
+
+    /// The five words that VPP hashes, as a little-endian host loads them.
+    fn words(&self, src_ip_sticky: bool) -> [u64; 5] {
+        let ports = if src_ip_sticky {
+            0
+        } else {
+            // VPP loads the ports as they stand in the packet.
+            u64::from(self.ports.0.swap_bytes()) << 16 | u64::from(self.ports.1.swap_bytes())
+        };
+        match self.addresses {
+            Addresses::V4 { source, destination } => {
+                let source = u32::from_le_bytes(source.octets());
+                let destination = u32::from_le_bytes(destination.octets());
+                [u64::from(source) | u64::from(destination) << 32, ports, 0, 0, 0]
+            }
+            Addresses::V6 { source, destination } => {
+                let source = u128::from_le_bytes(source.octets());
+                let destination = u128::from_le_bytes(destination.octets());
+                [source as u64, (source >> 64) as u64, destination as u64, (destination >> 64) as u64, ports]
+            }
+        }
+    }
 }
 
 /// VPP's hash of a flow, on CPUs with CRC-32C instructions; its bucket is `hash & (buckets - 1)`.
 ///
-/// Source: VPP `src/vppinfra/lb_hash_hash.h` and `src/plugins/lb/node.c`, `lb_node_get_hash`. A VIP with `src_ip_sticky` leaves the
-/// ports out, but not the destination address.
+/// Source: VPP `src/vppinfra/lb_hash_hash.h` and `src/plugins/lb/node.c`, `lb_node_get_hash`. Release builds of VPP for x86-64 and
+/// 64-bit ARM have the instructions. A VIP with `src_ip_sticky` leaves the ports out, but not the destination address. Whether the
+/// packet is TCP or UDP is not part of it.
+///
+/// ```
+/// use maglev_sync::table::{Flow, flow_hash};
+///
+/// let flow = Flow::v4("192.0.2.1:12345".parse()?, "198.51.100.1:80".parse()?);
+/// assert_eq!(flow_hash(&flow, false), 0x6804_6bbf);
+/// assert_eq!(flow_hash(&flow, true), 0xd064_592e);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub fn flow_hash(flow: &Flow, src_ip_sticky: bool) -> u32 {
-    let ports = if src_ip_sticky {
-        0
-    } else {
-        // VPP loads the ports as they stand in the packet, on a little-endian host.
-        u64::from(flow.ports.0.swap_bytes()) << 16 | u64::from(flow.ports.1.swap_bytes())
-    };
-    let words = match flow.addresses {
-        Addresses::V4 { source, destination } => {
-            let source = u32::from_le_bytes(source.octets());
-            let destination = u32::from_le_bytes(destination.octets());
-            [u64::from(source) | u64::from(destination) << 32, ports, 0, 0, 0]
-        }
-        Addresses::V6 { source, destination } => {
-            let source = u128::from_le_bytes(source.octets());
-            let destination = u128::from_le_bytes(destination.octets());
-            [source as u64, (source >> 64) as u64, destination as u64, (destination >> 64) as u64, ports]
-        }
-    };
-    words.into_iter().fold(0, crc32c_word)
+    flow.words(src_ip_sticky).into_iter().fold(0, crc32c_word)
+}
+
+/// VPP's hash of a flow, on CPUs without CRC-32C instructions or in builds that do not use them. Otherwise as [`flow_hash`].
+///
+/// ```
+/// use maglev_sync::table::{Flow, flow_hash_without_crc};
+///
+/// let flow = Flow::v4("192.0.2.1:12345".parse()?, "198.51.100.1:80".parse()?);
+/// assert_eq!(flow_hash_without_crc(&flow, false), 0x955a_5142);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+pub fn flow_hash_without_crc(flow: &Flow, src_ip_sticky: bool) -> u32 {
+    xxhash(flow.words(src_ip_sticky).into_iter().fold(0, |all, word| all ^ word)) as u32
 }
 
 /// One step of the CRC-32C instruction: eight bytes, least significant first, without inversion.
@@ -93,6 +122,11 @@ mod tests {
             [(v4, false, 0x6804_6bbf), (v4, true, 0xd064_592e), (v6, false, 0x928b_b80c), (v6, true, 0x5863_d3da)]
         {
             assert_eq!(flow_hash(&flow, sticky), hash, "{flow:?} sticky {sticky}");
+        }
+        for (flow, sticky, hash) in
+            [(v4, false, 0x955a_5142), (v4, true, 0x1706_3812), (v6, false, 0xd5d4_88a7), (v6, true, 0xb2d4_54c7)]
+        {
+            assert_eq!(flow_hash_without_crc(&flow, sticky), hash, "{flow:?} sticky {sticky}");
         }
     }
 }

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use super::{NOBODY, Table, TableSize, vpp_bytes};
 
-/// What a VIP's new-flow table follows from.
+/// What a VIP's new-flow table follows from: its length, its servers and their weights. See [`moved`].
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
-    size: TableSize,
+    pub(super) size: TableSize,
     ases: &'a [(IpAddr, u8)],
 }
 
@@ -23,14 +23,14 @@ impl<'a> Side<'a> {
     }
 
     /// The servers that take part, in VPP's order.
-    fn claims(&self) -> Vec<(IpAddr, u8)> {
+    pub(super) fn claims(&self) -> Vec<(IpAddr, u8)> {
         let mut claims: Vec<_> = self.ases.iter().filter(|(_, weight)| *weight > 0).copied().collect();
         claims.sort_by_key(|(address, _)| vpp_bytes(*address));
         claims
     }
 }
 
-/// How many buckets name another server than before.
+/// How many buckets name another server than before. See [`moved`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Moved {
@@ -51,6 +51,8 @@ impl Moved {
 ///
 /// A flow's bucket is the low bits of its hash. So where the lengths differ, bucket `i` of the longer table is compared with bucket
 /// `i mod n` of the shorter one of `n`: that is where the same flows were.
+///
+/// [`disruption`](super::disruption) tells more of the same comparison: which servers gain and lose, and what of it had to be.
 ///
 /// Cost: nothing to speak of where both sides are equal or one of them has no server with a weight, else that of two
 /// [`Table::build`].
@@ -86,10 +88,4 @@ pub fn moved(before: Side<'_>, after: Side<'_>) -> Moved {
     // With some server on either side every bucket has an owner.
     let is_moved = |hash: &u32| places[new.at(*hash) as usize] != old.at(*hash);
     Moved { buckets: (0..of).filter(is_moved).count() as u32, of }
-}
-
-impl Table {
-    fn at(&self, hash: u32) -> u32 {
-        self.buckets[hash as usize & (self.buckets.len() - 1)]
-    }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -7,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::claim::{address_seed, xxhash};
 use super::*;
 
 /// One row of the reference: length, servers, buckets per server, first 16 buckets, SHA-256 of the table with a byte a bucket.
@@ -268,7 +270,146 @@ fn what_moves_between_two_tables() {
     });
 }
 
+/// Bucket by bucket over whole tables, by address.
+fn disrupted_naively(before: (TableSize, &[(IpAddr, u8)]), after: (TableSize, &[(IpAddr, u8)])) -> Disruption {
+    let of = before.0.max(after.0).get();
+    let owners = |(size, ases): (TableSize, &[(IpAddr, u8)])| -> Vec<Option<IpAddr>> {
+        let table = Table::build(size, ases);
+        (0..of).map(|bucket| table.owner((bucket % size.get()) as usize).map(|owner| ases[owner].0)).collect()
+    };
+    let takes_part =
+        |ases: &[(IpAddr, u8)], address: IpAddr| ases.iter().any(|&(a, weight)| a == address && weight > 0);
+    let pairs: Vec<(Option<IpAddr>, Option<IpAddr>)> = owners(before).into_iter().zip(owners(after)).collect();
+    let count = |wanted: &dyn Fn(Option<IpAddr>, Option<IpAddr>) -> bool| {
+        pairs.iter().filter(|(was, is)| wanted(*was, *is)).count() as u32
+    };
+    let all = before.1.iter().chain(after.1).map(|(address, _)| *address);
+    let servers: BTreeMap<IpAddr, ServerMoves> = all
+        .filter(|address| takes_part(before.1, *address) || takes_part(after.1, *address))
+        .map(|address| {
+            let moves = ServerMoves {
+                before: count(&|was, _| was == Some(address)),
+                after: count(&|_, is| is == Some(address)),
+                gained: count(&|was, is| was != Some(address) && is == Some(address)),
+                lost: count(&|was, is| was == Some(address) && is != Some(address)),
+            };
+            (address, moves)
+        })
+        .collect();
+    let survives = |address: IpAddr| takes_part(before.1, address) && takes_part(after.1, address);
+    let nobody = count(&|was, _| was.is_none()).saturating_sub(count(&|_, is| is.is_none()));
+    Disruption {
+        moved: moved_naively(before, after),
+        between_survivors: count(&|was, is| was != is && was.is_some_and(survives) && is.is_some_and(survives)),
+        least: servers.values().map(|moves| moves.before.saturating_sub(moves.after)).sum::<u32>() + nobody,
+        servers,
+    }
+}
+
+#[test]
+fn a_cut_moves_what_the_server_had_and_a_little_more() {
+    let size = TableSize::new(1024).unwrap();
+    let ten = numbered(&[100; 10]);
+    let nine = disruption(Side::new(size, &ten), Side::new(size, &ten[..9]));
+    let gone = nine.servers[&ten[9].0];
+    assert_eq!((gone.before, gone.after, gone.gained, gone.lost), (102, 0, 0, 102));
+    assert_eq!(nine.least, 102);
+    assert!(nine.between_survivors > 0, "{nine:?}");
+    assert_eq!(nine.avoidable(), nine.between_survivors);
+    // The first servers come: each bucket moves, and had to.
+    let first = disruption(Side::absent(), Side::new(size, &ten));
+    assert_eq!((first.moved.buckets, first.least, first.avoidable(), first.between_survivors), (1024, 1024, 0, 0));
+    // A weight is halved: what goes from it to others had to go, and yet both are survivors.
+    let mut halved = ten.clone();
+    halved[9].1 = 50;
+    let halved = disruption(Side::new(size, &ten), Side::new(size, &halved));
+    assert!(halved.least > 0 && halved.between_survivors > halved.avoidable(), "{halved:?}");
+    assert_eq!(halved.between_survivors, halved.moved.buckets);
+}
+
+#[test]
+fn a_permutation_meets_each_bucket_once() {
+    for (shift, address, replica) in [(0, "10.0.0.1", 0), (3, "10.0.0.1", 7), (10, "2001:db8::1", 99), (16, "::", 255)]
+    {
+        let size = TableSize::new(1 << shift).unwrap();
+        let mut order: Vec<u32> = permutation(size, address.parse().unwrap(), replica).collect();
+        order.sort_unstable();
+        assert!(order.into_iter().eq(0..size.get()), "{address} replica {replica} over {}", size.get());
+    }
+}
+
+#[test]
+fn every_weight_of_a_byte_takes_as_many_turns() {
+    let size = TableSize::new(1 << 16).unwrap();
+    let ases = numbered(&[255, 254, 1]);
+    let counts = bucket_counts(size, &ases);
+    assert_eq!(counted(&Table::build(size, &ases), 3), counts);
+    assert!(counts[0] > counts[1] && counts[1] > 200 * counts[2], "{counts:?}");
+}
+
 proptest! {
+    #[test]
+    fn disruption_is_what_a_comparison_of_whole_tables_finds(
+        (shift_before, shift_after) in (0_u32..11, 0_u32..11),
+        pool in prop::collection::btree_map(any::<IpAddr>(), (prop::option::of(0_u8..=100), prop::option::of(0_u8..=100)), 0..8),
+        same_size in any::<bool>(),
+    ) {
+        let before = TableSize::new(1 << shift_before).unwrap();
+        let after = if same_size { before } else { TableSize::new(1 << shift_after).unwrap() };
+        let old: Vec<(IpAddr, u8)> = pool.iter().filter_map(|(address, (weight, _))| Some((*address, (*weight)?))).collect();
+        let new: Vec<(IpAddr, u8)> = pool.iter().rev().filter_map(|(address, (_, weight))| Some((*address, (*weight)?))).collect();
+        let there = disruption(Side::new(before, &old), Side::new(after, &new));
+        prop_assert_eq!(&there, &disrupted_naively((before, &old), (after, &new)));
+        prop_assert_eq!(there.moved, moved(Side::new(before, &old), Side::new(after, &new)));
+        prop_assert!(there.least <= there.moved.buckets && there.between_survivors <= there.moved.buckets, "{:?}", there);
+        for (address, moves) in &there.servers {
+            prop_assert_eq!(moves.before + moves.gained, moves.after + moves.lost, "{}", address);
+        }
+    }
+
+    /// Where servers come or go and no other weight changes, what moves between the others need not.
+    #[test]
+    fn what_moves_between_survivors_is_what_could_have_stayed(
+        pool in prop::collection::btree_map(any::<IpAddr>(), (1_u8..=100, any::<bool>()), 1..8),
+        comes in any::<bool>(),
+    ) {
+        let size = TableSize::new(4096).unwrap();
+        let all: Vec<(IpAddr, u8)> = pool.iter().map(|(address, (weight, _))| (*address, *weight)).collect();
+        let some: Vec<(IpAddr, u8)> =
+            pool.iter().filter(|(_, (_, stays))| *stays).map(|(address, (weight, _))| (*address, *weight)).collect();
+        prop_assume!(!some.is_empty());
+        let (all, some) = (Side::new(size, &all), Side::new(size, &some));
+        let change = if comes { disruption(some, all) } else { disruption(all, some) };
+        prop_assert_eq!(change.avoidable(), change.between_survivors, "{:?}", change);
+    }
+
+    #[test]
+    fn no_share_is_further_off_than_the_sum_of_weights_in_buckets(
+        shift in 0_u32..15,
+        weights in prop::collection::vec(0_u8..=255, 0..30),
+    ) {
+        let size = TableSize::new(1 << shift).unwrap();
+        let ases = numbered(&weights);
+        let shares = shares(size, &ases);
+        let counts: Vec<u32> = shares.iter().map(|share| share.buckets).collect();
+        prop_assert_eq!(counts, bucket_counts(size, &ases));
+        let total: u32 = weights.iter().map(|&weight| u32::from(weight)).sum();
+        for (share, weight) in shares.iter().zip(weights) {
+            prop_assert!(share.error().abs() < f64::from(total.max(1)) / f64::from(size.get()), "{:?} of {}", share, total);
+            prop_assert_eq!(share.error() == 0.0 && share.claim == 0.0, weight == 0);
+        }
+        if total > 0 {
+            let whole: f64 = shares.iter().map(|share| share.fraction).sum();
+            prop_assert!((whole - 1.0).abs() < 1e-9, "{}", whole);
+        }
+    }
+
+    #[test]
+    fn equal_weights_share_within_a_bucket(shift in 0_u32..13, weight in 1_u8..=255, servers in 1_usize..40) {
+        let counts = bucket_counts(TableSize::new(1 << shift).unwrap(), &numbered(&vec![weight; servers]));
+        prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{:?}", counts);
+    }
+
     #[test]
     fn what_moves_is_what_a_comparison_of_whole_tables_finds(
         (shift_before, shift_after) in (0_u32..13, 0_u32..13),

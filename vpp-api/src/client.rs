@@ -52,6 +52,19 @@ use observer::Report;
 use shared::{Answer, Arrived, Shared, Waiter};
 
 /// A connection to VPP. Clones share it; it closes when the last one is dropped.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+/// # fn main() { vpp::with_client(async |client| {
+/// use vpp_api::messages::vpe::ShowVersion;
+///
+/// let (one, two) = (client.clone(), client.clone());
+/// let (one, two) = tokio::join!(one.call(&ShowVersion {}), two.call(&ShowVersion {}));
+/// assert_eq!(one?, two?);
+/// assert_eq!(client.counters().transmissions, 1, "both left in one write");
+/// assert!(!client.is_closed());
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     owner: Arc<Owner>,
@@ -59,6 +72,15 @@ pub struct Client {
 
 impl Client {
     /// Connects to VPP's API socket, usually `/run/vpp/api.sock`, and does the handshake.
+    ///
+    /// ```no_run
+    /// use vpp_api::client::{Client, Options};
+    ///
+    /// # async fn example() -> Result<(), vpp_api::error::ConnectError> {
+    /// let options = Options { name: "my-program".to_owned(), ..Options::default() };
+    /// let client = Client::connect("/run/vpp/api.sock", options).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ConnectError`]; nothing is left behind.
@@ -72,6 +94,16 @@ impl Client {
     }
 
     /// Does the handshake on a socket that is connected already.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_socket(async |socket| {
+    /// use vpp_api::client::{Client, Options};
+    ///
+    /// let client = Client::from_stream(socket, Options::default()).await?;
+    /// assert_eq!(client.client_index(), 0x8000_0001);
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
     /// [`ConnectError`]; the socket is closed.
@@ -94,6 +126,16 @@ impl Client {
 
     /// Sends `request` and waits for its reply.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// let reply = client.call(&ShowVersion {}).await?;
+    /// assert_eq!(reply.version.to_string(), "26.10-rc0");
+    /// # Ok(()) }) }
+    /// ```
+    ///
     /// # Errors
     /// [`CallError::Refused`] if VPP said no; see [`CallError`] for the rest.
     pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, CallError> {
@@ -111,6 +153,16 @@ impl Client {
     ///
     /// VPP answers an unknown filter as it does an empty table: with nothing.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::messages::lb::LbAsV2Dump;
+    ///
+    /// let servers = client.dump(&LbAsV2Dump::all()).await?;
+    /// assert_eq!(servers.iter().map(|server| server.num_buckets).sum::<u32>(), 1024);
+    /// # Ok(()) }) }
+    /// ```
+    ///
     /// # Errors
     /// [`CallError`]; never [`CallError::Refused`].
     pub async fn dump<D: Dump>(&self, request: &D) -> Result<Vec<D::Details>, CallError> {
@@ -127,11 +179,34 @@ impl Client {
     }
 
     /// Sends `request` at once and gives its details one by one as they arrive. What cannot be sent is the first item.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::messages::lb::LbAsV2Dump;
+    ///
+    /// let mut servers = client.dump_stream(&LbAsV2Dump::all());
+    /// while let Some(server) = servers.next().await {
+    ///     assert_eq!(server?.weight, 100);
+    /// }
+    /// # Ok(()) }) }
+    /// ```
     pub fn dump_stream<D: Dump>(&self, request: &D) -> DumpStream<D> {
         DumpStream::new(self, request)
     }
 
     /// Sends `request`, and again as often as VPP asks for it, and collects all details, in VPP's order.
+    ///
+    /// ```
+    /// use vpp_api::client::Client;
+    /// use vpp_api::error::CallError;
+    /// use vpp_api::message::Get;
+    ///
+    /// /// How many elements there are.
+    /// async fn count<G: Get>(client: &Client, request: &G) -> Result<usize, CallError> {
+    ///     Ok(client.get(request).await?.len())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`CallError::Refused`] if VPP said no; see [`CallError`] for the rest. What came before is lost.
@@ -146,11 +221,42 @@ impl Client {
 
     /// Sends `request` at once and gives its details one by one as they arrive, asking for more when those were read.
     /// What cannot be sent is the first item.
+    ///
+    /// ```
+    /// use vpp_api::client::Client;
+    /// use vpp_api::error::CallError;
+    /// use vpp_api::message::Get;
+    ///
+    /// /// The first element that `is_it`; VPP is not asked for what follows.
+    /// async fn find<G: Get>(
+    ///     client: &Client,
+    ///     request: &G,
+    ///     is_it: impl Fn(&G::Details) -> bool,
+    /// ) -> Result<Option<G::Details>, CallError> {
+    ///     let mut elements = client.get_stream(request);
+    ///     while let Some(element) = elements.next().await.transpose()? {
+    ///         if is_it(&element) {
+    ///             return Ok(Some(element));
+    ///         }
+    ///     }
+    ///     Ok(None)
+    /// }
+    /// ```
     pub fn get_stream<G: Get>(&self, request: &G) -> GetStream<G> {
         GetStream::new(self, request)
     }
 
     /// Whether this VPP has `M`, with exactly this layout.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::messages::lb::LbAddDelAsV2;
+    ///
+    /// assert!(client.supports::<LbAddDelAsV2>(), "this lb plugin knows weights");
+    /// assert!(client.table().by_name("nat44_ed_plugin_enable_disable").is_none());
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn supports<M: Message>(&self) -> bool {
         self.table().id(M::NAME_CRC).is_some()
@@ -192,6 +298,19 @@ impl Client {
     /// The events `E` that VPP sends from now on. It sends none before it is asked to, with the `want_…` request that
     /// goes with them: [`subscribe`](Self::subscribe) does both.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::client::Notice;
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// let mut events = client.events::<SwInterfaceEvent>()?;
+    /// client.call(&WantInterfaceEvents { enable_disable: 1, pid: 7 }).await?;
+    /// let Some(Ok(Notice::Event(event))) = events.next().await else { panic!("an event") };
+    /// assert_eq!(event.pid, 7);
+    /// # Ok(()) }) }
+    /// ```
+    ///
     /// # Errors
     /// [`Absent`] if VPP has no such event.
     pub fn events<E: Event>(&self) -> Result<Events<E>, Absent> {
@@ -204,6 +323,18 @@ impl Client {
     /// INVALID_REGISTRATION`, as `want_interface_events` answers then) is success. The registration ends with the
     /// connection. When nobody listens any more VPP still sends and the events are thrown away, not decoded; see
     /// [`subscribe_until_dropped`](Self::subscribe_until_dropped) for events that are too many for that.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::client::Notice;
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// let want = WantInterfaceEvents { enable_disable: 1, pid: 7 };
+    /// let mut events = client.subscribe::<SwInterfaceEvent>(&want).await?;
+    /// assert!(matches!(events.next().await, Some(Ok(Notice::Event(_)))));
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
     /// [`CallError`]: VPP has no such event or request, or `want` failed.
@@ -221,6 +352,19 @@ impl Client {
     /// ends. VPP has one registration, whoever asked for it: it ends for those too that asked by
     /// [`subscribe`](Self::subscribe) or by [`call`](Self::call) on the same connection. Ask for one kind of events in
     /// one way.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// let want = WantInterfaceEvents { enable_disable: 1, pid: 7 };
+    /// let unwant = WantInterfaceEvents { enable_disable: 0, pid: 7 };
+    /// let events = client.subscribe_until_dropped::<SwInterfaceEvent>(&want, unwant).await?;
+    /// drop(events);
+    /// assert_eq!(client.counters().frames_sent, 2);
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
     /// [`CallError`]: VPP has no such event or request, or `want` failed. Dropped while `want` is under way, it sends
@@ -249,6 +393,16 @@ impl Client {
     }
 
     /// Waits until the connection has ended, and says why. May be awaited by any number of tasks, at any time.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::error::Disconnect;
+    ///
+    /// client.close();
+    /// assert!(matches!(client.closed().await, Disconnect::Closed));
+    /// # Ok(()) }) }
+    /// ```
     pub async fn closed(&self) -> Disconnect {
         ended(&mut self.shared().closed.subscribe()).await
     }

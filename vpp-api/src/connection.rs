@@ -35,6 +35,23 @@ use known::{Entry, Known};
 ///
 /// Decoding and encoding of one frame is linear in its length. Nothing else here depends on the number of calls in
 /// flight.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+/// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+/// use vpp_api::connection::Event;
+/// use vpp_api::message::decode_body;
+/// use vpp_api::messages::vpe::{ShowVersion, ShowVersionReply};
+///
+/// connection.call(&ShowVersion {}, "version")?;
+/// let to_send = connection.poll_transmit().expect("the request");
+/// let received = vpp.answer(&to_send);
+/// connection.handle_bytes(&received)?;
+/// let Some(Event::Reply { tag: "version", body }) = connection.poll_event() else { panic!("the reply") };
+/// let (_, reply) = decode_body::<ShowVersionReply>(&body)?;
+/// assert_eq!(reply.version.to_string(), "26.10-rc0");
+/// # Ok(()) }) }
+/// ```
 #[derive(Debug)]
 pub struct Connection<T> {
     client_index: u32,
@@ -98,6 +115,17 @@ impl<T> Connection<T> {
 
     /// Puts a request into the output and returns its context. The answer is [`Event::Reply`] with `tag`.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// let context = connection.call(&ShowVersion {}, "tag")?;
+    /// assert_eq!(connection.pending(context), Some("show_version"));
+    /// assert_eq!(connection.outstanding(), 1);
+    /// # Ok(()) }) }
+    /// ```
+    ///
     /// # Errors
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
     pub fn call<R: Request>(&mut self, request: &R, tag: T) -> Result<u32, StartError> {
@@ -111,6 +139,20 @@ impl<T> Connection<T> {
 
     /// Puts a dump and the `control_ping` that marks its end into the output and returns their context. The answer is
     /// [`Event::Details`] with `tag`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::connection::Event;
+    /// use vpp_api::messages::lb::LbAsV2Dump;
+    ///
+    /// connection.dump(&LbAsV2Dump::all(), "servers")?;
+    /// let to_send = connection.poll_transmit().expect("the dump and its ping");
+    /// connection.handle_bytes(&vpp.answer(&to_send))?;
+    /// let Some(Event::Details { bodies, .. }) = connection.poll_event() else { panic!("the details") };
+    /// assert_eq!(bodies.len(), 2);
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
@@ -129,6 +171,20 @@ impl<T> Connection<T> {
     /// Puts a get into the output and returns its context. The answer is [`Event::Details`] with `tag`; whether more
     /// is to be asked for is in its reply.
     ///
+    /// ```
+    /// use vpp_api::connection::{Connection, StartError};
+    /// use vpp_api::message::{Get, decode_body};
+    ///
+    /// /// Asks for what follows after `end`, the message behind the details of `request`. False: that was all.
+    /// fn go_on<G: Get>(connection: &mut Connection<G>, request: G, end: &[u8]) -> Result<bool, StartError> {
+    ///     let following = decode_body::<G::Reply>(end).ok().and_then(|(_, reply)| request.following(&reply));
+    ///     match following {
+    ///         Some(next) => connection.get(&next, next.clone()).map(|_| true),
+    ///         None => Ok(false),
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
     pub fn get<G: Get>(&mut self, request: &G, tag: T) -> Result<u32, StartError> {
@@ -143,6 +199,23 @@ impl<T> Connection<T> {
 
     /// Makes [`Event::Arrived`] tell from now on of details that come for the dump or get under `context`, so that
     /// they can be taken before the last of them is there. Of a call that is over or has no details, nothing is told.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::connection::Event;
+    /// use vpp_api::messages::lb::LbAsV2Dump;
+    ///
+    /// let context = connection.dump(&LbAsV2Dump::all(), "servers")?;
+    /// connection.announce_details(context);
+    /// let answer = vpp.answer(&connection.poll_transmit().expect("the dump and its ping"));
+    /// // Half an answer has at least the first of two details.
+    /// connection.handle_bytes(&answer[..answer.len() / 2])?;
+    /// assert!(matches!(connection.poll_event(), Some(Event::Arrived { .. })));
+    /// let (tag, bodies) = connection.take_details(context).expect("it goes on");
+    /// assert_eq!((*tag, bodies.len()), ("servers", 1));
+    /// # Ok(()) }) }
+    /// ```
     pub fn announce_details(&mut self, context: u32) {
         if let Some(details) = self.calls.get_mut(&context).and_then(|call| call.details.as_mut()) {
             details.announce = true;
@@ -158,6 +231,21 @@ impl<T> Connection<T> {
 
     /// Makes [`Event::Notice`] tell of the event `E` from now on, and returns its message id. Events that this crate
     /// declares are told anyway; others are counted as unknown messages before this.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::connection::Event;
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// connection.listen::<SwInterfaceEvent>()?;
+    /// connection.call(&WantInterfaceEvents { enable_disable: 1, pid: 7 }, "want")?;
+    /// let answer = vpp.answer(&connection.poll_transmit().expect("the request"));
+    /// connection.handle_bytes(&answer)?;
+    /// assert!(matches!(connection.poll_event(), Some(Event::Reply { tag: "want", .. })));
+    /// assert!(matches!(connection.poll_event(), Some(Event::Notice { .. })));
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
     /// [`Absent`] if VPP has no such message.
@@ -192,11 +280,33 @@ impl<T> Connection<T> {
     }
 
     /// Gives up one call: its answer, should it come, is counted as unknown.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// let context = connection.call(&ShowVersion {}, "tag")?;
+    /// assert_eq!(connection.give_up(context), Some(("show_version", "tag")));
+    /// # let _ = &mut vpp;
+    /// # Ok(()) }) }
+    /// ```
     pub fn give_up(&mut self, context: u32) -> Option<(&'static str, T)> {
         self.calls.remove(&context).map(|call| (call.message, call.tag))
     }
 
     /// Gives up all: the calls that were not answered, by name, in no order.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// let context = connection.call(&ShowVersion {}, "tag")?;
+    /// assert_eq!(connection.abandon().collect::<Vec<_>>(), [(context, "show_version", "tag")]);
+    /// # let _ = &mut vpp;
+    /// # Ok(()) }) }
+    /// ```
     pub fn abandon(&mut self) -> impl Iterator<Item = (u32, &'static str, T)> {
         std::mem::take(&mut self.calls).into_iter().map(|(context, call)| (context, call.message, call.tag))
     }

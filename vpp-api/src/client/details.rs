@@ -30,6 +30,18 @@ use crate::message::{Dump, Get, Message};
 /// memory, not decoded, and other calls never wait for it. A [`Get`] is what can be read at the reader's pace.
 ///
 /// Dropped before its end it does no harm: what still comes is discarded. It keeps the connection open.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+/// # fn main() { vpp::with_client(async |client| {
+/// use futures_util::TryStreamExt;
+/// use vpp_api::messages::lb::LbAsV2Dump;
+///
+/// let servers = client.dump_stream(&LbAsV2Dump::all());
+/// let buckets = servers.try_fold(0, async |sum, server| Ok(sum + server.num_buckets)).await?;
+/// assert_eq!(buckets, 1024);
+/// # Ok(()) }) }
+/// ```
 #[must_use = "the answer is discarded if nobody reads it"]
 pub struct DumpStream<D> {
     _client: Client,
@@ -102,6 +114,21 @@ impl<D: Dump> fmt::Debug for DumpStream<D> {
 ///
 /// Dropped before its end it does no harm: what still comes is discarded, and nothing more is asked for. It keeps the
 /// connection open.
+///
+/// ```
+/// use futures_util::TryStreamExt;
+/// use vpp_api::client::GetStream;
+/// use vpp_api::error::CallError;
+/// use vpp_api::message::Get;
+///
+/// /// The elements one by one, and the reply behind the last of them.
+/// async fn print<G: Get>(mut elements: GetStream<G>) -> Result<Option<G::Reply>, CallError> {
+///     while let Some(element) = elements.try_next().await? {
+///         println!("{element:?}");
+///     }
+///     Ok(elements.reply().cloned())
+/// }
+/// ```
 #[must_use = "the answer is discarded if nobody reads it"]
 pub struct GetStream<G: Get> {
     client: Client,

@@ -26,6 +26,24 @@ use crate::message::{Envelope, Event, Request, decode_body, encode_body};
 ///
 /// An event is kept until it is read, up to 256 for each subscription; then the oldest go, and
 /// [`Notice::Missed`] tells how many. Whoever does not read slows nobody down.
+///
+/// ```
+/// use vpp_api::client::{Events, Notice};
+/// use vpp_api::error::Disconnect;
+/// use vpp_api::messages::interface::SwInterfaceEvent;
+///
+/// /// Returns why the connection ended.
+/// async fn watch(mut events: Events<SwInterfaceEvent>) -> Option<Disconnect> {
+///     loop {
+///         match events.next().await? {
+///             Ok(Notice::Event(event)) => println!("interface {} changed", event.sw_if_index.0),
+///             Ok(Notice::Missed(count)) => println!("{count} changes missed: dump the interfaces"),
+///             Ok(other) => println!("{other:?}"),
+///             Err(reason) => return Some(reason),
+///         }
+///     }
+/// }
+/// ```
 pub struct Events<E> {
     feed: Arc<EventFeed>,
     id: u16,
@@ -121,6 +139,16 @@ impl<E: Event> fmt::Debug for Events<E> {
 }
 
 /// What a subscription has to tell.
+///
+/// ```
+/// use vpp_api::client::Notice;
+///
+/// /// Whether what is known from events may be out of date.
+/// fn is_gap<E>(notice: &Notice<E>) -> bool {
+///     matches!(notice, Notice::Missed(_) | Notice::Malformed(_))
+/// }
+/// assert!(is_gap(&Notice::<()>::Missed(3)));
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Notice<E> {

@@ -18,6 +18,18 @@ use hub::Hub;
 
 /// Keeps one connection to VPP and makes another when it ends. Clones share it.
 ///
+/// ```no_run
+/// use vpp_api::client::{Link, LinkOptions};
+/// use vpp_api::messages::vpe::ShowVersion;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let link = Link::new("/run/vpp/api.sock", LinkOptions::default());
+/// // Waits for VPP if it is not there yet.
+/// let client = link.client().await?;
+/// println!("{}", client.call(&ShowVersion {}).await?.version);
+/// # Ok(()) }
+/// ```
+///
 /// # Guarantees
 /// - One task keeps one connection. It never gives up, and ends when the last `Link` is dropped.
 /// - After an attempt that failed it waits: [`LinkOptions::first_wait`], then twice as long each time, up to
@@ -53,6 +65,30 @@ impl Link {
     /// As [`new`](Self::new), and runs `setup` on each connection before anybody else gets it. If that fails or takes longer
     /// than [`LinkOptions::setup_timeout`] the connection is closed, which counts as a failed attempt.
     ///
+    /// ```no_run
+    /// use tokio::sync::mpsc;
+    /// use vpp_api::client::{Link, LinkOptions};
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// # async fn example() {
+    /// // A subscription ends with its connection: each new one is sent to whoever watches.
+    /// let (sender, mut subscriptions) = mpsc::channel(1);
+    /// let link = Link::with_setup("/run/vpp/api.sock", LinkOptions::default(), move |client| {
+    ///     let sender = sender.clone();
+    ///     async move {
+    ///         let want = WantInterfaceEvents { enable_disable: 1, pid: 0 };
+    ///         sender.send(client.subscribe::<SwInterfaceEvent>(&want).await?).await?;
+    ///         Ok(())
+    ///     }
+    /// });
+    /// while let Some(mut events) = subscriptions.recv().await {
+    ///     while let Some(notice) = events.next().await {
+    ///         println!("{notice:?}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled. A `setup` that panics ends the link: see [`LinkClosed`].
     #[must_use]
@@ -67,6 +103,23 @@ impl Link {
     }
 
     /// The client of the connection that stands; waits for one if there is none. Its connection may end at any time.
+    ///
+    /// ```
+    /// use vpp_api::client::Link;
+    /// use vpp_api::error::CallError;
+    /// use vpp_api::messages::lb::LbVipDump;
+    ///
+    /// /// Reads until it works: a dump may be repeated.
+    /// async fn vips(link: &Link) -> Result<usize, Box<dyn std::error::Error>> {
+    ///     loop {
+    ///         match link.client().await?.dump(&LbVipDump::all()).await {
+    ///             Ok(vips) => return Ok(vips.len()),
+    ///             Err(CallError::Disconnected(_)) => {}
+    ///             Err(error) => return Err(error.into()),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`LinkClosed`] if the link's task is gone.
@@ -99,6 +152,21 @@ impl Link {
     }
 
     /// How things are, and then every change.
+    ///
+    /// ```
+    /// use vpp_api::client::{Link, LinkState};
+    ///
+    /// async fn report(link: &Link) {
+    ///     let mut states = link.states();
+    ///     while let Some(state) = states.next().await {
+    ///         match state {
+    ///             LinkState::Up { generation, .. } => println!("connection {generation}"),
+    ///             LinkState::Down { reason, wait, .. } => println!("{reason}; next attempt in {wait:?}"),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn states(&self) -> LinkStates {
         self.handle.hub.states()
@@ -118,6 +186,18 @@ impl fmt::Debug for Link {
 }
 
 /// How patient a [`Link`] is.
+///
+/// ```
+/// use std::time::Duration;
+/// use vpp_api::client::{LinkOptions, Options};
+///
+/// let options = LinkOptions {
+///     client: Options { name: "my-program".to_owned(), ..Options::default() },
+///     longest_wait: Duration::from_secs(1),
+///     ..LinkOptions::default()
+/// };
+/// assert_eq!(options.first_wait, Duration::from_millis(100));
+/// ```
 #[derive(Clone, Debug)]
 pub struct LinkOptions {
     /// For each connection.

@@ -8,6 +8,26 @@ use tokio::time::Instant;
 use crate::error::{CallError, ConnectError, ProtocolError};
 
 /// Is told of calls as they start and end. Called on the path of every call: be quick, do not block.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::time::Duration;
+/// use vpp_api::client::{CallResult, Observer, Options};
+///
+/// #[derive(Default)]
+/// struct Refusals(AtomicU64);
+///
+/// impl Observer for Refusals {
+///     fn received(&self, _name: &'static str, result: CallResult, _elapsed: Duration) {
+///         if result == CallResult::Refused {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// let options = Options { observer: Some(Arc::new(Refusals::default())), ..Options::default() };
+/// ```
 pub trait Observer: Send + Sync {
     /// A call of the request `name` started.
     fn sent(&self, name: &'static str) {
@@ -22,6 +42,12 @@ pub trait Observer: Send + Sync {
 }
 
 /// How a call ended.
+///
+/// ```
+/// use vpp_api::client::CallResult;
+///
+/// assert_eq!(CallResult::TimedOut.as_str(), "timeout");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum CallResult {

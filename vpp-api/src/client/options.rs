@@ -10,6 +10,14 @@ use super::Observer;
 use crate::frame::DEFAULT_MAX_LEN;
 
 /// How a [`Client`] behaves.
+///
+/// ```
+/// use std::time::Duration;
+/// use vpp_api::client::Options;
+///
+/// let options = Options { name: "my-program".to_owned(), call_timeout: Duration::from_secs(60), ..Options::default() };
+/// assert_eq!(options.silence, Duration::from_secs(5));
+/// ```
 #[derive(Clone)]
 pub struct Options {
     /// Client name, shown by VPP's `show api clients`; cut to 63 bytes.

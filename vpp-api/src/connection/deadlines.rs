@@ -11,6 +11,19 @@ use std::time::{Duration, Instant};
 ///
 /// Calls are told by their context; whether one is still outstanding is asked of the caller, so that answered calls
 /// need not be reported. `now` must not go backwards. The work per call is constant on average.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use vpp_api::connection::{Deadlines, Expired};
+///
+/// let mut deadlines = Deadlines::new(Duration::from_secs(30), Duration::from_secs(5));
+/// let start = Instant::now();
+/// deadlines.handle_start(start, 1, 1);
+/// let is_pending = |context| context == 1;
+/// let due = deadlines.poll_timeout(is_pending).expect("a call is outstanding");
+/// assert_eq!(due, start + Duration::from_secs(5));
+/// assert_eq!(deadlines.poll_expired(due, is_pending), Some(Expired::Silence { after: Duration::from_secs(5) }));
+/// ```
 #[derive(Debug)]
 pub struct Deadlines {
     call: Duration,
@@ -68,6 +81,18 @@ impl Deadlines {
 }
 
 /// The limit that passed.
+///
+/// ```
+/// use vpp_api::connection::Expired;
+///
+/// /// The call to blame, if it is one.
+/// fn late(expired: Expired) -> Option<u32> {
+///     match expired {
+///         Expired::Call { context, .. } => Some(context),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Expired {

@@ -68,6 +68,15 @@ pub enum Event<T> {
 }
 
 /// Why a call was not sent.
+///
+/// ```
+/// use vpp_api::connection::StartError;
+///
+/// /// Whether another VPP might take the call.
+/// fn is_about_vpp(error: &StartError) -> bool {
+///     matches!(error, StartError::Absent(_))
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum StartError {
@@ -87,6 +96,16 @@ pub enum StartError {
 }
 
 /// Totals of one connection since its handshake.
+///
+/// ```
+/// use vpp_api::connection::Counters;
+///
+/// /// How well writes coalesce.
+/// fn frames_per_write(counters: &Counters) -> f64 {
+///     counters.frames_sent as f64 / counters.transmissions.max(1) as f64
+/// }
+/// assert_eq!(frames_per_write(&Counters::default()), 0.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Counters {

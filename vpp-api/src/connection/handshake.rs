@@ -10,6 +10,14 @@ use crate::messages::memclnt::{SockclntCreate, SockclntCreateReply};
 use crate::types::{FixedString, Retval};
 
 /// What a connection needs to know beforehand.
+///
+/// ```
+/// use vpp_api::connection::Config;
+/// use vpp_api::types::FixedString;
+///
+/// let config = Config { name: FixedString::clipped("my-program"), ..Config::default() };
+/// assert_eq!(config.max_frame, 64 << 20);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Client name, shown by VPP's `show api clients`.
@@ -29,6 +37,29 @@ impl Default for Config {
 ///
 /// Send what [`poll_transmit`](Self::poll_transmit) gives, feed what arrives to
 /// [`handle_bytes`](Self::handle_bytes), until that returns the [`Connection`].
+///
+/// ```
+/// use std::io::{self, Read, Write};
+/// use vpp_api::connection::{Config, Connection, Handshake};
+///
+/// /// On any stream, such as a blocking socket.
+/// fn connect<T>(stream: &mut (impl Read + Write)) -> io::Result<Connection<T>> {
+///     let mut handshake = Handshake::new(Config::default());
+///     let mut buffer = [0; 4096];
+///     loop {
+///         if let Some(bytes) = handshake.poll_transmit() {
+///             stream.write_all(&bytes)?;
+///         }
+///         let count = stream.read(&mut buffer)?;
+///         if count == 0 {
+///             return Err(io::ErrorKind::UnexpectedEof.into());
+///         }
+///         if let Some(connection) = handshake.handle_bytes(&buffer[..count]).map_err(io::Error::other)? {
+///             return Ok(connection);
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Handshake {
     config: Config,

@@ -19,6 +19,15 @@ use crate::client::feed::Fed;
 use crate::error::{ConnectError, Disconnect};
 
 /// How a [`Link`] is.
+///
+/// ```
+/// use vpp_api::client::LinkState;
+///
+/// /// For a health check.
+/// fn is_up(state: &LinkState) -> bool {
+///     matches!(state, LinkState::Up { client, .. } if !client.is_closed())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LinkState {
@@ -41,6 +50,17 @@ pub enum LinkState {
 }
 
 /// Why there is no connection.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use vpp_api::client::LinkDown;
+/// use vpp_api::error::ConnectError;
+///
+/// /// Whether VPP does not run, or its API socket is somewhere else.
+/// fn is_absent(reason: &LinkDown) -> bool {
+///     matches!(reason, LinkDown::Connect(ConnectError::Connect { source, .. }) if source.kind() == ErrorKind::NotFound)
+/// }
+/// ```
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum LinkDown {
@@ -77,6 +97,17 @@ pub struct LinkClosed;
 /// A [`Stream`] of [`LinkState`], and the same without a trait by [`next`](Self::next). It ends when the last `Link` is dropped,
 /// which it does not keep. Of a reader that is more than 16 changes behind, the oldest are forgotten;
 /// generations tell.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use vpp_api::client::{Link, LinkState};
+///
+/// /// Waits for a connection other than `generation`.
+/// async fn after(link: &Link, generation: u64) -> Option<LinkState> {
+///     let is_other = |state: &LinkState| matches!(state, LinkState::Up { generation: now, .. } if *now != generation);
+///     link.states().filter(|state| std::future::ready(is_other(state))).next().await
+/// }
+/// ```
 pub struct LinkStates {
     feed: Arc<StateFeed>,
 }

@@ -1,8 +1,21 @@
-//! Calls over a real socket pair: one at a time, many in flight, and raw frames as the measure of what is possible.
+//! Calls and dumps over a real socket pair, both ends in this process.
 //!
-//! The peer runs in a thread of its own, takes 4,096 bytes at a time as VPP does, and in the `loop_sleep=1ms` group
-//! sleeps 1 ms after each turn, as VPP's main loop may when it is idle.
+//! | name | measures | against what limit |
+//! | --- | --- | --- |
+//! | `call/lb_add_del_as_v2/one_at_a_time` | one call after the other: two context switches and two wake-ups each | `raw/…/in_flight=1` |
+//! | `call/lb_add_del_as_v2/in_flight=N` | N calls at any time, whose frames leave together | `raw/…/in_flight=N` |
+//! | `raw/lb_add_del_as_v2/in_flight=N` | the same frames from a blocking thread that matches and decodes nothing: what socket, scheduler and peer allow | – |
+//! | `dump/lb_as_v2_dump/rows=10000/vec` | one dump, collected and decoded | `raw/lb_as_v2_dump/rows=10000` |
+//! | `dump/lb_as_v2_dump/rows=10000/stream` | the same row by row | the same |
+//! | `…/loop_sleep=1ms/…` | a peer that sleeps 1 ms after each turn, as VPP's main loop may when it is idle | one turn a millisecond |
+//!
+//! Throughput is calls or rows a second, on one worker thread of tokio beside the peer's thread. The lines that begin with `ratio`
+//! say how many times as many calls a second N in flight are as one at a time, over all samples of this run.
+//!
+//! The peer takes 4,096 bytes at a time as VPP does. It encodes replies as they are asked for, and the rows of a dump beforehand.
 
+use std::cell::Cell;
+use std::hint::black_box;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -14,37 +27,92 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::stream::{self, StreamExt};
 use tokio::runtime::{Builder, Runtime};
 use vpp_api::client::{Client, Options};
-use vpp_api::frame::{DEFAULT_MAX_LEN, FrameDecoder, encode_frame};
-use vpp_api::message::{Envelope, encode_body};
-use vpp_api::messages::lb::{LbAddDelAsV2, LbAddDelAsV2Reply};
-use vpp_api::messages::memclnt::SockclntCreate;
+use vpp_api::frame::{DEFAULT_MAX_LEN, FrameDecoder, HEADER_LEN, encode_frame};
+use vpp_api::message::{Envelope, Message, encode_body};
+use vpp_api::messages::lb::{LbAddDelAsV2, LbAddDelAsV2Reply, LbAsV2Details, LbAsV2Dump, LbVip};
+use vpp_api::messages::memclnt::{ControlPing, ControlPingReply, SockclntCreate};
 use vpp_api::server::{AnyRequest, ServedTable, Session};
 use vpp_api::types::{Address, FixedString, IpProto, Prefix, Retval};
 
 fn calls(c: &mut Criterion) {
-    for (group, pause) in [("calls", None), ("calls/loop_sleep=1ms", Some(Duration::from_millis(1)))] {
-        let mut group = c.benchmark_group(group);
-        group.throughput(Throughput::Elements(1));
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-
+    for (suffix, pause) in [("", None), ("/loop_sleep=1ms", Some(Duration::from_millis(1)))] {
+        let runtime = runtime();
         let (client, peer) = connect(&runtime, pause);
-        group.bench_function("one_at_a_time", |b| b.iter_custom(|count| one_at_a_time(&runtime, &client, count)));
+        let mut group = c.benchmark_group(format!("call/lb_add_del_as_v2{suffix}"));
+        group.throughput(Throughput::Elements(1));
+        let single = Rate::default();
+        group.bench_function("one_at_a_time", |b| {
+            b.iter_custom(|count| single.add(count, one_at_a_time(&runtime, &client, count)));
+        });
+        let mut ratios = Vec::new();
         for depth in [64, 512] {
+            let many = Rate::default();
             group.bench_function(format!("in_flight={depth}"), |b| {
-                b.iter_custom(|count| in_flight(&runtime, &client, depth, count));
+                b.iter_custom(|count| many.add(count, in_flight(&runtime, &client, depth, count)));
             });
+            ratios.push((depth, many));
+        }
+        group.finish();
+        for (depth, many) in ratios {
+            if let Some(ratio) = many.over(&single) {
+                println!("ratio call/lb_add_del_as_v2{suffix}: in_flight={depth} is {ratio:.1} x one_at_a_time");
+            }
         }
         drop(client);
         peer.join().expect("the peer ends well");
 
         let (mut raw, peer) = Raw::connect(pause);
+        let mut group = c.benchmark_group(format!("raw/lb_add_del_as_v2{suffix}"));
+        group.throughput(Throughput::Elements(1));
         for depth in [1, 64, 512] {
-            group.bench_function(format!("raw/in_flight={depth}"), |b| b.iter_custom(|count| raw.run(depth, count)));
+            group.bench_function(format!("in_flight={depth}"), |b| b.iter_custom(|count| raw.run(depth, count)));
         }
+        group.finish();
         drop(raw);
         peer.join().expect("the peer ends well");
-        group.finish();
     }
+}
+
+fn dumps(c: &mut Criterion) {
+    let runtime = runtime();
+    let (client, peer) = connect(&runtime, None);
+    let mut group = c.benchmark_group(format!("dump/lb_as_v2_dump/rows={ROWS}"));
+    group.throughput(Throughput::Elements(ROWS.into()));
+    group.bench_function("vec", |b| b.iter_custom(|count| dump_vec(&runtime, &client, count)));
+    group.bench_function("stream", |b| b.iter_custom(|count| dump_stream(&runtime, &client, count)));
+    group.finish();
+    drop(client);
+    peer.join().expect("the peer ends well");
+
+    let (mut raw, peer) = Raw::connect(None);
+    let mut group = c.benchmark_group("raw/lb_as_v2_dump");
+    group.throughput(Throughput::Elements(ROWS.into()));
+    group.bench_function(format!("rows={ROWS}"), |b| b.iter_custom(|count| raw.dump(count)));
+    group.finish();
+    drop(raw);
+    peer.join().expect("the peer ends well");
+}
+
+/// Calls over time, of all samples.
+#[derive(Default)]
+struct Rate(Cell<(u64, Duration)>);
+
+impl Rate {
+    fn add(&self, count: u64, time: Duration) -> Duration {
+        let (calls, total) = self.0.get();
+        self.0.set((calls + count, total + time));
+        time
+    }
+
+    /// How many times the rate of `other` this is; none if one of them was not measured.
+    fn over(&self, other: &Self) -> Option<f64> {
+        let rate = |(calls, time): (u64, Duration)| (calls > 0).then(|| calls as f64 / time.as_secs_f64());
+        Some(rate(self.0.get())? / rate(other.0.get())?)
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
@@ -75,6 +143,39 @@ fn in_flight(runtime: &Runtime, client: &Client, depth: usize, count: u64) -> Du
                 outcome.expect("the call succeeds");
             })
             .await;
+        start.elapsed()
+    });
+    runtime.block_on(task).expect("the task ends well")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn dump_vec(runtime: &Runtime, client: &Client, count: u64) -> Duration {
+    let client = client.clone();
+    let task = runtime.spawn(async move {
+        let start = Instant::now();
+        for _ in 0..count {
+            let rows = client.dump(&LbAsV2Dump::all()).await.expect("the dump succeeds");
+            assert_eq!(rows.len(), ROWS as usize);
+        }
+        start.elapsed()
+    });
+    runtime.block_on(task).expect("the task ends well")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn dump_stream(runtime: &Runtime, client: &Client, count: u64) -> Duration {
+    let client = client.clone();
+    let task = runtime.spawn(async move {
+        let start = Instant::now();
+        for _ in 0..count {
+            let mut rows = client.dump_stream(&LbAsV2Dump::all());
+            let mut seen = 0;
+            while let Some(row) = rows.next().await {
+                black_box(row.expect("the dump succeeds"));
+                seen += 1;
+            }
+            assert_eq!(seen, ROWS);
+        }
         start.elapsed()
     });
     runtime.block_on(task).expect("the task ends well")
@@ -120,6 +221,28 @@ impl Raw {
         start.elapsed()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+    fn dump(&mut self, count: u64) -> Duration {
+        let table = ServedTable::of_this_crate(SEED);
+        let id = |id: Option<u16>| id.expect("served");
+        let (dump, ping) = (id(table.table().id(LbAsV2Dump::NAME_CRC)), id(table.table().id(ControlPing::NAME_CRC)));
+        let envelope = Envelope { client_index: CLIENT_INDEX, context: 1 };
+        let mut out = BytesMut::new();
+        encode_frame(&mut out, DEFAULT_MAX_LEN, |out| encode_body(dump, envelope, &LbAsV2Dump::all(), out))
+            .expect("a small request");
+        encode_frame(&mut out, DEFAULT_MAX_LEN, |out| encode_body(ping, envelope, &ControlPing {}, out))
+            .expect("a small request");
+        let start = Instant::now();
+        for _ in 0..count {
+            self.stream.write_all(&out).expect("the peer takes bytes");
+            let mut frames = 0;
+            while frames <= u64::from(ROWS) {
+                frames += self.receive();
+            }
+        }
+        start.elapsed()
+    }
+
     /// Waits for at least one frame and tells how many came.
     fn receive(&mut self) -> u64 {
         let mut buffer = [0; 65_536];
@@ -151,6 +274,7 @@ fn connect(runtime: &Runtime, pause: Option<Duration>) -> (Client, JoinHandle<()
 fn serve(mut stream: UnixStream, pause: Option<Duration>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut session = Session::new(Arc::new(ServedTable::of_this_crate(SEED)), CLIENT_INDEX);
+        let mut rows = rows();
         let mut buffer = [0; 4096];
         stream.set_nonblocking(pause.is_some()).expect("a socket");
         loop {
@@ -161,18 +285,50 @@ fn serve(mut stream: UnixStream, pause: Option<Duration>) -> JoinHandle<()> {
                 Err(error) => panic!("cannot read: {error}"),
             }
             while let Some(incoming) = session.poll_request().expect("good frames") {
-                if let AnyRequest::LbAddDelAsV2(_) = incoming.request {
-                    session.reply(incoming.context, &LbAddDelAsV2Reply { retval: Retval::OK }).expect("served");
+                let context = incoming.context;
+                match incoming.request {
+                    AnyRequest::LbAddDelAsV2(_) => {
+                        session.reply(context, &LbAddDelAsV2Reply { retval: Retval::OK }).expect("served");
+                    }
+                    AnyRequest::ControlPing(_) => {
+                        let pong = ControlPingReply { retval: Retval::OK, client_index: CLIENT_INDEX, vpe_pid: 1 };
+                        session.reply(context, &pong).expect("served");
+                    }
+                    AnyRequest::LbAsV2Dump(_) => {
+                        let frame_len = rows.len() / ROWS as usize;
+                        for frame in rows.chunks_exact_mut(frame_len) {
+                            frame[HEADER_LEN + 2..HEADER_LEN + 6].copy_from_slice(&context.to_be_bytes());
+                        }
+                        session.raw_output().extend_from_slice(&rows);
+                    }
+                    _ => {}
                 }
             }
             let output = session.take_output();
-            // Replies in flight are far fewer than a socket buffers.
+            // Whoever made the calls reads.
             stream.write_all(&output).expect("the client takes bytes");
             if let Some(pause) = pause {
                 std::thread::sleep(pause);
             }
         }
     })
+}
+
+/// The frames that answer a dump, but for their context.
+fn rows() -> Vec<u8> {
+    let mut session = Session::new(Arc::new(ServedTable::of_this_crate(SEED)), CLIENT_INDEX);
+    for number in 0..ROWS {
+        let row = LbAsV2Details {
+            vip: LbVip::default(),
+            app_srv: Address::from(std::net::Ipv4Addr::from(number)),
+            flags: 1,
+            in_use_since: 0,
+            weight: 100,
+            num_buckets: 16,
+        };
+        session.reply(0, &row).expect("served");
+    }
+    session.take_output().to_vec()
 }
 
 fn request(number: u64) -> LbAddDelAsV2 {
@@ -187,12 +343,14 @@ fn request(number: u64) -> LbAddDelAsV2 {
     }
 }
 
+/// What 1,250 VIPs with 8 servers each have.
+const ROWS: u32 = 10_000;
 const CLIENT_INDEX: u32 = 0x8000_0001;
 const SEED: u64 = 1;
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = calls
+    targets = calls, dumps
 }
 criterion_main!(benches);

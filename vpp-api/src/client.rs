@@ -348,8 +348,8 @@ impl Client {
     /// As [`subscribe`](Self::subscribe), and sends `unwant` when the last subscription made with an equal `unwant` on
     /// this connection is dropped.
     ///
-    /// Nobody waits for the answer to `unwant`, but it is a call as any other: if VPP never answers it the connection
-    /// ends. VPP has one registration, whoever asked for it: it ends for those too that asked by
+    /// Nobody waits for the answer to `unwant`, and an [`Observer`] is not told of it; but if VPP never answers it, the
+    /// connection ends. VPP has one registration, whoever asked for it: it ends for those too that asked by
     /// [`subscribe`](Self::subscribe) or by [`call`](Self::call) on the same connection. Ask for one kind of events in
     /// one way.
     ///

@@ -8,6 +8,7 @@ use vpp_api::client::Client;
 use vpp_api::messages::lb::{LbAddDelAs, LbAddDelVipV2, LbFlushVip, LbVipDump};
 use vpp_api::messages::vlib::CliInband;
 use vpp_api::messages::vpe::ShowVersion;
+use vpp_api::release::Quirks;
 use vpp_api::types::{Encap, IpProto, Text};
 use vpp_sim::{Options, Release, Simulator};
 use vpp_stats::{Segment, Value};
@@ -62,15 +63,34 @@ async fn a_flush_made_with_the_quirks_reaches_its_vip_in_every_release() {
         let simulator = start(&directory, release);
         let vpp = connect(simulator.api_path()).await;
         add(&vpp, net("192.0.2.1/32"), 80, Encap::Gre4, "10.0.0.1").await;
-        simulator.set_flows(500);
-        eventually("flows", || (simulator.flow_totals().new_flows > 20).then_some(())).await;
-        simulator.set_flows(0);
-        eventually("the last of them", || (simulator.flow_totals().under_way == 0).then_some(())).await;
         let flows = || simulator.lb().vips[0].servers[0].flows;
-        assert_ne!(flows(), 0, "{release}");
-        let pfx = vpp.capabilities().quirks().flush_prefix(net("192.0.2.1/32"));
-        vpp.call(&LbFlushVip { pfx, protocol: IpProto::TCP, port: 80 }).await.expect("a flush");
+        let flush = async |quirks: Quirks| {
+            let pfx = quirks.flush_prefix(net("192.0.2.1/32"));
+            vpp.call(&LbFlushVip { pfx, protocol: IpProto::TCP, port: 80 }).await.expect("a flush, says VPP");
+        };
+        send_flows(&simulator).await;
+        if release < Release::V26_10 {
+            flush(Quirks::NONE).await;
+            assert_ne!(flows(), 0, "{release}");
+        }
+        flush(vpp.capabilities().quirks()).await;
         assert_eq!(flows(), 0, "{release}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_added_again_with_flush_keeps_its_sessions_before_26_10() {
+    for release in Release::ALL {
+        let directory = Directory::new();
+        let simulator = start(&directory, release);
+        let vpp = connect(simulator.api_path()).await;
+        add(&vpp, net("192.0.2.1/32"), 80, Encap::Gre4, "10.0.0.1").await;
+        send_flows(&simulator).await;
+        cli(&vpp, "lb as 192.0.2.1/32 protocol tcp port 80 10.0.0.1 del").await;
+        cli(&vpp, "lb as 192.0.2.1/32 protocol tcp port 80 10.0.0.1 flush").await;
+        let server = &simulator.lb().vips[0].servers[0];
+        assert!(server.in_use);
+        assert_eq!(server.flows != 0, release < Release::V26_10, "{release}: {} flows", server.flows);
     }
 }
 
@@ -144,6 +164,15 @@ async fn each_release_has_its_version_its_messages_its_text_and_its_gauges() {
 
 fn start(directory: &Directory, release: Release) -> Simulator {
     Simulator::start(Options { release, ..directory.options() }).expect("a simulator")
+}
+
+/// Has some flows placed, and waits until their last packet is through.
+async fn send_flows(simulator: &Simulator) {
+    simulator.set_flows(500);
+    eventually("flows", || (simulator.flow_totals().new_flows > 20).then_some(())).await;
+    simulator.set_flows(0);
+    eventually("the last of them", || (simulator.flow_totals().under_way == 0).then_some(())).await;
+    assert_ne!(simulator.lb().vips[0].servers[0].flows, 0);
 }
 
 /// Adds a VIP for TCP, or for everything when `port` is 0, and its one server, as `vpp` wants to be asked.

@@ -23,7 +23,8 @@ impl Vpp {
             retval: Retval::OK,
             client_index: match self.identity.release.fills_in_the_client_of_a_ping() {
                 true => client_index,
-                false => 0,
+                // Left-over memory: mostly zero, parts of an address behind a dump. Never what a client may rely on.
+                false => !client_index,
             },
             vpe_pid: self.identity.pid,
         }

@@ -110,7 +110,8 @@ impl Recording {
             vpp.handle(now, &incoming, None, &mut answers).expect("VPP survived this");
             assert_eq!(answers.bodies.len(), recorded.len(), "answers to {:?}", incoming.request);
             for (ours, theirs) in answers.bodies.iter().zip(recorded) {
-                assert_eq!(readable(name, ours), readable(name, theirs), "{:?}", incoming.request);
+                let readable = |body| readable(name, body, vpp.identity().release);
+                assert_eq!(readable(ours), readable(theirs), "{:?}", incoming.request);
             }
             asked += 1;
         }
@@ -139,9 +140,13 @@ impl Recording {
     }
 }
 
-/// Bytes for a person, without the memory that VPP left behind the text of `show_version_reply`.
-fn readable(request: &str, body: &[u8]) -> String {
+/// Bytes for a person, without the memory that VPP left behind the text of `show_version_reply`, and before 26.10 in
+/// `control_ping_reply.client_index`.
+fn readable(request: &str, body: &[u8], release: Release) -> String {
     let mut body = body.to_vec();
+    if request.starts_with("control_ping") && !release.fills_in_the_client_of_a_ping() {
+        body[10..14].fill(0);
+    }
     if request.starts_with("show_version") {
         for field in [10..42, 42..74, 74..106, 106..362] {
             let end = body[field.clone()].iter().position(|&byte| byte == 0).unwrap_or(0);

@@ -5,9 +5,11 @@
 //! `MAGLEV_VPP_SLOW` it also waits, two minutes, until garbage may be collected.
 
 mod compare;
+mod identity;
 mod packets;
 mod process;
 mod random;
+mod script;
 mod segment;
 
 use std::collections::BTreeMap;

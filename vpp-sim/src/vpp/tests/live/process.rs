@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use vpp_api::client::{Client, Options as ClientOptions};
@@ -14,9 +15,11 @@ pub(super) struct LiveVpp {
 
 impl LiveVpp {
     pub(super) fn start(program: &Path, plugins: &Path) -> Self {
-        let directory = std::env::temp_dir().join(format!("vpp-sim-live-{}", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let id = format!("{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(format!("vpp-sim-live-{id}"));
         std::fs::create_dir_all(&directory).expect("a directory");
-        let (dir, id) = (directory.display(), std::process::id());
+        let dir = directory.display();
         let conf = format!(
             "unix {{ nodaemon nosyslog nobanner log {dir}/vpp.log cli-listen {dir}/cli.sock runtime-dir {dir} }}
             api-segment {{ prefix sim-{id} }}

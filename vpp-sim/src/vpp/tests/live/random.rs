@@ -164,6 +164,7 @@ impl Pair {
             format!("lb as {vip} {server} weight 30"),
             format!("lb as {vip} {server} weight 130"),
             format!("lb as {vip} {server} del flush"),
+            format!("lb as {vip} {server} flush"),
             format!("lb as {vip} {server} del weight 3"),
             format!("lb as {vip}"),
             format!("lb as {vip} {server} bananas 7"),

@@ -87,7 +87,9 @@ impl RingHandle {
             let wanted = if restarted { 0 } else { wanted };
             let (first, end) = view.gather(wanted, entries);
             let size = ring.map_or(0, |ring| ring.about().entry_size) as usize;
-            Ok(Some((RingPass { read: end - first, lost: first - wanted, restarted }, first, end, size)))
+            // In an attempt that VPP overtakes the ring may be another one since its number was looked at.
+            let lost = first.saturating_sub(wanted);
+            Ok(Some((RingPass { read: end.saturating_sub(first), lost, restarted }, first, end, size)))
         })?;
         let Some((pass, first, end, size)) = found else { return Ok(None) };
         if next.len() <= index {

@@ -120,6 +120,87 @@ fn a_directory_moved_without_an_epoch_is_noticed() {
     assert!(outcomes.whole > 0 && outcomes.given_up > 0, "both ends must occur: {outcomes:?}");
 }
 
+/// What `vlib_stats_new_entry_internal` does: the directory moves inside of a change, and its old place is used again in
+/// the next one.
+#[test]
+fn a_directory_moved_by_a_change_is_noticed_when_its_place_is_used_again() {
+    let outcomes = every_order(
+        |tiny| {
+            begin_change(tiny);
+            move_directory(tiny, 20);
+            end_change(tiny, 2);
+            tiny.change(2); // in the old place
+        },
+        by_protocol,
+    );
+    assert_eq!(outcomes.torn, 0, "{outcomes:?}");
+    assert!(outcomes.whole > 0 && outcomes.given_up > 0, "both ends must occur: {outcomes:?}");
+}
+
+/// An attempt that was overtaken is followed by one that is not: retries bring nothing torn in.
+#[test]
+fn a_second_attempt_is_as_whole_as_the_first() {
+    let outcomes = every_order(
+        |tiny| {
+            tiny.change(1);
+            move_directory(tiny, 20);
+            tiny.write(2);
+        },
+        |tiny| {
+            let read = |moment: Moment| match moment.directory {
+                10 => Ok(tiny.read()),
+                _ => Ok((0, 0)),
+            };
+            consistently(tiny, Retries::new(2, 1), read).ok()
+        },
+    );
+    assert_eq!(outcomes.torn, 0, "{outcomes:?}");
+    assert!(outcomes.whole > 0, "{outcomes:?}");
+}
+
+/// The end check without the directory would take what lies in its old place.
+#[test]
+fn looking_at_the_epoch_alone_would_let_a_moved_directory_through() {
+    let outcomes = every_order(
+        |tiny| {
+            move_directory(tiny, 20);
+            tiny.write(1);
+        },
+        |tiny| {
+            let moment = begin(tiny, 1)?;
+            let data = if moment.directory == 10 { tiny.read() } else { (0, 0) };
+            tiny.acquire_fence();
+            let idle = acquire(tiny, Control::InProgress) == 0;
+            (idle && acquire(tiny, Control::Epoch) == moment.epoch).then_some(data)
+        },
+    );
+    assert!(outcomes.torn > 0, "{outcomes:?}");
+}
+
+/// The end of a ring buffer's read: an entry is whole if the number of entries did not reach its slot meanwhile.
+#[test]
+fn no_order_of_events_lets_an_overwritten_entry_of_a_ring_through() {
+    // The header's word for the epoch stands for the number of entries, in a ring of one slot more than is read.
+    let outcomes = every_order(
+        |tiny| {
+            tiny.store(Control::Epoch, 2);
+            tiny.release_fence();
+            tiny.write(2); // the slot of entry 0
+        },
+        |tiny| {
+            let written = acquire(tiny, Control::Epoch);
+            if written >= 2 {
+                return None;
+            }
+            let data = tiny.read();
+            tiny.acquire_fence();
+            (acquire(tiny, Control::Epoch) < 2).then_some(data)
+        },
+    );
+    assert_eq!(outcomes.torn, 0, "{outcomes:?}");
+    assert!(outcomes.whole > 0 && outcomes.given_up > 0, "both ends must occur: {outcomes:?}");
+}
+
 /// Why `undisturbed` looks at in_progress first: VPP's C client and govpp do not.
 #[test]
 fn looking_at_the_epoch_first_would_let_torn_reads_through() {

@@ -1,7 +1,10 @@
-//! Proves with a counting allocator that a reduction allocates nothing.
+//! Proves with a counting allocator that scrapes allocate nothing: sums, views, selections, steps, rings and rates.
+
+use std::fmt::Write as _;
+use std::time::Duration;
 
 use vpp_stats::writer::{SegmentWriter, WriteError};
-use vpp_stats::{CombinedCounter, Presence};
+use vpp_stats::{CombinedCounter, LifeHandle, LinkView, Meter, Pattern, Presence, Segment, View};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -26,7 +29,17 @@ fn adding_up_the_columns_of_a_thousand_vips_allocates_nothing() -> Result<(), Wr
     let mut pairs = vec![CombinedCounter::default(); columns.len()];
     let mut numbers = vec![0; vips.len()];
     let complete = Ok(Presence::Present { outside: 0 });
+    let events = vpp.add_ring_buffer("/events", 1, 8, 16, b"")?;
+    vpp.add_symlink("/interfaces/loop0/first", sessions, 3)?;
+    vpp.add_names("/if/names", &[Some("local0"), None, Some("loop0")])?;
+    vpp.add_histogram("/latency", 3, 4, 10)?;
+    let mut scrape = Scrape::new(&segment);
     // The first read looks the names up, for which the directory is read.
+    scrape.run(1);
+    for event in 0..7_u8 {
+        vpp.push(events, 0, &[event; 16])?;
+    }
+    scrape.run(2);
     assert_eq!(routes.sum_columns(&columns, &mut pairs), complete);
     assert_eq!(first.sum_columns(&vips, &mut numbers), complete);
     assert_eq!((beat.value(), absent.sum(0)), (Ok(Some(0)), Ok(None)));
@@ -36,6 +49,12 @@ fn adding_up_the_columns_of_a_thousand_vips_allocates_nothing() -> Result<(), Wr
         assert_eq!(routes.sum_columns(&columns, &mut pairs), complete);
         assert_eq!(first.sum_columns(&vips, &mut numbers), complete);
         assert_eq!((beat.value(), absent.sum(0), first.sum(7)), (Ok(Some(0)), Ok(None), Ok(Some(7))));
+    }
+    for second in 3..13 {
+        scrape.run(second);
+        for event in 0..5_u8 {
+            vpp.push(events, 0, &[event; 16])?;
+        }
     }
     let after_reads = dhat::HeapStats::get().total_blocks;
 
@@ -54,4 +73,68 @@ fn adding_up_the_columns_of_a_thousand_vips_allocates_nothing() -> Result<(), Wr
     assert_eq!(pairs, vec![CombinedCounter { packets: 2, bytes: 120 }; 1_000]);
     assert_eq!(numbers, (0..1_000).collect::<Vec<u64>>());
     Ok(())
+}
+
+/// What an exporter does, with everything that it keeps from one scrape to the next.
+struct Scrape {
+    segment: Segment,
+    selection: vpp_stats::Selection,
+    names: vpp_stats::EntryHandle,
+    ring: vpp_stats::RingHandle,
+    sessions: vpp_stats::SimpleHandle,
+    life: LifeHandle,
+    meter: Meter<u64>,
+    room: Vec<u64>,
+    text: String,
+}
+
+impl Scrape {
+    fn new(segment: &Segment) -> Self {
+        let patterns = [Pattern::prefix("/"), Pattern::regex("^first.*packet$").expect("an expression")];
+        Self {
+            segment: segment.clone(),
+            selection: segment.select(Pattern::any_of(patterns)),
+            names: segment.entry("/if/names"),
+            ring: segment.ring("/events"),
+            sessions: segment.simple("first session packet"),
+            life: LifeHandle::new(segment),
+            meter: Meter::new(),
+            room: vec![0; 1_000],
+            text: String::with_capacity(4_096),
+        }
+    }
+
+    fn run(&mut self, second: u64) {
+        let text = &mut self.text;
+        let written = self.selection.read(|entries| {
+            text.clear();
+            for entry in entries {
+                let number = entry.read(|view| match view {
+                    View::Scalar(number) | View::Gauge(number) => number,
+                    View::Simple(table) => table.total(),
+                    View::Combined(table) => table.total().packets,
+                    View::Symlink(LinkView::Simple(column)) => column.sum(),
+                    View::Names(names) => names.len() as u64,
+                    View::Histogram(histogram) => histogram.rows().flat_map(|row| row.iter()).sum(),
+                    View::RingBuffer(Some(ring)) => ring.thread(0).map_or(0, |thread| thread.written()),
+                    other => panic!("{other:?}"),
+                });
+                let _ = writeln!(text, "{} {}", entry.name(), number.expect("sound"));
+            }
+        });
+        assert!(written.is_ok() && self.text.contains("first session packet 499500\n"), "{}", self.text);
+        let text = &mut self.text;
+        let names = self.names.read(|view| {
+            text.clear();
+            let View::Names(names) = view else { return };
+            names.iter().flatten().for_each(|name| write!(text, "{name} ").expect("there is room"));
+        });
+        assert_eq!((names, self.text.as_str()), (Ok(Some(())), "local0 loop0 "));
+        assert_eq!(self.segment.directory().filter(Result::is_ok).count(), 9);
+        assert!(self.ring.read(0, |_, entry| assert_eq!(entry.len(), 16)).is_ok_and(|pass| pass.is_some()));
+        assert_eq!(self.sessions.sum_all(&mut self.room), Ok(Presence::Present { outside: 0 }));
+        assert_eq!(self.sessions.copy_row(2, &mut self.room), Ok(Some(1_000)));
+        self.meter.update(Duration::from_secs(second), self.life.read(1).expect("sound"), &self.room);
+        assert_eq!(self.meter.rate(7), (second > 1).then_some(0.0));
+    }
 }

@@ -4,8 +4,12 @@
 //! meaning, and inputs without it are smaller.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use vpp_stats::{CombinedCounter, Entry, EntryKind, Presence, Retries, Segment, StatsError, Value};
+use vpp_stats::{
+    CombinedCounter, CombinedRate, Entry, EntryKind, Life, Meter, Pattern, Presence, Retries, Segment, StatsError,
+    Value, View,
+};
 
 /// Reads all there is to read in every way there is, and checks that the ways agree. Returns the number of values.
 pub(crate) fn check(data: &[u8]) -> usize {
@@ -25,8 +29,12 @@ pub(crate) fn check(data: &[u8]) -> usize {
     }
     let Ok(entries) = segment.entries() else {
         assert!(segment.names().is_err());
+        assert!(segment.select(Pattern::everything()).refresh().is_err());
+        assert!(segment.directory().next().is_some_and(|step| step.is_err()));
         return 0;
     };
+    steps_agree(&segment, &entries);
+    selections_agree(&segment, &entries);
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     assert!(segment.names().is_ok_and(|found| found == names));
     let mut occurrences: HashMap<&str, usize> = HashMap::new();
@@ -44,6 +52,9 @@ fn entry_agrees(segment: &Segment, entry: &Entry, unique: bool) -> bool {
     if let Ok(value) = &value {
         let value = value.as_ref().expect("its place is in the directory");
         assert_is(entry.kind, value);
+    }
+    if entry.kind == EntryKind::RingBuffer && unique {
+        ring_is_read(segment, &entry.name);
     }
     if unique {
         assert_eq!(segment.value(&entry.name), value, "{entry:?}");
@@ -99,6 +110,93 @@ fn handles_agree(segment: &Segment, entry: &Entry, value: Option<&Value>) {
         }
         _ => {}
     }
+}
+
+/// Steps through the directory find what a list of it has.
+fn steps_agree(segment: &Segment, entries: &[Entry]) {
+    let mut steps = segment.directory();
+    for entry in entries {
+        let step = steps.next().expect("as many as listed").expect("nothing changes");
+        assert_eq!((step.index, step.kind, &*step.name.to_text()), (entry.index, entry.kind, entry.name.as_str()));
+    }
+    assert_eq!(steps.next(), None);
+}
+
+/// Selections have what a list of the directory has, and their entries the values that are read by place; rates of what
+/// they hold are numbers.
+fn selections_agree(segment: &Segment, entries: &[Entry]) {
+    let prefix = entries.first().map_or("", |entry| entry.name.get(..2).unwrap_or(""));
+    for pattern in [Pattern::everything(), Pattern::prefix(prefix), Pattern::any_of([])] {
+        let is_lossless = |entry: &&Entry| !entry.name.contains('\u{fffd}');
+        let taken = entries.iter().filter(is_lossless).filter(|entry| pattern.matches(&entry.name));
+        let mut selection = segment.select(pattern.clone());
+        let (mut found, mut pairs) = (vec![], vec![]);
+        let read = selection.read(|entries| {
+            found.clear();
+            pairs.clear();
+            for (number, entry) in entries.enumerate() {
+                // As of single entries: the first tell enough.
+                let value = (number < MOST_ENTRIES).then(|| {
+                    let value = entry.read(|view| {
+                        if let View::Combined(table) = &view {
+                            pairs.extend(table.rows().take(4).flat_map(|row| row.iter().take(4)));
+                        }
+                        view.to_value()
+                    });
+                    value.map(Some)
+                });
+                found.push((entry.index(), entry.kind(), entry.name().to_owned(), value));
+            }
+        });
+        assert_eq!(read, Ok(()));
+        assert_eq!(found.len(), selection.names().len());
+        let mut seen = found.iter().filter(|(_, _, name, _)| !name.contains('\u{fffd}'));
+        for entry in taken {
+            let (index, kind, name, value) = seen.next().expect("as many as match");
+            assert_eq!((*index, *kind, name.as_str()), (entry.index, entry.kind, entry.name.as_str()));
+            if let Some(value) = value {
+                assert_eq!(*value, segment.value_at(entry.index), "{entry:?}");
+            }
+        }
+        assert!(seen.next().is_none());
+        rates_are_numbers(&pairs);
+    }
+}
+
+fn rates_are_numbers(pairs: &[CombinedCounter]) {
+    let mut meter = Meter::new();
+    meter.update(Duration::ZERO, Life::default(), &vec![CombinedCounter::default(); pairs.len()]);
+    meter.update(Duration::from_nanos(1), Life::default(), pairs);
+    let is_number = |rate: &CombinedRate| rate.packets.is_finite() && rate.bytes.is_finite() && rate.packets >= 0.0;
+    assert!(meter.rates().iter().all(|rate| rate.as_ref().is_some_and(is_number)));
+    meter.update(Duration::from_secs(1), Life::default(), &vec![CombinedCounter::default(); pairs.len()]);
+    for (rate, pair) in meter.rates().iter().zip(pairs) {
+        assert_eq!(rate.is_some(), *pair == CombinedCounter::default(), "what fell has no rate");
+    }
+}
+
+/// A ring is read to its end, and then has nothing new.
+fn ring_is_read(segment: &Segment, name: &str) {
+    let mut ring = segment.ring(name);
+    for thread in [0, 1, u32::MAX] {
+        let mut last = None;
+        let pass = ring.read(thread, |number, entry| {
+            assert!(last.replace(number).is_none_or(|last| last + 1 == number) && !entry.is_empty());
+        });
+        let Ok(Some(pass)) = pass else { continue };
+        assert!(pass.read == 0 || last.is_some());
+        let again = ring.read(thread, |number, _| panic!("{number} once more")).expect("it was sound");
+        assert_eq!(again.map(|pass| (pass.read, pass.lost, pass.restarted)), Some((0, 0, false)));
+    }
+    let schema = segment.entry(name).read(|view| match view {
+        View::RingBuffer(Some(ring)) => {
+            let mut schema = vec![];
+            ring.thread(0).inspect(|thread| thread.schema(&mut schema));
+            schema.len()
+        }
+        _ => 0,
+    });
+    assert!(schema.is_err() || schema.is_ok_and(|schema| schema.is_none_or(|len| len as u64 <= segment.size())));
 }
 
 /// A table without rows may be there or not be there yet: the value does not tell.

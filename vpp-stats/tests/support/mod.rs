@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use vpp_stats::{Segment, StatsError};
+use vpp_stats::{EntryKind, Pattern, Segment, StatsError};
 
 /// A file recorded from VPP 26.10, unpacked; `None`, and a line that says so, where the recordings are not at hand.
 pub fn recording(name: &str) -> Option<Vec<u8>> {
@@ -65,7 +65,16 @@ pub fn read_everything(segment: &Segment) -> usize {
     for name in ["/if/names", "/sys/boottime", "/net/route/to", "/interfaces/loop0/rx", "nowhere", ""] {
         note(segment.value(name).is_err());
     }
-    errors
+    let mut selected = 0;
+    let pass = segment.select(Pattern::everything()).read(|entries| {
+        selected = entries.filter(|entry| entry.read(|view| format!("{view:?}")).is_err()).count();
+    });
+    note(pass.is_err());
+    note(segment.directory().any(|step| step.is_err()));
+    for entry in entries.iter().filter(|entry| entry.kind == EntryKind::RingBuffer) {
+        note(segment.ring(&entry.name).read(1, |_, _| ()).is_err());
+    }
+    errors + selected
 }
 
 fn not_wrong_type(error: StatsError) -> bool {

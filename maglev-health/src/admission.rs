@@ -16,6 +16,16 @@ impl BackendId {
 }
 
 /// What holds for every backend of a [`Fleet`](crate::Fleet).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use maglev_health::FleetOptions;
+///
+/// // All first probes at once.
+/// let options = FleetOptions { startup_max_delay: Duration::ZERO, ..FleetOptions::default() };
+/// assert_eq!(options.history.get(), 5);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FleetOptions {
     /// Transitions kept per backend.

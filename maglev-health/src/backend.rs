@@ -24,6 +24,13 @@ use crate::{Check, Code, Outcome, ProbeResult};
 /// ```
 ///
 /// `paused` and `disabled` probe nothing and take no result; `paused` is left by resume, `disabled` by enable alone.
+///
+/// ```
+/// use maglev_health::State;
+///
+/// assert_eq!(State::Unknown.to_string(), "unknown");
+/// assert_eq!(State::ALL.len(), 6);
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "complete: metrics show every state")]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum State {
@@ -66,6 +73,14 @@ impl fmt::Display for State {
 }
 
 /// Whether a backend in `unknown` keeps the weights that VPP has for it until its first verdict.
+///
+/// ```
+/// use maglev_health::Hold;
+///
+/// assert!(Hold::Pending.is_patient());
+/// assert!(Hold::Held { above_zero: false }.is_held() && !Hold::Held { above_zero: false }.is_patient());
+/// assert!(!Hold::None.is_held());
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "held, not held, or held by an amount not yet read")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Hold {

@@ -5,6 +5,22 @@ use std::time::Duration;
 /// When to probe a backend, and how many results in a row change its state.
 ///
 /// Plain data; what a probe sends and expects is the caller's business (see [`CheckSpec::identity`]).
+///
+/// ```
+/// use std::num::NonZeroU8;
+/// use std::time::Duration;
+///
+/// use maglev_health::Check;
+///
+/// // Every 5 s while all is well, twice a second while something is being found out.
+/// let check = Check {
+///     interval: Duration::from_secs(5),
+///     fast_interval: Duration::from_millis(500),
+///     fall: NonZeroU8::MIN,
+///     ..Check::default()
+/// };
+/// assert_eq!(check.top(), 2);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Check {
     /// Wait between probes of a backend that is up with a full counter.
@@ -38,6 +54,14 @@ impl Default for Check {
 }
 
 /// A check as far as health logic needs to know it. Two equal values mean the same check.
+///
+/// ```
+/// use maglev_health::{Check, CheckSpec};
+///
+/// let check = |identity: &str| CheckSpec { timing: Check::default(), identity: identity.into() };
+/// // On reload a backend that has the one instead of the other is checked anew.
+/// assert_ne!(check("http 80 /healthz"), check("http 80 /status"));
+/// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CheckSpec {
     /// Intervals, rise and fall.

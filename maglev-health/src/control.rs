@@ -41,6 +41,14 @@ pub enum Dataplane {
 }
 
 /// How to start.
+///
+/// ```
+/// use maglev_health::{ControlOptions, Dataplane};
+///
+/// // Nothing to keep from before a restart.
+/// let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+/// assert!(options.overrides.backends.is_empty());
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ControlOptions {
     /// For probes.
@@ -132,6 +140,35 @@ impl Control {
     /// check or address, is unknown and held at what `actual` says for its address; an address that it leaves stays
     /// with the weight that `actual` says until the first verdict about the new one. While VPP has not been read once
     /// `actual` is not called; after a disconnect it should tell what VPP had last. Overrides stay; see the four `Override` events of [`Event`].
+    ///
+    /// ```
+    /// # use std::time::{Instant, SystemTime};
+    /// # use maglev_health::*;
+    /// # let (now, wall) = (Instant::now(), SystemTime::now());
+    /// # let backend = |name: &str, address: &str| -> Result<BackendSpec, std::net::AddrParseError> {
+    /// #     let check = Some(CheckSpec { timing: Check::default(), identity: "tcp 80".into() });
+    /// #     Ok(BackendSpec { name: name.into(), address: address.parse()?, check, enabled: true })
+    /// # };
+    /// # let member = |name: &str| MemberSpec { backend: name.into(), weight: Weight::MAX };
+    /// # let frontend = |members: &[&str]| FrontendSpec {
+    /// #     name: "web".into(),
+    /// #     vip: "192.0.2.1 tcp/80".into(),
+    /// #     flush_on_down: true,
+    /// #     pools: vec![PoolSpec { name: "primary".into(), members: members.iter().map(|name| member(name)).collect() }],
+    /// # };
+    ///
+    /// let spec = Spec::new(vec![backend("a", "10.0.0.1")?], vec![frontend(&["a"])])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// control.handle_actual(wall, &|_vip, _address| None);
+    ///
+    /// // Another backend joins. What the dataplane has for its address stays until its first verdict.
+    /// let spec = Spec::new(vec![backend("a", "10.0.0.1")?, backend("b", "10.0.0.2")?], vec![frontend(&["a", "b"])])?;
+    /// let b = spec.backends()[1].address;
+    /// control.reload(now, wall, &spec, &|_vip, address| (address == b).then_some(Weight::MAX));
+    /// let web = control.frontend_idx("web").ok_or("it is configured")?;
+    /// assert_eq!(control.program(web).map(|program| program.targets[&b].weight), Some(Weight::MAX));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reload(&mut self, now: Instant, wall: SystemTime, spec: &Spec, actual: &Actual<'_>) {
         self.configure(now, wall, spec, Occasion::Reload, actual);
     }
@@ -140,6 +177,34 @@ impl Control {
     ///
     /// The first time it settles what backends hold that became unknown before. One that turns out to hold nothing
     /// above 0 and has failed meanwhile goes down at once.
+    ///
+    /// ```
+    /// # use std::time::{Instant, SystemTime};
+    /// # use maglev_health::*;
+    /// # let (now, wall) = (Instant::now(), SystemTime::now());
+    /// # let backend = |name: &str, address: &str| -> Result<BackendSpec, std::net::AddrParseError> {
+    /// #     let check = Some(CheckSpec { timing: Check::default(), identity: "tcp 80".into() });
+    /// #     Ok(BackendSpec { name: name.into(), address: address.parse()?, check, enabled: true })
+    /// # };
+    /// # let member = |name: &str| MemberSpec { backend: name.into(), weight: Weight::MAX };
+    /// # let frontend = |members: &[&str]| FrontendSpec {
+    /// #     name: "web".into(),
+    /// #     vip: "192.0.2.1 tcp/80".into(),
+    /// #     flush_on_down: true,
+    /// #     pools: vec![PoolSpec { name: "primary".into(), members: members.iter().map(|name| member(name)).collect() }],
+    /// # };
+    ///
+    /// let spec = Spec::new(vec![backend("a", "10.0.0.1")?], vec![frontend(&["a"])])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let web = control.frontend_idx("web").ok_or("it is configured")?;
+    /// assert!(control.program(web).is_some_and(|program| program.pending));
+    ///
+    /// // The last process left it at 80, and so it stays until somebody knows better.
+    /// control.handle_actual(wall, &|_vip, _address| Weight::new(80));
+    /// let program = control.program(web).ok_or("it is configured")?;
+    /// assert!(!program.pending && program.targets.values().all(|target| target.weight.get() == 80));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_actual(&mut self, wall: SystemTime, actual: &Actual<'_>) {
         if self.dataplane == Dataplane::Absent || self.read {
             return;
@@ -166,6 +231,34 @@ impl Control {
 
     /// Lets every unknown backend that is probed pass once, and all of them together: for a clone that looks ahead to the time when
     /// everybody has answered.
+    ///
+    /// ```
+    /// # use std::time::{Instant, SystemTime};
+    /// # use maglev_health::*;
+    /// # let (now, wall) = (Instant::now(), SystemTime::now());
+    /// # let backend = |name: &str, address: &str| -> Result<BackendSpec, std::net::AddrParseError> {
+    /// #     let check = Some(CheckSpec { timing: Check::default(), identity: "tcp 80".into() });
+    /// #     Ok(BackendSpec { name: name.into(), address: address.parse()?, check, enabled: true })
+    /// # };
+    /// # let member = |name: &str| MemberSpec { backend: name.into(), weight: Weight::MAX };
+    /// # let frontend = |members: &[&str]| FrontendSpec {
+    /// #     name: "web".into(),
+    /// #     vip: "192.0.2.1 tcp/80".into(),
+    /// #     flush_on_down: true,
+    /// #     pools: vec![PoolSpec { name: "primary".into(), members: members.iter().map(|name| member(name)).collect() }],
+    /// # };
+    ///
+    /// let spec = Spec::new(vec![backend("a", "10.0.0.1")?], vec![frontend(&["a"])])?;
+    /// let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+    /// let control = Control::new(options, &spec, now, wall);
+    /// let web = control.frontend_idx("web").ok_or("it is configured")?;
+    ///
+    /// let mut ahead = control.clone();
+    /// ahead.assume_up(now, wall);
+    /// assert_eq!(ahead.program(web).map(|program| program.state), Some(FrontendState::Up));
+    /// assert_eq!(control.program(web).map(|program| program.state), Some(FrontendState::Unknown));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn assume_up(&mut self, now: Instant, wall: SystemTime) {
         let mut now = now;
         while let Some(due) = self.fleet.poll_timeout() {
@@ -204,6 +297,33 @@ impl Control {
     }
 
     /// The frontends whose program changed since the last call, by position.
+    ///
+    /// ```
+    /// # use std::time::{Instant, SystemTime};
+    /// # use maglev_health::*;
+    /// # let (now, wall) = (Instant::now(), SystemTime::now());
+    /// # let backend = |name: &str, address: &str| -> Result<BackendSpec, std::net::AddrParseError> {
+    /// #     let check = Some(CheckSpec { timing: Check::default(), identity: "tcp 80".into() });
+    /// #     Ok(BackendSpec { name: name.into(), address: address.parse()?, check, enabled: true })
+    /// # };
+    /// # let member = |name: &str| MemberSpec { backend: name.into(), weight: Weight::MAX };
+    /// # let frontend = |members: &[&str]| FrontendSpec {
+    /// #     name: "web".into(),
+    /// #     vip: "192.0.2.1 tcp/80".into(),
+    /// #     flush_on_down: true,
+    /// #     pools: vec![PoolSpec { name: "primary".into(), members: members.iter().map(|name| member(name)).collect() }],
+    /// # };
+    ///
+    /// let spec = Spec::new(vec![backend("a", "10.0.0.1")?], vec![frontend(&["a"])])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// for frontend in control.take_dirty() {
+    ///     let program = control.program(frontend).ok_or("it is configured")?;
+    ///     // Here the dataplane would be told, unless the program is pending.
+    ///     assert_eq!(program.targets.len(), 1);
+    /// }
+    /// assert!(control.take_dirty().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn take_dirty(&mut self) -> Vec<FrontendIdx> {
         std::mem::take(&mut self.dirty).into_iter().map(FrontendIdx).collect()

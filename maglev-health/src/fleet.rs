@@ -27,6 +27,38 @@ use crate::{
 ///
 /// # Assumptions
 /// Every [`Event::Probe`] is answered or cancelled at some time: the fleet has no time-out of its own.
+///
+/// ```
+/// use std::time::{Instant, SystemTime};
+///
+/// use maglev_health::{
+///     Admission, BackendSpec, Check, CheckSpec, Code, Event, Fleet, FleetOptions, Hold, Jitter, Occasion, Place,
+///     ProbeResult, State,
+/// };
+///
+/// let (start, wall) = (Instant::now(), SystemTime::now());
+/// let mut fleet = Fleet::new(FleetOptions::default(), start);
+/// let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// let spec = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// let admission = Admission { occasion: Occasion::Start, restored: None, hold: Hold::None, place: Place::ONLY };
+/// let a = fleet.insert(start, wall, spec, admission);
+///
+/// // What is due is started, and every probe answered.
+/// let now = fleet.poll_timeout().ok_or("nobody to probe")?;
+/// fleet.handle_timeout(now);
+/// let mut up = false;
+/// while let Some(event) = fleet.poll_event() {
+///     match event {
+///         Event::Probe { probe, .. } => {
+///             assert!(fleet.handle_result(now, wall, probe, ProbeResult::pass(Code::L4Ok, "connected"), Jitter::NONE));
+///         }
+///         Event::Transition { transition, .. } => up = transition.to == State::Up,
+///         _ => {}
+///     }
+/// }
+/// assert!(up && fleet.backend(a).is_some_and(|backend| backend.state() == State::Up));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Fleet {
     options: FleetOptions,

@@ -4,6 +4,16 @@ use std::sync::Arc;
 use crate::Weight;
 
 /// What operators have decided over the configuration's head: to be saved, and given back at the next start.
+///
+/// ```
+/// use maglev_health::{BackendOverride, MemberKey, Overrides, Weight};
+///
+/// // As read from the file in which the last process left them.
+/// let mut overrides = Overrides::default();
+/// overrides.backends.insert("web0".into(), BackendOverride::Paused);
+/// let place = MemberKey { frontend: "web".into(), pool: "primary".into(), backend: "web1".into() };
+/// overrides.weights.insert(place, Weight::new(50).unwrap_or_default());
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Overrides {
     /// By backend name.

@@ -5,6 +5,14 @@ use std::fmt;
 use crate::Weight;
 
 /// What a member's backend means to the pools of one frontend.
+///
+/// ```
+/// use maglev_health::{Standing, Weight};
+///
+/// let held = Standing::Held { weight: Weight::MAX, leaving: Weight::ZERO };
+/// assert!(held.is_unknown() && held.counts_as_up());
+/// assert!(!Standing::Out.counts_as_up());
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "the rows of the weight table")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Standing {
@@ -45,6 +53,13 @@ impl Standing {
 }
 
 /// One row of a pool.
+///
+/// ```
+/// use maglev_health::{Member, Standing, Weight};
+///
+/// let member = Member { standing: Standing::Up, configured: Weight::MAX, overridden: Weight::new(20) };
+/// assert_eq!(member.weight().get(), 20);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Member {
     /// What its backend's state means here.
@@ -64,6 +79,13 @@ impl Member {
 }
 
 /// Whether a frontend serves.
+///
+/// ```
+/// use maglev_health::FrontendState;
+///
+/// assert_eq!(FrontendState::default(), FrontendState::Unknown);
+/// assert_eq!(FrontendState::Down.to_string(), "down");
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "complete: metrics show every state")]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum FrontendState {

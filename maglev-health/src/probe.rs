@@ -26,6 +26,15 @@ pub enum Outcome {
 }
 
 /// What came of a probe.
+///
+/// ```
+/// use maglev_health::{Code, Outcome, ProbeResult};
+///
+/// let refused = ProbeResult::fail(Code::L4Con, "connect refused");
+/// assert_eq!((refused.outcome, refused.code.as_str()), (Outcome::Fail, "L4CON"));
+/// // Our own trouble says nothing about the backend.
+/// assert_eq!(ProbeResult::no_verdict("too many open files").outcome, Outcome::NoVerdict);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProbeResult {
     /// Pass, fail or no verdict.
@@ -57,6 +66,13 @@ impl ProbeResult {
 }
 
 /// Why a backend changed state, in the words of HAProxy where it has one.
+///
+/// ```
+/// use maglev_health::Code;
+///
+/// assert_eq!(Code::L7Sts.to_string(), "L7STS");
+/// assert_eq!(Code::Started.to_string(), "started");
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Code {
@@ -146,6 +162,15 @@ impl fmt::Display for Code {
 /// How far a wait is moved: -1.0..=1.0 times a tenth of the wait.
 ///
 /// The caller draws it, so that this crate needs no source of randomness and tests are exact.
+///
+/// ```
+/// use maglev_health::Jitter;
+///
+/// // A driver draws a number between 0 and 1 for each result.
+/// let drawn = 0.75;
+/// assert_eq!(Jitter::new(drawn * 2.0 - 1.0).get(), 0.5);
+/// assert_eq!(Jitter::new(7.0), Jitter::LONGEST);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Jitter(f64);
 

@@ -6,6 +6,29 @@ use crate::{FrontendState, Weight};
 /// What one VIP should look like in VPP, as far as health decides it.
 ///
 /// Equal programs are written the same way, so comparing two of them tells whether there is anything to do.
+///
+/// ```
+/// use maglev_health::{Cut, Program, Target, Weight};
+///
+/// /// What there is to do where `now` is wanted and `before` was.
+/// fn changes(before: &Program, now: &Program) -> Vec<String> {
+///     let mut todo = Vec::new();
+///     for (address, Target { weight, cut, .. }) in &now.targets {
+///         if before.targets.get(address).is_none_or(|target| target.weight != *weight) {
+///             let when = if *cut == Cut::Urgent { "at once" } else { "when others have taken over" };
+///             todo.push(format!("{address} to {weight} {when}"));
+///         }
+///     }
+///     todo.extend(before.targets.keys().filter(|address| !now.targets.contains_key(address)).map(|gone| format!("-{gone}")));
+///     todo
+/// }
+///
+/// let mut now = Program::default();
+/// now.targets.insert("10.0.0.1".parse()?, Target { weight: Weight::ZERO, cut: Cut::Urgent, flush: None });
+/// assert_eq!(changes(&Program::default(), &now), ["10.0.0.1 to 0 at once"]);
+/// assert!(changes(&now, &now).is_empty());
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Program {
     /// Every AS that the VIP should have. An AS that is not here has left the configuration: it is deleted without

@@ -5,6 +5,14 @@ use std::time::{Duration, Instant};
 use crate::Jitter;
 
 /// A backend's place among those that are probed, which decides its share of the spread and its phase.
+///
+/// ```
+/// use maglev_health::Place;
+///
+/// // The second of four is probed a quarter of the spread after the first.
+/// let place = Place::new(1, 4);
+/// assert_eq!(Place::new(5, 4), place);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
     position: u32,

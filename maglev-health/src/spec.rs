@@ -67,6 +67,28 @@ pub struct MemberSpec {
 }
 
 /// A whole configuration whose names are known to fit together.
+///
+/// ```
+/// use maglev_health::{BackendSpec, FrontendSpec, MemberSpec, PoolSpec, Spec, SpecError, Weight};
+///
+/// let backend = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: None, enabled: true };
+/// let frontend = |name: &str| FrontendSpec {
+///     name: "web".into(),
+///     vip: "192.0.2.1 tcp/80".into(),
+///     flush_on_down: true,
+///     pools: vec![PoolSpec {
+///         name: "primary".into(),
+///         members: vec![MemberSpec { backend: name.into(), weight: Weight::MAX }],
+///     }],
+/// };
+/// let spec = Spec::new(vec![backend.clone()], vec![frontend("a")])?;
+/// assert_eq!(spec.frontends()[0].weight("primary", "a"), Some(Weight::MAX));
+///
+/// let error = Spec::new(vec![backend], vec![frontend("b")]).unwrap_err();
+/// assert!(matches!(error, SpecError::NoSuchBackend { .. }));
+/// assert_eq!(error.to_string(), "frontend web names the backend b, which is not there");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Spec {
     backends: Vec<BackendSpec>,

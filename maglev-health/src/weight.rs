@@ -3,6 +3,14 @@ use std::fmt;
 /// Claim on a VIP's hash buckets, 0..=100, relative to the sum of the VIP's weights.
 ///
 /// 0 takes no new flows. The range is VPP's: its API takes any byte, but only 0..=100 means something there.
+///
+/// ```
+/// use maglev_health::Weight;
+///
+/// assert_eq!(Weight::new(50).map(Weight::get), Some(50));
+/// assert_eq!(Weight::new(101), None);
+/// assert!(Weight::MAX.is_positive() && !Weight::ZERO.is_positive());
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Weight(u8);
 

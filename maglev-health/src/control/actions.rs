@@ -26,6 +26,35 @@ impl Control {
 
     /// Disables a backend.
     ///
+    /// ```
+    /// # use std::time::{Instant, SystemTime};
+    /// # use maglev_health::*;
+    /// # let (now, wall) = (Instant::now(), SystemTime::now());
+    /// # let backend = |name: &str, address: &str| -> Result<BackendSpec, std::net::AddrParseError> {
+    /// #     let check = Some(CheckSpec { timing: Check::default(), identity: "tcp 80".into() });
+    /// #     Ok(BackendSpec { name: name.into(), address: address.parse()?, check, enabled: true })
+    /// # };
+    /// # let member = |name: &str| MemberSpec { backend: name.into(), weight: Weight::MAX };
+    /// # let frontend = |members: &[&str]| FrontendSpec {
+    /// #     name: "web".into(),
+    /// #     vip: "192.0.2.1 tcp/80".into(),
+    /// #     flush_on_down: true,
+    /// #     pools: vec![PoolSpec { name: "primary".into(), members: members.iter().map(|name| member(name)).collect() }],
+    /// # };
+    ///
+    /// let spec = Spec::new(vec![backend("a", "10.0.0.1")?], vec![frontend(&["a"])])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let a = control.backend_id("a").ok_or("it is configured")?;
+    /// assert_eq!(control.disable(wall, a, "disk swap"), Ok(Done::Changed));
+    /// assert_eq!(control.disable(wall, a, "disk swap"), Ok(Done::Already));
+    /// assert_eq!(control.pause(wall, a, ""), Err(ActionError::Disabled));
+    /// assert_eq!(control.overrides().backends["a"], BackendOverride::Disabled);
+    ///
+    /// assert_eq!(control.clear(now, wall, a, "done"), Ok(Done::Changed));
+    /// assert!(control.overrides().backends.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].
     pub fn disable(&mut self, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
@@ -62,6 +91,32 @@ impl Control {
     /// Sets a weight over the configuration's head; `None` goes back to the configured one.
     ///
     /// A held backend keeps what it holds until its verdict; the weight counts from then on.
+    ///
+    /// ```
+    /// # use std::time::{Instant, SystemTime};
+    /// # use maglev_health::*;
+    /// # let (now, wall) = (Instant::now(), SystemTime::now());
+    /// # let backend = |name: &str, address: &str| -> Result<BackendSpec, std::net::AddrParseError> {
+    /// #     let check = Some(CheckSpec { timing: Check::default(), identity: "tcp 80".into() });
+    /// #     Ok(BackendSpec { name: name.into(), address: address.parse()?, check, enabled: true })
+    /// # };
+    /// # let member = |name: &str| MemberSpec { backend: name.into(), weight: Weight::MAX };
+    /// # let frontend = |members: &[&str]| FrontendSpec {
+    /// #     name: "web".into(),
+    /// #     vip: "192.0.2.1 tcp/80".into(),
+    /// #     flush_on_down: true,
+    /// #     pools: vec![PoolSpec { name: "primary".into(), members: members.iter().map(|name| member(name)).collect() }],
+    /// # };
+    ///
+    /// let spec = Spec::new(vec![backend("a", "10.0.0.1")?], vec![frontend(&["a"])])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let place = MemberKey { frontend: "web".into(), pool: "primary".into(), backend: "a".into() };
+    /// assert_eq!(control.set_weight(&place, Weight::new(20)), Ok(Done::Changed));
+    /// let view = control.frontends().next().ok_or("there is one")?;
+    /// let member = view.pools().next().and_then(|pool| pool.members().next()).ok_or("it is configured")?;
+    /// assert_eq!((member.configured, member.overridden), (Weight::MAX, Weight::new(20)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ActionError::NoSuchMember`].

@@ -71,6 +71,57 @@ pub enum Outcome {
 ///
 /// Every step is attempted, in the order that [`Plan`] describes: a refused call fails its unit alone, a lost link all that is left. Flushes
 /// of VIPs that go are paced to a quarter of the time.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::collections::BTreeMap;
+/// # use maglev_sync::*;
+/// # struct Refuses;
+/// # impl Dataplane for Refuses {
+/// #     async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
+/// #         match call {
+/// #             Call::ConfGet => Ok(Reply::Conf(LbConf::default())),
+/// #             Call::VipDump => Ok(Reply::Vips(Vec::new())),
+/// #             Call::AsDump(_) => Ok(Reply::Ases(Vec::new())),
+/// #             _ => Err(CallFailure::Refused { retval: -1, text: "no".into() }),
+/// #         }
+/// #     }
+/// # }
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let vip = |targets: &[(&str, u8, Cut)]| -> Result<DesiredVip, Box<dyn std::error::Error>> {
+/// #     let mut vip = DesiredVip {
+/// #         encap: Encap::Gre4,
+/// #         src_ip_sticky: false,
+/// #         table_length: TableLength::MIN,
+/// #         targets: Default::default(),
+/// #         decided: true,
+/// #     };
+/// #     for (address, weight, cut) in targets {
+/// #         vip.targets.insert(address.parse()?, DesiredAs { weight: Weight::new(*weight)?, cut: *cut, flush: None });
+/// #     }
+/// #     Ok(vip)
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = |targets: &[(&str, u8, Cut)]| -> Result<Desired, Box<dyn std::error::Error>> {
+/// #     Ok(Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip(targets)?)].into() })
+/// # };
+/// let vpp = Refuses;
+/// let desired = desired(&[("10.0.0.1", 100, Cut::Serving)])?;
+/// let plan = Plan::new(&desired, &read(&vpp).await?, &Scope::default());
+/// let status = apply(&plan, &vpp, ApplyOptions::default()).await;
+/// // This VPP says no to all of it: each key tells why.
+/// assert!(!status.is_ok());
+/// let (key, failure) = status.failures().next().ok_or("a refused call is a failure")?;
+/// assert_eq!(format!("{key}: {failure}"), "192.0.2.1 tcp/80: refused: 192.0.2.1 tcp/80: create, gre4, 1024 buckets");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn apply(plan: &Plan, dataplane: &impl Dataplane, options: ApplyOptions) -> Status {
     let mut pass = Pass::new(plan);
     if let Some(update) = plan.conf() {

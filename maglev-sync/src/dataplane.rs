@@ -9,6 +9,30 @@ use crate::call::{Call, CallFailure, Reply};
 /// # Assumptions
 /// Calls reach VPP in the order in which their futures are first polled, as they do over VPP's socket; replies may come in any
 /// order. A call that ends with [`CallFailure::Lost`] may or may not have been carried out.
+///
+/// ```
+/// use maglev_sync::{Call, CallFailure, Dataplane, LbConf, Reply};
+///
+/// /// A load balancer that has nothing and takes everything.
+/// struct Nothing;
+///
+/// impl Dataplane for Nothing {
+///     async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
+///         Ok(match call {
+///             Call::ConfGet => Reply::Conf(LbConf::default()),
+///             Call::VipDump => Reply::Vips(Vec::new()),
+///             Call::AsDump(_) => Reply::Ases(Vec::new()),
+///             Call::Verbose => Reply::Text(String::new()),
+///             Call::Route(_) => Reply::Route(None),
+///             write => {
+///                 println!("{write}");
+///                 Reply::Done
+///             }
+///         })
+///     }
+/// }
+/// # drop(Nothing);
+/// ```
 pub trait Dataplane {
     /// Carries out one call.
     ///

@@ -15,6 +15,16 @@ use crate::model::{
 };
 
 /// What a plan may touch besides the VIPs of the desired state.
+///
+/// ```
+/// use maglev_sync::{Protocol, Scope, VipKey};
+///
+/// // What an earlier process programmed goes if it is not wanted any more; VIPs of others stay or go as `Desired::foreign` says.
+/// let old = VipKey::host("192.0.2.9".parse()?, Protocol::UDP, 53);
+/// let scope = Scope { ours: [old].into(), prune: true, ..Scope::default() };
+/// assert!(!scope.recreate);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Scope {
     /// VIPs that we programmed: they go when they left the desired state, whatever becomes of foreign ones.
@@ -46,6 +56,54 @@ pub struct Scope {
 /// # Caveats
 /// Flushes that are owed depend on history and are not part of a plan; see [`crate::Reconciler`], and [`crate::Forecast`] for what
 /// they will be.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let vip = |targets: &[(&str, u8, Cut)]| -> Result<DesiredVip, Box<dyn std::error::Error>> {
+/// #     let mut vip = DesiredVip {
+/// #         encap: Encap::Gre4,
+/// #         src_ip_sticky: false,
+/// #         table_length: TableLength::MIN,
+/// #         targets: Default::default(),
+/// #         decided: true,
+/// #     };
+/// #     for (address, weight, cut) in targets {
+/// #         vip.targets.insert(address.parse()?, DesiredAs { weight: Weight::new(*weight)?, cut: *cut, flush: None });
+/// #     }
+/// #     Ok(vip)
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = |targets: &[(&str, u8, Cut)]| -> Result<Desired, Box<dyn std::error::Error>> {
+/// #     Ok(Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip(targets)?)].into() })
+/// # };
+///
+/// use std::collections::BTreeMap;
+///
+/// use Cut::{Serving, Urgent};
+///
+/// let empty = Actual { conf: LbConf::default(), vips: BTreeMap::new() };
+/// let plan = Plan::new(&desired(&[("10.0.0.1", 100, Serving)])?, &empty, &Scope::default());
+/// assert_eq!(plan.steps().map(ToString::to_string).collect::<Vec<_>>(), [
+///     "192.0.2.1 tcp/80: create, gre4, 1024 buckets",
+///     "192.0.2.1 tcp/80: add server 10.0.0.1 weight 100",
+/// ]);
+///
+/// // Another server takes over from one that is dead: it comes first, or the VIP would stand empty in between.
+/// let before = Outlook::new(desired(&[("10.0.0.1", 100, Serving)])?, empty).forecast(false).after().clone();
+/// let after = desired(&[("10.0.0.1", 0, Urgent), ("10.0.0.2", 100, Serving)])?;
+/// let plan = Plan::new(&after, &before, &Scope::default());
+/// assert_eq!(plan.steps().map(ToString::to_string).collect::<Vec<_>>(), [
+///     "192.0.2.1 tcp/80: add server 10.0.0.2 weight 100",
+///     "192.0.2.1 tcp/80: server 10.0.0.1 weight 0 (was 100)",
+/// ]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Plan {
     conf: Option<ConfUpdate>,

@@ -13,6 +13,44 @@ use crate::reconciler::Debts;
 /// How things stand: both states, and what only a [`Reconciler`](crate::Reconciler) knows, which flushes are owed and what waits.
 ///
 /// It is a copy: whoever has one can look ahead on another thread while the reconciler goes on.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let vip = |targets: &[(&str, u8, Cut)]| -> Result<DesiredVip, Box<dyn std::error::Error>> {
+/// #     let mut vip = DesiredVip {
+/// #         encap: Encap::Gre4,
+/// #         src_ip_sticky: false,
+/// #         table_length: TableLength::MIN,
+/// #         targets: Default::default(),
+/// #         decided: true,
+/// #     };
+/// #     for (address, weight, cut) in targets {
+/// #         vip.targets.insert(address.parse()?, DesiredAs { weight: Weight::new(*weight)?, cut: *cut, flush: None });
+/// #     }
+/// #     Ok(vip)
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = |targets: &[(&str, u8, Cut)]| -> Result<Desired, Box<dyn std::error::Error>> {
+/// #     Ok(Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip(targets)?)].into() })
+/// # };
+///
+/// use std::collections::BTreeMap;
+///
+/// let empty = Actual { conf: LbConf::default(), vips: BTreeMap::new() };
+/// let outlook = Outlook::new(desired(&[("10.0.0.1", 100, Cut::Serving)])?, empty);
+/// assert!(outlook.wait(&web).is_none());
+/// let forecast = outlook.forecast(false);
+/// assert_eq!(forecast.vips().len(), 1);
+/// // From there on nothing is left to do.
+/// assert!(forecast.then().forecast(false).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Outlook {
     pub(crate) desired: Arc<Desired>,

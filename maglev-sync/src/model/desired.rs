@@ -11,6 +11,33 @@ use super::{FlowTimeout, LbConf, StickyBuckets, TableLength, VipKey, Weight};
 /// # Assumptions
 /// The caller has checked that the VIPs may stand together: one encapsulation an address, no all-port VIP beside one with a
 /// port, no server that is a VIP. Where that is not so, the VIP in question fails with an error; nothing unsafe is sent.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use maglev_sync::*;
+///
+/// let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// let web = DesiredVip {
+///     encap: Encap::Gre4,
+///     src_ip_sticky: false,
+///     table_length: TableLength::new(4096)?,
+///     targets: [("10.0.0.1".parse()?, server), ("10.0.0.2".parse()?, server)].into(),
+///     decided: true,
+/// };
+/// let desired = Desired {
+///     conf: DesiredConf {
+///         ip4_src: "10.0.0.254".parse()?,
+///         ip6_src: "2001:db8::254".parse()?,
+///         sticky_buckets: StickyBuckets::new(65_536)?,
+///         flow_timeout: FlowTimeout::from_secs(40)?,
+///     },
+///     foreign: ForeignVips::Keep,
+///     vips: BTreeMap::from([(VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80), web)]),
+/// };
+/// # drop(desired);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Desired {
     /// The plugin's settings.
@@ -112,6 +139,14 @@ pub struct FlushOrder {
 }
 
 /// How packets travel to the servers of a VIP that we program.
+///
+/// ```
+/// use maglev_sync::Encap;
+///
+/// assert!(Encap::Gre6.reaches("2001:db8::1".parse()?) && !Encap::Gre6.reaches("10.0.0.1".parse()?));
+/// assert_eq!(Encap::Gre4.to_string(), "gre4");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "GRE has two families")]
 pub enum Encap {

@@ -6,6 +6,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 /// IP protocol number of a VIP; 255 stands for every protocol.
+///
+/// ```
+/// use maglev_sync::Protocol;
+///
+/// assert_eq!(Protocol::TCP.to_string(), "tcp");
+/// assert_eq!(Protocol::new(132).to_string(), "132");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Protocol(u8);
 
@@ -44,6 +51,18 @@ impl fmt::Display for Protocol {
 ///
 /// Keys are ordered: IPv4 before IPv6, then numerically by address, prefix length, protocol and port. Two spellings of what VPP
 /// takes for one VIP are one key: host bits are cleared, and port 0 is every protocol (`src/plugins/lb/api.c`).
+///
+/// ```
+/// use maglev_sync::{Protocol, VipKey};
+///
+/// let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// assert_eq!(web.to_string(), "192.0.2.1 tcp/80");
+/// // Host bits are no part of the name, and port 0 is every protocol.
+/// let net = VipKey::new("198.51.100.7/28".parse()?, Protocol::UDP, 0);
+/// assert_eq!(net.to_string(), "198.51.100.0/28 any");
+/// assert!(net.is_all_port());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct VipKey {
     prefix: IpNet,

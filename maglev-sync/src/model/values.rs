@@ -7,6 +7,13 @@ use thiserror::Error;
 /// Claim on a VIP's hash buckets, 0..=100, relative to the sum of its VIP. 0 takes no new flows.
 ///
 /// VPP's API takes any byte; more than 100 is its command line's limit and ours.
+///
+/// ```
+/// use maglev_sync::{OutOfRange, Weight};
+///
+/// assert_eq!(Weight::new(50).map(Weight::get), Ok(50));
+/// assert_eq!(Weight::new(101), Err(OutOfRange::Weight(101)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Weight(u8);
 
@@ -61,6 +68,17 @@ impl fmt::Display for Weight {
 /// Length of a VIP's new-flow table in buckets: a power of two, 1,024..=1,048,576.
 ///
 /// VPP takes any power of two, and 0, over which it dies (`src/plugins/lb/lb.c`, `lb_vip_add`).
+///
+/// ```
+/// use maglev_sync::TableLength;
+///
+/// assert_eq!(TableLength::new(4096).map(TableLength::get), Ok(4096));
+/// // A length over which VPP would die has no value.
+/// assert_eq!(
+///     TableLength::new(0).unwrap_err().to_string(),
+///     "a new-flow table has a power of two from 1024 to 1048576 buckets, not 0"
+/// );
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TableLength(u32);
 
@@ -111,6 +129,13 @@ impl fmt::Display for TableLength {
 ///
 /// A live VPP accepted 67,108,864 and died at the next packet: it computes the table's size in 32 bits. 4,194,304
 /// buckets are 256 MiB a thread.
+///
+/// ```
+/// use maglev_sync::StickyBuckets;
+///
+/// assert!(StickyBuckets::new(65_536).is_ok());
+/// assert!(StickyBuckets::new(67_108_864).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct StickyBuckets(u32);
 
@@ -158,6 +183,14 @@ impl fmt::Display for StickyBuckets {
 }
 
 /// Time after its last packet at which VPP may forget a flow: 1..=120 seconds.
+///
+/// ```
+/// use maglev_sync::FlowTimeout;
+///
+/// assert_eq!(FlowTimeout::from_secs(40)?.to_string(), "40s");
+/// assert!(FlowTimeout::from_secs(0).is_err());
+/// # Ok::<(), maglev_sync::OutOfRange>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FlowTimeout(u32);
 

@@ -5,6 +5,16 @@ use std::time::Duration;
 use crate::model::VipKey;
 
 /// How often and how much.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use maglev_sync::Settings;
+///
+/// let mut settings = Settings::default();
+/// settings.sync_interval = Duration::from_secs(60);
+/// assert_eq!(settings.in_flight, 64);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
@@ -35,6 +45,14 @@ impl Default for Settings {
 pub struct BootId(pub u64, pub u64);
 
 /// What an operator asks for.
+///
+/// ```
+/// use maglev_sync::{RequestScope, SyncRequest};
+///
+/// // What a `sync` without further words asks for.
+/// let request = SyncRequest { scope: RequestScope::All, recreate: false };
+/// assert_ne!(request, SyncRequest { recreate: true, ..request });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct SyncRequest {
     /// What to read and sync.

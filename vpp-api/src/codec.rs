@@ -1,10 +1,19 @@
 //! Reading and writing fields: big-endian unless a type says otherwise, packed, without alignment.
 //!
+//! A field type is [`Wire`]; [`Adapter`]s are for fields that are encoded in another way than their type. Declare
+//! types of your own with [`wire_struct!`](crate::wire_struct), [`wire_enum!`](crate::wire_enum),
+//! [`wire_number!`](crate::wire_number), [`wire_union!`](crate::wire_union) and [`wire_alias!`](crate::wire_alias).
+//!
 //! Source: VPP `src/vlibapi` and the generated `*.api_types.h`.
+
+mod adapter;
 
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
+use crate::schema::{Array, Number, Order, Shape, Type};
+
+pub use adapter::{Adapter, As, HostOrder, Plain, default_of};
 
 /// A cursor over one message body. Each read names what it wanted, so that an error can say it.
 #[derive(Clone, Debug)]
@@ -86,9 +95,48 @@ impl<'a> Writer<'a> {
 }
 
 /// A type with one fixed encoding in VPP's binary API.
+///
+/// The macros of this crate implement it. By hand, for an alias of VPP's that deserves a type of its own:
+///
+/// ```
+/// use vpp_api::codec::{Reader, Wire, Writer};
+/// use vpp_api::error::DecodeError;
+/// use vpp_api::schema::{Shape, Type};
+///
+/// /// `typedef u32 acl_index`.
+/// #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// struct AclIndex(u32);
+///
+/// impl Wire for AclIndex {
+///     const MIN: usize = <u32 as Wire>::MIN;
+///     const SHAPE: Shape = Shape::of(&Type::Alias { name: "acl_index", of: u32::SHAPE });
+///
+///     fn zero() -> Self {
+///         Self(0)
+///     }
+///
+///     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+///         u32::decode(reader, wanted).map(Self)
+///     }
+///
+///     fn encode(&self, writer: &mut Writer<'_>) {
+///         self.0.encode(writer);
+///     }
+/// }
+/// ```
 pub trait Wire: Sized {
-    /// Fewest bytes a value takes; lets a counted array be refused before anything is allocated for it.
+    /// Fewest bytes a value takes; lets a counted array be refused before anything is allocated for it. A type of
+    /// fixed length takes exactly these.
     const MIN: usize;
+
+    /// What VPP's definitions call it.
+    const SHAPE: Shape;
+
+    /// Whether VPP swaps it as defined.
+    const ORDER: Order = Order::AsDefined;
+
+    /// The value whose bytes are all zero, without elements or text: what VPP finds in a field that nobody set.
+    fn zero() -> Self;
 
     /// Reads one value; `wanted` names it in errors.
     ///
@@ -98,19 +146,44 @@ pub trait Wire: Sized {
 
     /// Appends the value.
     fn encode(&self, writer: &mut Writer<'_>);
+}
 
-    /// Any value; as it stands for types of fixed length.
-    #[cfg(test)]
-    fn arbitrary(source: &mut tests::Source) -> Self {
-        let bytes = source.bytes(Self::MIN);
-        Self::decode(&mut Reader::new(&bytes), "arbitrary").expect("a type of fixed length takes any bytes")
-    }
+/// An array whose length stands in an earlier field: `type name[count]`.
+///
+/// [`Counted`](crate::types::Counted) is one.
+pub trait CountedArray: Sized {
+    /// The type of that field.
+    type Count: Wire;
+
+    /// The type of an element.
+    const ITEM: Shape;
+
+    /// Without elements.
+    fn empty() -> Self;
+
+    /// How many elements there are.
+    fn count(&self) -> Self::Count;
+
+    /// Reads `count` elements; `wanted` names them in errors.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes do not hold as many. Nothing is allocated before that is known.
+    fn decode(count: Self::Count, reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError>;
+
+    /// Appends the elements, without the count.
+    fn encode(&self, writer: &mut Writer<'_>);
 }
 
 macro_rules! big_endian {
-    ($($ty:ty),*) => {$(
+    ($($ty:ident $number:ident),*) => {$(
         impl Wire for $ty {
             const MIN: usize = size_of::<$ty>();
+            const SHAPE: Shape = Shape::of(&Type::Number(Number::$number));
+
+            #[inline]
+            fn zero() -> Self {
+                0
+            }
 
             #[inline]
             fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
@@ -125,10 +198,15 @@ macro_rules! big_endian {
     )*};
 }
 
-big_endian!(u8, u16, u32, u64, i32);
+big_endian!(u8 U8, u16 U16, u32 U32, u64 U64, i8 I8, i16 I16, i32 I32, i64 I64);
 
 impl Wire for bool {
     const MIN: usize = 1;
+    const SHAPE: Shape = Shape::of(&Type::Number(Number::Bool));
+
+    fn zero() -> Self {
+        false
+    }
 
     // VPP takes any byte but 0 for true.
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
@@ -140,15 +218,25 @@ impl Wire for bool {
     }
 }
 
-impl<T: Wire + Copy + Default, const N: usize> Wire for [T; N] {
+impl<T: Wire, const N: usize> Wire for [T; N] {
     const MIN: usize = N * T::MIN;
+    const SHAPE: Shape = T::SHAPE.arrayed(Array::Fixed(N));
+    const ORDER: Order = T::ORDER;
+
+    fn zero() -> Self {
+        std::array::from_fn(|_| T::zero())
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
-        let mut all = [T::default(); N];
-        for one in &mut all {
-            *one = T::decode(reader, wanted)?;
-        }
-        Ok(all)
+        let mut outcome = Ok(());
+        let all = std::array::from_fn(|_| match outcome {
+            Ok(()) => T::decode(reader, wanted).unwrap_or_else(|error| {
+                outcome = Err(error);
+                T::zero()
+            }),
+            Err(_) => T::zero(),
+        });
+        outcome.map(|()| all)
     }
 
     fn encode(&self, writer: &mut Writer<'_>) {
@@ -156,106 +244,41 @@ impl<T: Wire + Copy + Default, const N: usize> Wire for [T; N] {
     }
 }
 
-/// How a field of type `T` is encoded, where that is not `T`'s own encoding.
-pub(crate) trait Adapter<T> {
-    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<T, DecodeError>;
-    fn encode(value: &T, writer: &mut Writer<'_>);
-}
-
-/// `T`'s own encoding.
-pub(crate) struct Plain;
-
-impl<T: Wire> Adapter<T> for Plain {
-    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<T, DecodeError> {
-        T::decode(reader, wanted)
-    }
-
-    fn encode(value: &T, writer: &mut Writer<'_>) {
-        value.encode(writer);
-    }
-}
-
-/// A field that VPP forgets to swap, or swaps twice: it arrives in the order of VPP's host, little-endian on every
-/// machine this was checked on.
-pub(crate) struct HostOrder;
-
-macro_rules! host_order {
-    ($($ty:ty),*) => {$(
-        impl Adapter<$ty> for HostOrder {
-            #[inline]
-            fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<$ty, DecodeError> {
-                reader.array(wanted).map(<$ty>::from_le_bytes)
-            }
-
-            #[inline]
-            fn encode(value: &$ty, writer: &mut Writer<'_>) {
-                writer.put(&value.to_le_bytes());
-            }
-        }
-    )*};
-}
-
-host_order!(u16, u32);
-
 /// The name of a field as VPP has it, out of the Rust identifier (`r#type` is `type`).
-pub(crate) const fn field_name(ident: &'static str) -> &'static str {
+#[doc(hidden)]
+#[must_use]
+pub const fn field_name(ident: &'static str) -> &'static str {
     match ident.as_bytes() {
         [b'r', b'#', ..] => ident.split_at(2).1,
         _ => ident,
     }
 }
 
-/// The adapter of a field: the named one, else [`Plain`].
-macro_rules! adapter {
-    () => {
-        $crate::codec::Plain
-    };
-    ($adapter:ty) => {
-        $adapter
-    };
+/// The largest of some lengths: how long a union is.
+#[doc(hidden)]
+#[must_use]
+pub const fn longest(lengths: &[usize]) -> usize {
+    let (mut longest, mut at) = (0, 0);
+    while at < lengths.len() {
+        if lengths[at] > longest {
+            longest = lengths[at];
+        }
+        at += 1;
+    }
+    longest
 }
-pub(crate) use adapter;
 
-/// Declares a structure that appears inside messages: its fields in wire order, nothing between them.
-macro_rules! wire_struct {
-    ($(
-        $(#[$meta:meta])*
-        $ty:ident {
-            $( $(#[$field_meta:meta])* $field:ident : $field_ty:ty $(as $adapter:ty)? ),* $(,)?
-        }
-    )*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-        pub struct $ty {
-            $( $(#[$field_meta])* pub $field: $field_ty, )*
-        }
-
-        impl $crate::codec::Wire for $ty {
-            const MIN: usize = 0 $( + <$field_ty as $crate::codec::Wire>::MIN )*;
-
-            fn decode(
-                reader: &mut $crate::codec::Reader<'_>,
-                _wanted: &'static str,
-            ) -> Result<Self, $crate::error::DecodeError> {
-                Ok(Self {
-                    $( $field: <$crate::codec::adapter!($($adapter)?) as $crate::codec::Adapter<$field_ty>>::decode(
-                        reader,
-                        const { $crate::codec::field_name(stringify!($field)) },
-                    )?, )*
-                })
-            }
-
-            fn encode(&self, writer: &mut $crate::codec::Writer<'_>) {
-                $( <$crate::codec::adapter!($($adapter)?) as $crate::codec::Adapter<$field_ty>>::encode(
-                    &self.$field,
-                    writer,
-                ); )*
-            }
-        }
-    )*};
+/// What `fill` writes, with zeros behind it.
+#[doc(hidden)]
+#[must_use]
+pub fn filled<const N: usize>(fill: impl FnOnce(&mut Writer<'_>)) -> [u8; N] {
+    let mut written = BytesMut::with_capacity(N);
+    fill(&mut Writer::new(&mut written));
+    written.resize(N, 0);
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&written);
+    bytes
 }
-pub(crate) use wire_struct;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

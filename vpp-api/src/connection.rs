@@ -358,7 +358,9 @@ impl<T> Connection<T> {
             return Ok(());
         };
         match known.kind {
-            Kind::Reply | Kind::Details => self.handle_answer(id, known, body),
+            Kind::Reply | Kind::Details | Kind::IndexedReply | Kind::IndexedDetails => {
+                self.handle_answer(id, known, body)
+            }
             Kind::Event => {
                 self.counters.events += 1;
                 self.events.push_back(Event::Notice { name_crc: known.name_crc, body });
@@ -369,7 +371,7 @@ impl<T> Connection<T> {
                 self.counters.keepalives += 1;
                 Ok(())
             }
-            Kind::Request | Kind::Dump | Kind::Get | Kind::Hello | Kind::HelloReply => {
+            Kind::Request | Kind::Dump | Kind::Get | Kind::Hello | Kind::HelloReply | Kind::Bare => {
                 self.counters.unknown_messages += 1;
                 Ok(())
             }

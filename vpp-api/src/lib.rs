@@ -4,7 +4,9 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`frame`], [`codec`], [`types`] | the 16-byte frame header, fields, field types |
-//! | [`message`], [`messages`] | what a message is; those a load-balancer controller needs |
+//! | [`message`], [`mod@messages`] | what a message is; those a load-balancer controller needs |
+//! | [`messages!`], [`wire_struct!`], [`wire_enum!`], [`wire_number!`], [`wire_union!`], [`wire_alias!`] | declare those of any other plugin |
+//! | [`schema`] | what the declarations say, as VPP's `.api.json` |
 //! | [`table`], [`connection`] | message ids; handshake and calls without a socket or a clock |
 //! | [`release`] | what the connected VPP can do; one meaning for every generation of the lb plugin |
 //! | `client` (feature `tokio`, on by default) | the same on a socket, for any number of tasks |
@@ -24,13 +26,22 @@ pub mod codec;
 pub mod connection;
 pub mod error;
 pub mod frame;
+mod macros;
 pub mod message;
 pub mod messages;
 pub mod release;
+pub mod schema;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod table;
 pub mod types;
+
+#[doc(hidden)]
+pub use macros::private as __private;
+
+// So that code shared with tests outside this crate has one name for it.
+#[cfg(test)]
+extern crate self as vpp_api;
 
 /// The example of the README, run as a test.
 #[cfg(all(doctest, feature = "tokio", feature = "server"))]

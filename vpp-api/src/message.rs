@@ -1,4 +1,5 @@
-//! What a message is: a name, a CRC over its definition, a kind and typed fields; and the macro that declares one.
+//! What a message is: a name, a CRC over its definition, a kind and typed fields. [`messages!`](crate::messages!)
+//! declares them.
 
 use std::fmt;
 
@@ -6,6 +7,7 @@ use bytes::BytesMut;
 
 use crate::codec::{Reader, Wire, Writer};
 use crate::error::DecodeError;
+use crate::schema::{Field, Service};
 use crate::types::Retval;
 
 /// One message of VPP's API.
@@ -21,6 +23,10 @@ pub trait Message: Clone + fmt::Debug + Eq + Send + Sync + Sized + 'static {
     const NAME_CRC: &'static str;
     /// Who sends it and what stands in front of the fields.
     const KIND: Kind;
+    /// The fields as VPP's definition has them, counts of arrays included.
+    const FIELDS: &'static [Field];
+    /// What answers it, if clients send it.
+    const SERVICE: Option<Service> = None;
     /// Bytes that VPP may send after the last field; 0 but for `get_api_json_reply`.
     const SPARE: usize = 0;
 
@@ -37,10 +43,6 @@ pub trait Message: Clone + fmt::Debug + Eq + Send + Sync + Sized + 'static {
     fn status(&self) -> Option<Retval> {
         None
     }
-
-    /// Any value.
-    #[cfg(test)]
-    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self;
 }
 
 /// A message that VPP answers with exactly one reply.
@@ -112,26 +114,41 @@ pub enum Kind {
     Details,
     /// VPP to client, unasked: `u32 client_index`, no context.
     Event,
-    /// `sockclnt_create` alone: `u32 context`, as the client has no index yet.
+    /// Client to VPP: `u32 context`, as the client has no index yet. `sockclnt_create`, and two of shared memory's.
     Hello,
     /// `sockclnt_create_reply` alone: `u32 client_index`, `u32 context`.
     HelloReply,
+    /// As [`Kind::Reply`] with a `u32 client_index` before the context, as a few definitions have it.
+    IndexedReply,
+    /// As [`Kind::Details`] with a `u32 client_index` before the context, as a few definitions have it.
+    IndexedDetails,
+    /// Neither client index nor context, whoever sends it. Cannot be matched to a call.
+    Bare,
 }
 
 impl Kind {
     /// Whether the prefix has a client index, right after the message id.
     #[must_use]
     pub const fn has_client_index(self) -> bool {
-        matches!(self, Self::Request | Self::Dump | Self::Get | Self::Event | Self::HelloReply)
+        matches!(
+            self,
+            Self::Request
+                | Self::Dump
+                | Self::Get
+                | Self::Event
+                | Self::HelloReply
+                | Self::IndexedReply
+                | Self::IndexedDetails
+        )
     }
 
     /// Whether the prefix has a context, as its last part.
     #[must_use]
     pub const fn has_context(self) -> bool {
-        !matches!(self, Self::Event)
+        !matches!(self, Self::Event | Self::Bare)
     }
 
-    /// Whether clients send it.
+    /// Whether clients send it. Of [`Kind::Bare`] that is not known, and not said.
     #[must_use]
     pub const fn is_from_client(self) -> bool {
         matches!(self, Self::Request | Self::Dump | Self::Get | Self::Hello)
@@ -215,141 +232,14 @@ fn decode_front<M: Message>(reader: &mut Reader<'_>) -> Result<(Envelope, M), De
 }
 
 /// The number behind 8 hexadecimal digits.
-pub(crate) const fn hex(digits: &str) -> u32 {
+#[doc(hidden)]
+#[must_use]
+pub const fn hex(digits: &str) -> u32 {
     match u32::from_str_radix(digits, 16) {
         Ok(number) => number,
         Err(_) => panic!("a CRC is 8 hexadecimal digits"),
     }
 }
-
-/// Declares messages, one entry each: kind, VPP's name, CRC, Rust name, what answers it, and the fields in wire order.
-///
-/// An entry gives the struct, its [`Message`] impl and the trait of its kind. `reply` puts `retval` in front of the
-/// fields; `answer` is a reply that has its result code elsewhere and implements [`Reply`] by hand. `get` names its
-/// details after `stream`, and both it and its reply have a field `cursor`. A field may name
-/// an [`Adapter`](crate::codec::Adapter) after `as`. All messages of one invocation can be visited.
-macro_rules! messages {
-    ($(
-        $(#[$meta:meta])*
-        $kind:ident $name:ident $crc:literal as $ty:ident
-        $(=> $answer:ident $(stream $details:ident)?)? $([spare $spare:literal])? {
-            $($fields:tt)*
-        }
-    )*) => {
-        $( $crate::message::messages! {
-            @$kind $(#[$meta])* $name $crc $ty [$($answer $($details)?)?] [$(const SPARE: usize = $spare;)?] { $($fields)* }
-        } )*
-
-        /// Shows every message of this module to `visitor`, in the order of VPP's definition.
-        pub(crate) fn visit(visitor: &mut impl $crate::messages::Visitor) {
-            $( visitor.visit::<$ty>(); )*
-        }
-    };
-
-    (@request $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [$reply:ident] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define Request $(#[$meta])* $name $crc $ty $extra [] $fields }
-        impl $crate::message::Request for $ty {
-            type Reply = $reply;
-        }
-    };
-    (@hello $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [$reply:ident] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define Hello $(#[$meta])* $name $crc $ty $extra [] $fields }
-    };
-    (@dump $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [$details:ident] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define Dump $(#[$meta])* $name $crc $ty $extra [] $fields }
-        impl $crate::message::Dump for $ty {
-            type Details = $details;
-        }
-    };
-    (@get $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [$reply:ident $details:ident] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define Get $(#[$meta])* $name $crc $ty $extra [] $fields }
-        impl $crate::message::Get for $ty {
-            type Details = $details;
-            type Reply = $reply;
-
-            fn following(&self, reply: &$reply) -> Option<Self> {
-                (reply.retval == $crate::message::CALL_AGAIN).then(|| {
-                    let mut next = self.clone();
-                    next.cursor = reply.cursor;
-                    next
-                })
-            }
-        }
-    };
-    (@reply $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [] $extra:tt { $($fields:tt)* }) => {
-        $crate::message::messages! { @define Reply $(#[$meta])* $name $crc $ty $extra [retval] {
-            /// Result code. Not serialised: in a log it stands beside the fields.
-            #[cfg_attr(feature = "serde", serde(skip))]
-            retval: $crate::types::Retval,
-            $($fields)*
-        } }
-        impl $crate::message::Reply for $ty {
-            fn retval(&self) -> $crate::types::Retval {
-                self.retval
-            }
-        }
-    };
-    (@answer $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define Reply $(#[$meta])* $name $crc $ty $extra [result] $fields }
-    };
-    (@hello_reply $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define HelloReply $(#[$meta])* $name $crc $ty $extra [result] $fields }
-    };
-    (@details $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define Details $(#[$meta])* $name $crc $ty $extra [] $fields }
-    };
-    (@event $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [] $extra:tt $fields:tt) => {
-        $crate::message::messages! { @define Event $(#[$meta])* $name $crc $ty $extra [] $fields }
-        impl $crate::message::Event for $ty {}
-    };
-
-    (@define $kind:ident $(#[$meta:meta])* $name:ident $crc:literal $ty:ident [$($extra:tt)*] [$($status:ident)?] {
-        $( $(#[$field_meta:meta])* $field:ident : $field_ty:ty $(as $adapter:ty)? ),* $(,)?
-    }) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, Eq, PartialEq)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-        pub struct $ty {
-            $( $(#[$field_meta])* pub $field: $field_ty, )*
-        }
-
-        impl $crate::message::Message for $ty {
-            const NAME: &'static str = stringify!($name);
-            const CRC: u32 = $crate::message::hex($crc);
-            const NAME_CRC: &'static str = concat!(stringify!($name), "_", $crc);
-            const KIND: $crate::message::Kind = $crate::message::Kind::$kind;
-            $($extra)*
-
-            fn decode(_reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::error::DecodeError> {
-                Ok(Self {
-                    $( $field: <$crate::codec::adapter!($($adapter)?) as $crate::codec::Adapter<$field_ty>>::decode(
-                        _reader,
-                        const { $crate::codec::field_name(stringify!($field)) },
-                    )?, )*
-                })
-            }
-
-            fn encode(&self, _writer: &mut $crate::codec::Writer<'_>) {
-                $( <$crate::codec::adapter!($($adapter)?) as $crate::codec::Adapter<$field_ty>>::encode(
-                    &self.$field,
-                    _writer,
-                ); )*
-            }
-
-            #[cfg(test)]
-            fn arbitrary(_source: &mut $crate::codec::tests::Source) -> Self {
-                Self { $( $field: <$field_ty as $crate::codec::Wire>::arbitrary(_source), )* }
-            }
-
-            $( fn status(&self) -> Option<$crate::types::Retval> {
-                Some($crate::message::messages!(@status $status self))
-            } )?
-        }
-    };
-    (@status retval $self:ident) => { $self.retval };
-    (@status result $self:ident) => { $crate::message::Reply::retval($self) };
-}
-pub(crate) use messages;
 
 #[cfg(test)]
 mod tests;

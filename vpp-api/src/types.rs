@@ -7,11 +7,13 @@ mod number;
 mod retval;
 mod text;
 
-pub use address::{Address, AddressFamily, AddressUnion, MacAddress, Prefix, PrefixError, PrefixMatcher};
-pub use array::{Count, Counted, TooMany};
+pub use address::{
+    Address, AddressFamily, AddressUnion, AddressWithPrefix, MacAddress, Prefix, PrefixError, PrefixMatcher,
+};
+pub use array::{Count, Counted, Octets, Rest, TooMany};
 pub use number::{
-    Dscp, Encap, FibPathFlags, FibPathType, IfStatusFlags, IfType, InterfaceIndex, IpProto, LinkDuplex, NextHopProto,
-    SrvType, Timestamp,
+    Dscp, Encap, F64, FibPathFlags, FibPathType, IfStatusFlags, IfType, InterfaceIndex, IpProto, LinkDuplex,
+    NextHopProto, SrvType, SubIfFlags, Timedelta, Timestamp,
 };
 pub use retval::Retval;
 pub use text::{FixedString, Text, TooLong};

@@ -1,28 +1,5 @@
 use super::*;
 
-/// Bytes to make arbitrary values of: what a property test drew, over and over.
-#[expect(unnameable_types, reason = "a test-only method of the public `Wire` takes it")]
-pub struct Source {
-    drawn: Vec<u8>,
-    at: usize,
-}
-
-impl Source {
-    pub(crate) fn new(drawn: Vec<u8>) -> Self {
-        Self { drawn, at: 0 }
-    }
-
-    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let bytes = self.drawn.iter().cycle().skip(self.at).take(count).copied().collect();
-        self.at = (self.at + count) % self.drawn.len().max(1);
-        bytes
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.bytes(1).first().map_or(0, |byte| usize::from(*byte) % bound)
-    }
-}
-
 fn encoded<T: Wire>(value: &T) -> Vec<u8> {
     let mut out = BytesMut::new();
     value.encode(&mut Writer::new(&mut out));

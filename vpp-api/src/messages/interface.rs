@@ -1,12 +1,12 @@
 //! Interfaces, VPP `src/vnet/interface.api`.
 
-use crate::codec::HostOrder;
-use crate::message::messages;
-use crate::types::{FixedString, IfStatusFlags, IfType, InterfaceIndex, LinkDuplex, MacAddress, Text};
+use crate::codec::{As, HostOrder};
+use crate::messages;
+use crate::types::{FixedString, IfStatusFlags, IfType, InterfaceIndex, LinkDuplex, MacAddress, SubIfFlags, Text};
 
 messages! {
     /// Asks for [`SwInterfaceEvent`]s until the connection ends; -31 if already so. 18 bytes.
-    request want_interface_events "476f5a08" as WantInterfaceEvents => WantInterfaceEventsReply {
+    request want_interface_events "476f5a08" as WantInterfaceEvents => WantInterfaceEventsReply [events SwInterfaceEvent] {
         /// 1 on, 0 off.
         enable_disable: u32,
         /// Copied into each event.
@@ -58,8 +58,8 @@ messages! {
         sub_outer_vlan_id: u16,
         /// Inner VLAN.
         sub_inner_vlan_id: u16,
-        /// `sub_if_flags`, bits.
-        sub_if_flags: u32,
+        /// [`SubIfFlags`], bits.
+        sub_if_flags: u32 as As<SubIfFlags>,
         /// VLAN tag rewrite operation.
         vtr_op: u32,
         /// VLAN tag rewrite: push 802.1Q.
@@ -89,7 +89,7 @@ messages! {
     /// Asks for interfaces. At least 19 bytes. VPP stops its workers for it.
     dump sw_interface_dump "aa610c27" as SwInterfaceDump => SwInterfaceDetails {
         /// All ones or 0: all; else just that one.
-        sw_if_index: InterfaceIndex,
+        sw_if_index: InterfaceIndex = 4294967295,
         /// Whether `name_filter` counts; then `sw_if_index` does not.
         name_filter_valid: bool,
         /// Part of a name, in any case.

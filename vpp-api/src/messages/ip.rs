@@ -1,9 +1,8 @@
 //! Route look-ups, VPP `src/vnet/ip/ip.api` and `src/vnet/fib/fib_types.api`.
 
-use crate::codec::{HostOrder, Reader, Wire, Writer, wire_struct};
-use crate::error::DecodeError;
-use crate::message::messages;
+use crate::codec::{As, HostOrder};
 use crate::types::{AddressUnion, Counted, FibPathFlags, FibPathType, InterfaceIndex, NextHopProto, Prefix};
+use crate::{messages, wire_struct};
 
 messages! {
     /// Looks a prefix up in a FIB table. 33 bytes. VPP stops its workers for it.
@@ -41,9 +40,10 @@ messages! {
 
 wire_struct! {
     /// `fib_path`, 167 bytes.
-    FibPath {
+    #[derive(Copy)]
+    struct fib_path as FibPath {
         /// Interface, all ones if none.
-        sw_if_index: InterfaceIndex,
+        sw_if_index: InterfaceIndex as As<u32>,
         /// Table in which a next hop without interface is looked up.
         table_id: u32,
         /// Reverse path forwarding id, in host order.
@@ -67,7 +67,8 @@ wire_struct! {
     }
 
     /// `fib_path_nh`, 28 bytes.
-    FibPathNh {
+    #[derive(Copy)]
+    struct fib_path_nh as FibPathNh {
         /// Address of the next hop.
         address: AddressUnion,
         /// Label to resolve through.
@@ -79,7 +80,8 @@ wire_struct! {
     }
 
     /// `fib_mpls_label`, 7 bytes.
-    FibMplsLabel {
+    #[derive(Copy)]
+    struct fib_mpls_label as FibMplsLabel {
         /// Uniform or pipe mode.
         is_uniform: u8,
         /// Label.
@@ -89,98 +91,31 @@ wire_struct! {
         /// Traffic class.
         exp: u8,
     }
-}
-
-/// `ip_route`: 27 bytes and 167 per path. The count `n_paths` is the length of `paths`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct IpRoute {
-    /// As asked.
-    pub table_id: u32,
-    /// Row of the route in `/net/route/to` and `/net/route/via`.
-    pub stats_index: u32,
-    /// The prefix found.
-    pub prefix: Prefix,
-    /// Its paths.
-    pub paths: Counted<FibPath, u8>,
-}
-
-impl Wire for IpRoute {
-    const MIN: usize = 27;
-
-    fn decode(reader: &mut Reader<'_>, _wanted: &'static str) -> Result<Self, DecodeError> {
-        Ok(Self {
-            table_id: u32::decode(reader, "route.table_id")?,
-            stats_index: u32::decode(reader, "route.stats_index")?,
-            prefix: Prefix::decode(reader, "route.prefix")?,
-            paths: Counted::decode(reader, "route.paths")?,
-        })
+    /// `ip_route`: 27 bytes and 167 per path.
+    struct ip_route as IpRoute {
+        /// As asked.
+        table_id: u32,
+        /// Row of the route in `/net/route/to` and `/net/route/via`.
+        stats_index: u32,
+        /// The prefix found.
+        prefix: Prefix,
+        n_paths: u8 = len(paths),
+        /// Its paths.
+        paths: Counted<FibPath, u8> [n_paths],
     }
 
-    fn encode(&self, writer: &mut Writer<'_>) {
-        self.table_id.encode(writer);
-        self.stats_index.encode(writer);
-        self.prefix.encode(writer);
-        self.paths.encode(writer);
-    }
-
-    #[cfg(test)]
-    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
-        Self {
-            table_id: Wire::arbitrary(source),
-            stats_index: Wire::arbitrary(source),
-            prefix: Wire::arbitrary(source),
-            paths: Wire::arbitrary(source),
-        }
-    }
-}
-
-/// `ip_route_v2`: 28 bytes and 167 per path; `src` stands between the count and the paths.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct IpRouteV2 {
-    /// As asked.
-    pub table_id: u32,
-    /// Row of the route in `/net/route/to` and `/net/route/via`.
-    pub stats_index: u32,
-    /// The prefix found.
-    pub prefix: Prefix,
-    /// The best source of the route; the numbers depend on the process.
-    pub src: u8,
-    /// Its paths.
-    pub paths: Counted<FibPath, u8>,
-}
-
-impl Wire for IpRouteV2 {
-    const MIN: usize = 28;
-
-    fn decode(reader: &mut Reader<'_>, _wanted: &'static str) -> Result<Self, DecodeError> {
-        let table_id = u32::decode(reader, "route.table_id")?;
-        let stats_index = u32::decode(reader, "route.stats_index")?;
-        let prefix = Prefix::decode(reader, "route.prefix")?;
-        let n_paths = u8::decode(reader, "route.n_paths")?;
-        let src = u8::decode(reader, "route.src")?;
-        let paths = Counted::read(n_paths, reader, "route.paths")?;
-        Ok(Self { table_id, stats_index, prefix, src, paths })
-    }
-
-    fn encode(&self, writer: &mut Writer<'_>) {
-        self.table_id.encode(writer);
-        self.stats_index.encode(writer);
-        self.prefix.encode(writer);
-        self.paths.count().encode(writer);
-        self.src.encode(writer);
-        self.paths.iter().for_each(|path| path.encode(writer));
-    }
-
-    #[cfg(test)]
-    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
-        Self {
-            table_id: Wire::arbitrary(source),
-            stats_index: Wire::arbitrary(source),
-            prefix: Wire::arbitrary(source),
-            src: Wire::arbitrary(source),
-            paths: Wire::arbitrary(source),
-        }
+    /// `ip_route_v2`: 28 bytes and 167 per path; `src` stands between the count and the paths.
+    struct ip_route_v2 as IpRouteV2 {
+        /// As asked.
+        table_id: u32,
+        /// Row of the route in `/net/route/to` and `/net/route/via`.
+        stats_index: u32,
+        /// The prefix found.
+        prefix: Prefix,
+        n_paths: u8 = len(paths),
+        /// The best source of the route; the numbers depend on the process.
+        src: u8,
+        /// Its paths.
+        paths: Counted<FibPath, u8> [n_paths],
     }
 }

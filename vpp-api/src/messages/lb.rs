@@ -9,9 +9,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::codec::{HostOrder, wire_struct};
-use crate::message::messages;
-use crate::types::{Address, AddressFamily, Dscp, Encap, InterfaceIndex, IpProto, Prefix, PrefixMatcher, SrvType};
+use crate::codec::{As, HostOrder};
+use crate::types::{
+    Address, AddressFamily, AddressWithPrefix, Dscp, Encap, InterfaceIndex, IpProto, Prefix, PrefixMatcher, SrvType,
+};
+use crate::{messages, wire_struct};
 
 messages! {
     /// Sets source addresses, sticky table size and flow time-out; -70 for a size that is no power of two. 38 bytes.
@@ -21,9 +23,9 @@ messages! {
         /// GRE source for IPv6; always set.
         ip6_src_address: Ipv6Addr,
         /// Buckets of 4 entries per thread, a power of two; all ones keeps. **0 is accepted and corrupts memory.**
-        sticky_buckets_per_core: u32,
+        sticky_buckets_per_core: u32 = 4294967295,
         /// Seconds; all ones keeps.
-        flow_timeout: u32,
+        flow_timeout: u32 = 4294967295,
     }
 
     /// Answer to [`LbConf`]. 10 bytes.
@@ -47,9 +49,9 @@ messages! {
     /// Adds or deletes a VIP, without source stickiness. 49 bytes.
     request lb_add_del_vip "6fa569c7" as LbAddDelVip => LbAddDelVipReply {
         /// Prefix of the VIP; VPP does not check the length.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// IP protocol, forced to 255 when `port` is 0.
-        protocol: IpProto,
+        protocol: IpProto as As<u8> = 255,
         /// 0 for all protocols and ports.
         port: u16,
         /// How packets reach the servers.
@@ -63,7 +65,7 @@ messages! {
         /// Ignored by VPP.
         node_port: u16,
         /// Buckets, a power of two. **0 is accepted and makes VPP abort.**
-        new_flows_table_length: u32,
+        new_flows_table_length: u32 = 1024,
         /// Delete; then only `pfx`, `protocol` and `port` count.
         is_del: bool,
     }
@@ -74,9 +76,9 @@ messages! {
     /// Adds or deletes a VIP; 23.02 and later. 50 bytes.
     request lb_add_del_vip_v2 "7c520e0f" as LbAddDelVipV2 => LbAddDelVipV2Reply {
         /// Prefix of the VIP; VPP does not check the length.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// IP protocol, forced to 255 when `port` is 0.
-        protocol: IpProto,
+        protocol: IpProto as As<u8> = 255,
         /// 0 for all protocols and ports.
         port: u16,
         /// How packets reach the servers.
@@ -90,7 +92,7 @@ messages! {
         /// Ignored by VPP.
         node_port: u16,
         /// Buckets, a power of two. **0 is accepted and makes VPP abort.**
-        new_flows_table_length: u32,
+        new_flows_table_length: u32 = 1024,
         /// Hash over addresses alone.
         src_ip_sticky: bool,
         /// Delete; then only `pfx`, `protocol` and `port` count.
@@ -103,9 +105,9 @@ messages! {
     /// Adds, with weight 100, or deletes an application server. 50 bytes.
     request lb_add_del_as "35d72500" as LbAddDelAs => LbAddDelAsReply {
         /// The VIP's prefix.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// The VIP's protocol.
-        protocol: IpProto,
+        protocol: IpProto as As<u8> = 255,
         /// The VIP's port.
         port: u16,
         /// The server, of the family that the VIP's encap asks for.
@@ -122,15 +124,15 @@ messages! {
     /// Adds or deletes an application server; 26.10-rc0 and later. 51 bytes.
     request lb_add_del_as_v2 "2f1d3b0e" as LbAddDelAsV2 => LbAddDelAsV2Reply {
         /// The VIP's prefix.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// The VIP's protocol.
-        protocol: IpProto,
+        protocol: IpProto as As<u8> = 255,
         /// The VIP's port.
         port: u16,
         /// The server, of the family that the VIP's encap asks for.
         as_address: Address,
         /// 0 to 100 when adding; VPP does not check it.
-        weight: u8,
+        weight: u8 = 100,
         /// Delete.
         is_del: bool,
         /// With `is_del`, or when adding a removed server again: forget its sessions.
@@ -143,9 +145,9 @@ messages! {
     /// Changes the weight of an application server in use; 26.10-rc0 and later. 50 bytes.
     request lb_as_set_weight "2d89bdbd" as LbAsSetWeight => LbAsSetWeightReply {
         /// The VIP's prefix.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// The VIP's protocol.
-        protocol: IpProto,
+        protocol: IpProto as As<u8> = 255,
         /// The VIP's port.
         port: u16,
         /// The server.
@@ -164,9 +166,9 @@ messages! {
     /// **For a VIP that does not exist VPP returns 0 and works on an uninitialised index.**
     request lb_flush_vip "1063f819" as LbFlushVip => LbFlushVipReply {
         /// The VIP's prefix.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// The VIP's protocol.
-        protocol: IpProto,
+        protocol: IpProto as As<u8>,
         /// The VIP's port.
         port: u16,
     }
@@ -177,11 +179,11 @@ messages! {
     /// Asks for all VIPs in use; VPP ignores every field. 33 bytes.
     dump lb_vip_dump "56110cb7" as LbVipDump => LbVipDetails {
         /// Ignored.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// Ignored.
         pfx_matcher: PrefixMatcher,
         /// Ignored.
-        protocol: IpProto,
+        protocol: IpProto as As<u8> = 255,
         /// Ignored.
         port: u16,
     }
@@ -205,9 +207,9 @@ messages! {
     /// Asks for application servers. 31 bytes. See [`LbAsV2Dump`] for the filter.
     dump lb_as_dump "1063f819" as LbAsDump => LbAsDetails {
         /// All 16 address bytes zero: everything.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// The VIP's protocol.
-        protocol: IpProto,
+        protocol: IpProto as As<u8>,
         /// The VIP's port.
         port: u16,
     }
@@ -230,9 +232,9 @@ messages! {
     /// an IPv4 prefix in its normal place matches nothing. [`LbAsV2Dump::vip`] places it right.
     dump lb_as_v2_dump "1063f819" as LbAsV2Dump => LbAsV2Details {
         /// All 16 address bytes zero: everything; `af` and `len` are ignored.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// The VIP's protocol, 255 for an all-port VIP.
-        protocol: IpProto,
+        protocol: IpProto as As<u8>,
         /// The VIP's port.
         port: u16,
     }
@@ -278,9 +280,10 @@ messages! {
 
 wire_struct! {
     /// `lb_vip`, 21 bytes: what identifies a VIP.
-    LbVip {
+    #[derive(Copy)]
+    struct lb_vip as LbVip {
         /// Masked prefix.
-        pfx: Prefix,
+        pfx: Prefix as As<AddressWithPrefix>,
         /// IP protocol, 255 for an all-port VIP.
         protocol: IpProto,
         /// Port, 0 for an all-port VIP.

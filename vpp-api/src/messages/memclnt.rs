@@ -1,8 +1,8 @@
 //! Connection handling, VPP `src/vlibmemory/memclnt.api`. These have the same ids, 1 to 28, in every VPP.
 
-use crate::codec::wire_struct;
-use crate::message::{Reply, messages};
+use crate::message::Reply;
 use crate::types::{Counted, FixedString, Retval, Text};
+use crate::{messages, wire_struct};
 
 messages! {
     /// Asks for the first id of a module's range by `<module>_<file crc>`. 74 bytes.
@@ -22,8 +22,9 @@ messages! {
 
     /// Answer to [`ApiVersions`]. At least 14 bytes.
     reply api_versions_reply "5f0d99d6" as ApiVersionsReply {
+        count: u32 = len(api_versions),
         /// One row per module; no VPP of this time fills it.
-        api_versions: Counted<ModuleVersion, u32>,
+        api_versions: Counted<ModuleVersion, u32> [count],
     }
 
     /// Registers the client; the first message on a connection, always id 15. 70 bytes.
@@ -40,8 +41,9 @@ messages! {
         response: i32,
         /// The `client_index` of all further requests.
         index: u32,
+        count: u16 = len(message_table),
         /// Id and name of every message, in no order.
-        message_table: Counted<MessageTableEntry, u16>,
+        message_table: Counted<MessageTableEntry, u16> [count],
     }
 
     /// Ends the registration; VPP answers and closes the connection. 14 bytes.
@@ -87,7 +89,8 @@ messages! {
 
 wire_struct! {
     /// `module_version`, 76 bytes.
-    ModuleVersion {
+    #[derive(Copy)]
+    struct module_version as ModuleVersion {
         /// Major version.
         major: u32,
         /// Minor version.
@@ -99,7 +102,8 @@ wire_struct! {
     }
 
     /// `message_table_entry`, 66 bytes.
-    MessageTableEntry {
+    #[derive(Copy)]
+    struct message_table_entry as MessageTableEntry {
         /// Message id.
         index: u16,
         /// `<name>_<crc>`, cut after 63 bytes.

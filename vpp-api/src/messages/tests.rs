@@ -5,11 +5,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::Reader;
-use crate::codec::tests::Source;
 use crate::error::DecodeError;
 use crate::message::{Envelope, decode_body, decode_body_lenient, encode_body};
 use crate::messages::lb::{LbAsDump, LbAsV2Dump};
 use crate::types::IpProto;
+use arbitrary::Source;
+
+#[path = "../../tests/support/arbitrary.rs"]
+mod arbitrary;
 
 fn body<M: Message>(message: &M) -> Vec<u8> {
     let mut out = BytesMut::new();
@@ -31,6 +34,19 @@ fn no_message_is_declared_twice() {
     let mut seen = Seen(HashSet::new());
     visit_all(&mut seen);
     assert!(seen.0.len() > 50, "only {} messages", seen.0.len());
+}
+
+#[test]
+fn every_crc_follows_from_the_declaration() {
+    struct Check;
+
+    impl Visitor for Check {
+        fn visit<M: Message>(&mut self) {
+            assert_eq!(format!("{:08x}", crate::schema::crc::<M>()), format!("{:08x}", M::CRC), "{}", M::NAME);
+        }
+    }
+
+    visit_all(&mut Check);
 }
 
 #[test]
@@ -85,7 +101,7 @@ proptest! {
 
         impl Visitor for RoundTrip {
             fn visit<M: Message>(&mut self) {
-                let message = M::arbitrary(&mut self.0);
+                let message = arbitrary::message::<M>(&mut self.0);
                 let bytes = body(&message);
                 let (envelope, decoded) = decode_body::<M>(&bytes).expect("its own bytes");
                 assert_eq!(decoded, message);
@@ -104,7 +120,7 @@ proptest! {
 
         impl Visitor for Cut {
             fn visit<M: Message>(&mut self) {
-                let bytes = body(&M::arbitrary(&mut self.0));
+                let bytes = body(&arbitrary::message::<M>(&mut self.0));
                 for len in 0..bytes.len() {
                     let outcome = decode_body_lenient::<M>(&bytes[..len]);
                     assert!(matches!(outcome, Err(DecodeError::Short { .. })), "{} cut at {len}", M::NAME);

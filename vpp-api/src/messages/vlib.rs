@@ -1,6 +1,7 @@
 //! The debug CLI, VPP `src/vlibmemory/vlib.api`.
 
-use crate::message::{Reply, messages};
+use crate::message::Reply;
+use crate::messages;
 use crate::types::{Retval, Text};
 
 messages! {
@@ -17,7 +18,6 @@ messages! {
     answer cli_inband_reply "05879051" as CliInbandReply {
         /// The command's own code, or -1 when it failed without one. Not serialised: in a log it stands beside the
         /// fields.
-        #[cfg_attr(feature = "serde", serde(skip))]
         retval: Retval,
         /// Everything the command printed; on failure it ends with the error.
         reply: Text,

@@ -1,6 +1,6 @@
 //! The process itself, VPP `src/vpp/api/vpe.api`.
 
-use crate::message::messages;
+use crate::messages;
 use crate::types::{FixedString, Timestamp};
 
 messages! {

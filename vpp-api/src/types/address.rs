@@ -6,19 +6,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::codec::{Reader, Wire, Writer, wire_struct};
+use crate::codec::{Reader, Wire, Writer};
 use crate::error::DecodeError;
-use crate::types::number::wire_enum;
+use crate::schema::{Array, Field, Number, Shape, Type};
+use crate::{wire_alias, wire_enum, wire_struct};
 
 wire_enum! {
     /// `address_family`, one byte.
     ///
     /// VPP's decoder leaves the destination uninitialised for any other value, so that only these two may be sent.
-    AddressFamily: u8 {
+    enum address_family: u8 as AddressFamily {
         /// IPv4: the first 4 of the 16 address bytes count.
-        Ip4 = 0,
+        ADDRESS_IP4 = 0 as Ip4,
         /// IPv6.
-        Ip6 = 1,
+        ADDRESS_IP6 = 1 as Ip6,
     }
 }
 
@@ -85,6 +86,14 @@ impl fmt::Debug for Address {
 
 impl Wire for Address {
     const MIN: usize = 17;
+    const SHAPE: Shape = Shape::of(&Type::Struct {
+        name: "address",
+        fields: &[Field::new("af", AddressFamily::SHAPE), Field::new("un", AddressUnion::SHAPE)],
+    });
+
+    fn zero() -> Self {
+        Self::default()
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         Ok(Self { af: AddressFamily::decode(reader, wanted)?, bytes: reader.array(wanted)? })
@@ -96,7 +105,7 @@ impl Wire for Address {
     }
 }
 
-/// `prefix` and `address_with_prefix`, 18 bytes: an address and a length in bits.
+/// `prefix`, 18 bytes: an address and a length in bits. See [`AddressWithPrefix`] for VPP's other name of it.
 ///
 /// The length is kept as the peer sent it. Releases up to 26.06 count 96 more for IPv4 in the lb messages, so that
 /// 128 with an IPv4 address does occur; [`Prefix::net`] refuses it.
@@ -138,6 +147,14 @@ impl fmt::Debug for Prefix {
 
 impl Wire for Prefix {
     const MIN: usize = 18;
+    const SHAPE: Shape = Shape::of(&Type::Struct {
+        name: "prefix",
+        fields: &[Field::new("address", Address::SHAPE), Field::new("len", u8::SHAPE)],
+    });
+
+    fn zero() -> Self {
+        Self::default()
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         Ok(Self { address: Address::decode(reader, wanted)?, len: u8::decode(reader, wanted)? })
@@ -159,9 +176,17 @@ pub struct PrefixError {
     pub len: u8,
 }
 
+wire_alias! {
+    /// `address_with_prefix`, which VPP defines as another name for `prefix`: a field that has it is a
+    /// `Prefix as As<AddressWithPrefix>`.
+    #[derive(Copy)]
+    alias address_with_prefix as AddressWithPrefix: Prefix;
+}
+
 wire_struct! {
     /// `prefix_matcher`, 2 bytes. No message here gives it a meaning.
-    PrefixMatcher {
+    #[derive(Copy)]
+    struct prefix_matcher as PrefixMatcher {
         /// At most this long; 255 is unset.
         le: u8,
         /// At least this long; 255 is unset.
@@ -212,6 +237,14 @@ impl fmt::Debug for AddressUnion {
 
 impl Wire for AddressUnion {
     const MIN: usize = 16;
+    const SHAPE: Shape = Shape::of(&Type::Union {
+        name: "address_union",
+        arms: &[Field::new("ip4", Ipv4Addr::SHAPE), Field::new("ip6", Ipv6Addr::SHAPE)],
+    });
+
+    fn zero() -> Self {
+        Self::default()
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         reader.array(wanted).map(Self)
@@ -225,6 +258,11 @@ impl Wire for AddressUnion {
 /// `ip4_address`, 4 bytes.
 impl Wire for Ipv4Addr {
     const MIN: usize = 4;
+    const SHAPE: Shape = Shape::of(&Type::Alias { name: "ip4_address", of: OCTET.arrayed(Array::Fixed(4)) });
+
+    fn zero() -> Self {
+        Self::UNSPECIFIED
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         reader.array::<4>(wanted).map(Self::from)
@@ -238,6 +276,11 @@ impl Wire for Ipv4Addr {
 /// `ip6_address`, 16 bytes.
 impl Wire for Ipv6Addr {
     const MIN: usize = 16;
+    const SHAPE: Shape = Shape::of(&Type::Alias { name: "ip6_address", of: OCTET.arrayed(Array::Fixed(16)) });
+
+    fn zero() -> Self {
+        Self::UNSPECIFIED
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         reader.array::<16>(wanted).map(Self::from)
@@ -267,6 +310,11 @@ impl fmt::Debug for MacAddress {
 
 impl Wire for MacAddress {
     const MIN: usize = 6;
+    const SHAPE: Shape = Shape::of(&Type::Alias { name: "mac_address", of: OCTET.arrayed(Array::Fixed(6)) });
+
+    fn zero() -> Self {
+        Self::default()
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         reader.array(wanted).map(Self)
@@ -300,3 +348,5 @@ fn widened(ip: Ipv4Addr) -> [u8; 16] {
     bytes[..4].copy_from_slice(&ip.octets());
     bytes
 }
+
+const OCTET: Shape = Shape::of(&Type::Number(Number::U8));

@@ -1,15 +1,26 @@
-//! Arrays whose length travels in front of them.
+//! Arrays: counted ones, those up to the end of a message, and long ones of bytes.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 use thiserror::Error;
 
-use crate::codec::{Reader, Wire, Writer};
+use crate::codec::{CountedArray, Reader, Wire, Writer};
 use crate::error::DecodeError;
+use crate::schema::{Array, Number, Shape, Type};
 
-/// `T name[count]` behind its `count`, which has type `C`: never longer than `C` can count.
+/// `T name[count]`, whose `count` stands in an earlier field and has type `C`: never longer than `C` can count.
+///
+/// ```
+/// use vpp_api::types::Counted;
+///
+/// let ports: Counted<u16, u8> = vec![80, 443].try_into()?;
+/// assert_eq!(ports.iter().max(), Some(&443));
+/// assert!(Counted::<u16, u8>::try_from(vec![0; 256]).is_err());
+/// # Ok::<(), vpp_api::types::TooMany>(())
+/// ```
 pub struct Counted<T, C> {
     items: Vec<T>,
     count: PhantomData<C>,
@@ -26,24 +37,6 @@ impl<T, C: Count> Counted<T, C> {
     #[must_use]
     pub fn into_vec(self) -> Vec<T> {
         self.items
-    }
-
-    pub(crate) fn count(&self) -> C {
-        C::of(self.items.len()).expect("the length was checked when the array was made")
-    }
-
-    pub(crate) fn read(count: C, reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError>
-    where
-        T: Wire,
-    {
-        let count = count.get();
-        // A count from the peer buys memory only for items whose bytes are there.
-        let need = count.saturating_mul(T::MIN);
-        if need > reader.left() {
-            return Err(DecodeError::Short { wanted, need, left: reader.left() });
-        }
-        let items = (0..count).map(|_| T::decode(reader, wanted)).collect::<Result<_, _>>()?;
-        Ok(Self { items, count: PhantomData })
     }
 }
 
@@ -92,23 +85,41 @@ impl<T: PartialEq, C> PartialEq for Counted<T, C> {
 
 impl<T: Eq, C> Eq for Counted<T, C> {}
 
-impl<T: Wire, C: Count> Wire for Counted<T, C> {
-    const MIN: usize = C::MIN;
+impl<T: Hash, C> Hash for Counted<T, C> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.items.hash(state);
+    }
+}
 
-    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
-        let count = C::decode(reader, wanted)?;
-        Self::read(count, reader, wanted)
+impl<T: Wire, C: Count> CountedArray for Counted<T, C> {
+    type Count = C;
+
+    const ITEM: Shape = T::SHAPE;
+
+    fn empty() -> Self {
+        Self::new()
+    }
+
+    fn count(&self) -> C {
+        C::of(self.items.len()).expect("the length was checked when the array was made")
+    }
+
+    fn decode(count: C, reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        let count = count.get();
+        // A count from the peer buys memory only for items whose bytes are there.
+        let need = count.saturating_mul(T::MIN.max(1));
+        if need > reader.left() {
+            return Err(DecodeError::Short { wanted, need, left: reader.left() });
+        }
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            items.push(T::decode(reader, wanted)?);
+        }
+        Ok(Self { items, count: PhantomData })
     }
 
     fn encode(&self, writer: &mut Writer<'_>) {
-        self.count().encode(writer);
         self.iter().for_each(|item| item.encode(writer));
-    }
-
-    #[cfg(test)]
-    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
-        let items = (0..source.below(4)).map(|_| T::arbitrary(source)).collect();
-        Self { items, count: PhantomData }
     }
 }
 
@@ -158,3 +169,81 @@ macro_rules! count {
 }
 
 count!(u8, u16, u32);
+
+/// `T name[0]`: elements up to the end of the message. Always the last field.
+///
+/// ```
+/// use vpp_api::codec::{Reader, Wire};
+/// use vpp_api::types::Rest;
+///
+/// let rest = Rest::<u16>::decode(&mut Reader::new(&[0, 1, 0, 2]), "numbers")?;
+/// assert_eq!(rest.0, [1, 2]);
+/// # Ok::<(), vpp_api::error::DecodeError>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Rest<T>(
+    /// The elements.
+    pub Vec<T>,
+);
+
+impl<T: Wire> Wire for Rest<T> {
+    const MIN: usize = 0;
+    const SHAPE: Shape = T::SHAPE.arrayed(Array::Open);
+
+    fn zero() -> Self {
+        Self(Vec::new())
+    }
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        // A type without bytes would never come to the end.
+        let mut items = Vec::with_capacity(reader.left() / T::MIN.max(1));
+        while T::MIN > 0 && reader.left() > 0 {
+            items.push(T::decode(reader, wanted)?);
+        }
+        Ok(Self(items))
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.0.iter().for_each(|item| item.encode(writer));
+    }
+}
+
+/// `u8 name[N]`, for arrays too long for what Rust does with arrays: beyond 32 elements they have neither `Default`
+/// nor `serde::Serialize`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Octets<const N: usize>(
+    /// The bytes.
+    pub [u8; N],
+);
+
+impl<const N: usize> Default for Octets<N> {
+    /// All zeros.
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Wire for Octets<N> {
+    const MIN: usize = N;
+    const SHAPE: Shape = Shape::of(&Type::Number(Number::U8)).arrayed(Array::Fixed(N));
+
+    fn zero() -> Self {
+        Self::default()
+    }
+
+    fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
+        reader.array(wanted).map(Self)
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.0);
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<const N: usize> serde::Serialize for Octets<N> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0)
+    }
+}

@@ -4,226 +4,213 @@ use std::fmt;
 
 use crate::codec::{Reader, Wire, Writer};
 use crate::error::DecodeError;
-
-/// Declares an enumeration that keeps values it does not know.
-macro_rules! wire_enum {
-    ($(
-        $(#[$meta:meta])*
-        $ty:ident : $base:ty { $( $(#[$variant_meta:meta])* $variant:ident = $value:literal ),* $(,)? }
-    )*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-        #[non_exhaustive]
-        pub enum $ty {
-            $( $(#[$variant_meta])* $variant, )*
-            /// A value that VPP's definition does not name, as it came.
-            Unknown($base),
-        }
-
-        impl From<$base> for $ty {
-            fn from(value: $base) -> Self {
-                match value {
-                    $( $value => Self::$variant, )*
-                    other => Self::Unknown(other),
-                }
-            }
-        }
-
-        impl From<$ty> for $base {
-            fn from(value: $ty) -> Self {
-                match value {
-                    $( $ty::$variant => $value, )*
-                    $ty::Unknown(other) => other,
-                }
-            }
-        }
-
-        impl Default for $ty {
-            fn default() -> Self {
-                <$base>::default().into()
-            }
-        }
-
-        impl $crate::codec::Wire for $ty {
-            const MIN: usize = size_of::<$base>();
-
-            fn decode(
-                reader: &mut $crate::codec::Reader<'_>,
-                wanted: &'static str,
-            ) -> Result<Self, $crate::error::DecodeError> {
-                <$base as $crate::codec::Wire>::decode(reader, wanted).map(Self::from)
-            }
-
-            fn encode(&self, writer: &mut $crate::codec::Writer<'_>) {
-                $crate::codec::Wire::encode(&<$base>::from(*self), writer);
-            }
-        }
-
-        #[cfg(feature = "serde")]
-        impl serde::Serialize for $ty {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serde::Serialize::serialize(&<$base>::from(*self), serializer)
-            }
-        }
-    )*};
-}
-pub(crate) use wire_enum;
-
-/// Declares a newtype over a number that is encoded as that number.
-macro_rules! wire_number {
-    ($(
-        $(#[$meta:meta])*
-        $ty:ident : $base:ty { $( $(#[$const_meta:meta])* $const:ident = $value:expr ),* $(,)? }
-    )*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-        pub struct $ty(pub $base);
-
-        impl $ty {
-            $( $(#[$const_meta])* pub const $const: Self = Self($value); )*
-        }
-
-        impl From<$base> for $ty {
-            fn from(value: $base) -> Self {
-                Self(value)
-            }
-        }
-
-        impl fmt::Display for $ty {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-
-        impl Wire for $ty {
-            const MIN: usize = size_of::<$base>();
-
-            fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
-                <$base>::decode(reader, wanted).map(Self)
-            }
-
-            fn encode(&self, writer: &mut Writer<'_>) {
-                self.0.encode(writer);
-            }
-        }
-    )*};
-}
+use crate::schema::{Number, Order, Shape, Type, Value};
+use crate::{wire_alias, wire_enum, wire_number};
 
 wire_enum! {
     /// `lb_encap_type`: how packets travel to the application server. VPP `src/plugins/lb/lb_types.api`.
-    Encap: u32 {
+    enum lb_encap_type: u32 as Encap {
         /// GRE in IPv4.
-        Gre4 = 0,
+        LB_API_ENCAP_TYPE_GRE4 = 0 as Gre4,
         /// GRE in IPv6.
-        Gre6 = 1,
+        LB_API_ENCAP_TYPE_GRE6 = 1 as Gre6,
         /// Layer 3 direct server return by DSCP. An IPv6 VIP silently becomes GRE6.
-        L3dsr = 2,
+        LB_API_ENCAP_TYPE_L3DSR = 2 as L3dsr,
         /// IPv4 NAT, UDP only. An IPv6 VIP silently becomes GRE6.
-        Nat4 = 3,
+        LB_API_ENCAP_TYPE_NAT4 = 3 as Nat4,
         /// IPv6 NAT.
-        Nat6 = 4,
+        LB_API_ENCAP_TYPE_NAT6 = 4 as Nat6,
+        ; LB_API_ENCAP_N_TYPES = 5,
     }
 
     /// `if_type`. VPP `src/vnet/interface_types.api`.
-    IfType: u32 {
+    enum if_type: u32 as IfType {
         /// A hardware interface.
-        Hardware = 0,
+        IF_API_TYPE_HARDWARE = 0 as Hardware,
         /// A sub-interface.
-        Sub = 1,
+        IF_API_TYPE_SUB = 1 as Sub,
         /// Point to point.
-        P2p = 2,
+        IF_API_TYPE_P2P = 2 as P2p,
         /// A pipe.
-        Pipe = 3,
+        IF_API_TYPE_PIPE = 3 as Pipe,
     }
 
     /// `link_duplex`. VPP `src/vnet/interface_types.api`.
-    LinkDuplex: u32 {
+    enum link_duplex: u32 as LinkDuplex {
         /// Not known.
-        NotKnown = 0,
+        LINK_DUPLEX_API_UNKNOWN = 0 as NotKnown,
         /// One direction at a time.
-        Half = 1,
+        LINK_DUPLEX_API_HALF = 1 as Half,
         /// Both directions.
-        Full = 2,
+        LINK_DUPLEX_API_FULL = 2 as Full,
     }
 
     /// `fib_path_type`. VPP `src/vnet/fib/fib_types.api`.
-    FibPathType: u32 {
+    enum fib_path_type: u32 as FibPathType {
         /// Forwarded to a next hop.
-        Normal = 0,
+        FIB_API_PATH_TYPE_NORMAL = 0 as Normal,
         /// For VPP itself.
-        Local = 1,
+        FIB_API_PATH_TYPE_LOCAL = 1 as Local,
         /// Dropped.
-        Drop = 2,
+        FIB_API_PATH_TYPE_DROP = 2 as Drop,
         /// Through a UDP encapsulation.
-        UdpEncap = 3,
+        FIB_API_PATH_TYPE_UDP_ENCAP = 3 as UdpEncap,
         /// BIER imposition.
-        BierImp = 4,
+        FIB_API_PATH_TYPE_BIER_IMP = 4 as BierImp,
         /// Answered with ICMP unreachable.
-        IcmpUnreach = 5,
+        FIB_API_PATH_TYPE_ICMP_UNREACH = 5 as IcmpUnreach,
         /// Answered with ICMP prohibited.
-        IcmpProhibit = 6,
+        FIB_API_PATH_TYPE_ICMP_PROHIBIT = 6 as IcmpProhibit,
         /// Looked up again by source.
-        SourceLookup = 7,
+        FIB_API_PATH_TYPE_SOURCE_LOOKUP = 7 as SourceLookup,
         /// Distributed virtual routing.
-        Dvr = 8,
+        FIB_API_PATH_TYPE_DVR = 8 as Dvr,
         /// Received on another interface.
-        InterfaceRx = 9,
+        FIB_API_PATH_TYPE_INTERFACE_RX = 9 as InterfaceRx,
         /// Given to a classifier table.
-        Classify = 10,
+        FIB_API_PATH_TYPE_CLASSIFY = 10 as Classify,
     }
 
     /// `fib_path_nh_proto`. VPP `src/vnet/fib/fib_types.api`.
-    NextHopProto: u32 {
+    enum fib_path_nh_proto: u32 as NextHopProto {
         /// IPv4.
-        Ip4 = 0,
+        FIB_API_PATH_NH_PROTO_IP4 = 0 as Ip4,
         /// IPv6.
-        Ip6 = 1,
+        FIB_API_PATH_NH_PROTO_IP6 = 1 as Ip6,
         /// MPLS.
-        Mpls = 2,
+        FIB_API_PATH_NH_PROTO_MPLS = 2 as Mpls,
         /// Ethernet.
-        Ethernet = 3,
+        FIB_API_PATH_NH_PROTO_ETHERNET = 3 as Ethernet,
         /// BIER.
-        Bier = 4,
+        FIB_API_PATH_NH_PROTO_BIER = 4 as Bier,
     }
 }
 
 wire_number! {
     /// `interface_index`, VPP's `sw_if_index`.
-    InterfaceIndex: u32 {
+    alias interface_index: u32 as InterfaceIndex {
         /// None, or in a dump all: all ones.
         NONE = u32::MAX,
     }
 
     /// `ip_proto`: IP protocol number, one byte.
-    IpProto: u8 {
+    enum ip_proto: u8 as IpProto {
+        /// IPv6 hop-by-hop options.
+        IP_API_PROTO_HOPOPT = 0 as HOPOPT,
+        /// ICMP.
+        IP_API_PROTO_ICMP = 1 as ICMP,
+        /// IGMP.
+        IP_API_PROTO_IGMP = 2 as IGMP,
         /// TCP.
-        TCP = 6,
+        IP_API_PROTO_TCP = 6 as TCP,
         /// UDP.
-        UDP = 17,
+        IP_API_PROTO_UDP = 17 as UDP,
+        /// GRE.
+        IP_API_PROTO_GRE = 47 as GRE,
+        /// IPsec ESP.
+        IP_API_PROTO_ESP = 50 as ESP,
+        /// IPsec AH.
+        IP_API_PROTO_AH = 51 as AH,
+        /// ICMPv6.
+        IP_API_PROTO_ICMP6 = 58 as ICMP6,
+        /// EIGRP.
+        IP_API_PROTO_EIGRP = 88 as EIGRP,
+        /// OSPF.
+        IP_API_PROTO_OSPF = 89 as OSPF,
+        /// SCTP.
+        IP_API_PROTO_SCTP = 132 as SCTP,
         /// Any protocol, which is what VPP makes of a VIP without a port.
-        ANY = 255,
+        IP_API_PROTO_RESERVED = 255 as ANY,
     }
 
     /// `ip_dscp`: 6 bits of differentiated services code point, in one byte.
-    Dscp: u8 {}
+    enum ip_dscp: u8 as Dscp {
+        /// `CS0`.
+        IP_API_DSCP_CS0 = 0 as CS0,
+        /// `CS1`.
+        IP_API_DSCP_CS1 = 8 as CS1,
+        /// `AF11`.
+        IP_API_DSCP_AF11 = 10 as AF11,
+        /// `AF12`.
+        IP_API_DSCP_AF12 = 12 as AF12,
+        /// `AF13`.
+        IP_API_DSCP_AF13 = 14 as AF13,
+        /// `CS2`.
+        IP_API_DSCP_CS2 = 16 as CS2,
+        /// `AF21`.
+        IP_API_DSCP_AF21 = 18 as AF21,
+        /// `AF22`.
+        IP_API_DSCP_AF22 = 20 as AF22,
+        /// `AF23`.
+        IP_API_DSCP_AF23 = 22 as AF23,
+        /// `CS3`.
+        IP_API_DSCP_CS3 = 24 as CS3,
+        /// `AF31`.
+        IP_API_DSCP_AF31 = 26 as AF31,
+        /// `AF32`.
+        IP_API_DSCP_AF32 = 28 as AF32,
+        /// `AF33`.
+        IP_API_DSCP_AF33 = 30 as AF33,
+        /// `CS4`.
+        IP_API_DSCP_CS4 = 32 as CS4,
+        /// `AF41`.
+        IP_API_DSCP_AF41 = 34 as AF41,
+        /// `AF42`.
+        IP_API_DSCP_AF42 = 36 as AF42,
+        /// `AF43`.
+        IP_API_DSCP_AF43 = 38 as AF43,
+        /// `CS5`.
+        IP_API_DSCP_CS5 = 40 as CS5,
+        /// `EF`.
+        IP_API_DSCP_EF = 46 as EF,
+        /// `CS6`.
+        IP_API_DSCP_CS6 = 48 as CS6,
+        /// `CS7`.
+        IP_API_DSCP_CS7 = 50 as CS7,
+    }
 
     /// `if_status_flags`, bits.
-    IfStatusFlags: u32 {
+    enum if_status_flags: u32 as IfStatusFlags {
         /// Set up by the administrator.
-        ADMIN_UP = 1,
+        IF_STATUS_API_FLAG_ADMIN_UP = 1 as ADMIN_UP,
         /// The link is there.
-        LINK_UP = 2,
+        IF_STATUS_API_FLAG_LINK_UP = 2 as LINK_UP,
+    }
+
+    /// `sub_if_flags`, bits.
+    enum sub_if_flags: u32 as SubIfFlags {
+        /// No VLAN tag.
+        SUB_IF_API_FLAG_NO_TAGS = 1 as NO_TAGS,
+        /// One VLAN tag.
+        SUB_IF_API_FLAG_ONE_TAG = 2 as ONE_TAG,
+        /// Two VLAN tags.
+        SUB_IF_API_FLAG_TWO_TAGS = 4 as TWO_TAGS,
+        /// 802.1ad.
+        SUB_IF_API_FLAG_DOT1AD = 8 as DOT1AD,
+        /// Tags match exactly.
+        SUB_IF_API_FLAG_EXACT_MATCH = 16 as EXACT_MATCH,
+        /// Takes what no other sub-interface takes.
+        SUB_IF_API_FLAG_DEFAULT = 32 as DEFAULT,
+        /// Any outer VLAN.
+        SUB_IF_API_FLAG_OUTER_VLAN_ID_ANY = 64 as OUTER_VLAN_ID_ANY,
+        /// Any inner VLAN.
+        SUB_IF_API_FLAG_INNER_VLAN_ID_ANY = 128 as INNER_VLAN_ID_ANY,
+        /// All that VPP keeps of the flags.
+        SUB_IF_API_FLAG_MASK_VNET = 254 as MASK_VNET,
+        /// 802.1ah.
+        SUB_IF_API_FLAG_DOT1AH = 256 as DOT1AH,
     }
 
     /// `fib_path_flags`, bits.
-    FibPathFlags: u32 {
+    enum fib_path_flags: u32 as FibPathFlags {
+        /// None.
+        FIB_API_PATH_FLAG_NONE = 0 as NONE,
         /// Resolved through an attached next hop.
-        RESOLVE_VIA_ATTACHED = 1,
+        FIB_API_PATH_FLAG_RESOLVE_VIA_ATTACHED = 1 as RESOLVE_VIA_ATTACHED,
         /// Resolved through a host route.
-        RESOLVE_VIA_HOST = 2,
+        FIB_API_PATH_FLAG_RESOLVE_VIA_HOST = 2 as RESOLVE_VIA_HOST,
         /// Pops a pseudo-wire control word.
-        POP_PW_CW = 4,
+        FIB_API_PATH_FLAG_POP_PW_CW = 4 as POP_PW_CW,
     }
 }
 
@@ -266,6 +253,21 @@ impl From<SrvType> for u32 {
 
 impl Wire for SrvType {
     const MIN: usize = 4;
+    const SHAPE: Shape = Shape::of(&Type::Enum {
+        name: "lb_srv_type",
+        base: Number::U32,
+        values: &[
+            Value { name: "LB_API_SRV_TYPE_CLUSTERIP", value: 0 },
+            Value { name: "LB_API_SRV_TYPE_NODEPORT", value: 1 },
+            Value { name: "LB_API_SRV_N_TYPES", value: 2 },
+        ],
+        is_flags: false,
+    });
+    const ORDER: Order = Order::Host;
+
+    fn zero() -> Self {
+        Self::ClusterIp
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         reader.array(wanted).map(u32::from_le_bytes).map(Self::from)
@@ -283,35 +285,53 @@ impl serde::Serialize for SrvType {
     }
 }
 
-/// `timestamp`: Unix time in seconds with a fraction, an f64 in the order of VPP's host (little-endian).
+/// `f64`, in the order of VPP's host (little-endian).
 ///
 /// VPP does not swap f64 (`clib_host_to_net_f64` returns its argument, `src/vppinfra/byte_order.h`). Kept as bits, so
 /// that two are equal when their bytes are.
+///
+/// ```
+/// use vpp_api::types::F64;
+///
+/// assert_eq!(F64::from(1.5).get(), 1.5);
+/// assert_eq!(F64::from(f64::NAN), F64::from(f64::NAN));
+/// ```
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
-pub struct Timestamp(u64);
+pub struct F64(u64);
 
-impl Timestamp {
-    /// From seconds since 1970.
+impl F64 {
+    /// The number; whatever the peer sent, also a NaN.
     #[must_use]
-    pub fn from_secs(secs: f64) -> Self {
-        Self(secs.to_bits())
-    }
-
-    /// Seconds since 1970; whatever the peer sent, also a NaN.
-    #[must_use]
-    pub fn secs(self) -> f64 {
+    pub fn get(self) -> f64 {
         f64::from_bits(self.0)
     }
 }
 
-impl fmt::Debug for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.secs().fmt(f)
+impl From<f64> for F64 {
+    fn from(value: f64) -> Self {
+        Self(value.to_bits())
     }
 }
 
-impl Wire for Timestamp {
+impl fmt::Debug for F64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl fmt::Display for F64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl Wire for F64 {
     const MIN: usize = 8;
+    const SHAPE: Shape = Shape::of(&Type::Number(Number::F64));
+
+    fn zero() -> Self {
+        Self::default()
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         reader.array(wanted).map(u64::from_le_bytes).map(Self)
@@ -323,8 +343,46 @@ impl Wire for Timestamp {
 }
 
 #[cfg(feature = "serde")]
-impl serde::Serialize for Timestamp {
+impl serde::Serialize for F64 {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.secs())
+        serializer.serialize_f64(self.get())
+    }
+}
+
+wire_alias! {
+    /// `timestamp`: Unix time in seconds with a fraction.
+    #[derive(Copy)]
+    alias timestamp as Timestamp: F64;
+
+    /// `timedelta`: seconds with a fraction.
+    #[derive(Copy)]
+    alias timedelta as Timedelta: F64;
+}
+
+impl Timestamp {
+    /// From seconds since 1970.
+    #[must_use]
+    pub fn from_secs(secs: f64) -> Self {
+        Self(secs.into())
+    }
+
+    /// Seconds since 1970; whatever the peer sent, also a NaN.
+    #[must_use]
+    pub fn secs(self) -> f64 {
+        self.0.get()
+    }
+}
+
+impl Timedelta {
+    /// From seconds.
+    #[must_use]
+    pub fn from_secs(secs: f64) -> Self {
+        Self(secs.into())
+    }
+
+    /// Seconds; whatever the peer sent, also a NaN.
+    #[must_use]
+    pub fn secs(self) -> f64 {
+        self.0.get()
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::codec::{Reader, Wire, Writer};
 use crate::error::DecodeError;
+use crate::schema::Shape;
 
 /// `retval`: 0 good, negative one of `VNET_API_ERROR_*` in VPP `src/vnet/error.h`.
 ///
@@ -62,6 +63,11 @@ impl fmt::Display for Retval {
 
 impl Wire for Retval {
     const MIN: usize = 4;
+    const SHAPE: Shape = i32::SHAPE;
+
+    fn zero() -> Self {
+        Self::OK
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         i32::decode(reader, wanted).map(Self)

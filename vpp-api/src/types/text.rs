@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::codec::{Reader, Wire, Writer};
 use crate::error::DecodeError;
+use crate::schema::{Array, Shape, Type};
 
 /// `string name[N]`: text up to the first NUL, then padding.
 ///
@@ -88,6 +89,11 @@ impl<const N: usize> fmt::Debug for FixedString<N> {
 
 impl<const N: usize> Wire for FixedString<N> {
     const MIN: usize = N;
+    const SHAPE: Shape = Shape::of(&Type::String).arrayed(Array::Fixed(N));
+
+    fn zero() -> Self {
+        Self::default()
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         reader.array(wanted).map(Self)
@@ -171,6 +177,11 @@ impl fmt::Debug for Text {
 
 impl Wire for Text {
     const MIN: usize = 4;
+    const SHAPE: Shape = Shape::of(&Type::String).arrayed(Array::Open);
+
+    fn zero() -> Self {
+        Self::default()
+    }
 
     fn decode(reader: &mut Reader<'_>, wanted: &'static str) -> Result<Self, DecodeError> {
         let len = u32::decode(reader, wanted)?;
@@ -181,12 +192,6 @@ impl Wire for Text {
         // More than 4 GiB cannot be said; such a body is far beyond every frame limit and never leaves.
         u32::try_from(self.0.len()).unwrap_or(u32::MAX).encode(writer);
         writer.put(&self.0);
-    }
-
-    #[cfg(test)]
-    fn arbitrary(source: &mut crate::codec::tests::Source) -> Self {
-        let len = source.below(40);
-        Self(source.bytes(len))
     }
 }
 

@@ -1,0 +1,330 @@
+//! What VPP's definition files say of a type or a message, told by the declarations themselves.
+//!
+//! Every field type describes itself in [`Wire::SHAPE`](crate::codec::Wire::SHAPE), every message in
+//! [`Message::FIELDS`](crate::message::Message::FIELDS). From that come the definitions in the form of VPP's
+//! `.api.json` files ([`Module`]), which FD.io's Python client loads, and the CRC that a definition has ([`crc`]).
+//!
+//! Source: VPP `src/tools/vppapigen/vppapigen.py` and `vppapigen_json.py`.
+
+mod checksum;
+mod json;
+mod module;
+
+pub use checksum::crc;
+pub use module::{Module, export, export_array};
+
+use crate::message::Kind;
+
+/// A type of VPP's API language.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "the whole language; who walks over types has to know all of it")]
+pub enum Type {
+    /// A number or a bool.
+    Number(Number),
+    /// `string`, which is always an array: see [`Array`].
+    String,
+    /// `typedef name { fields }`.
+    Struct {
+        /// Name, without `vl_api_` and `_t`.
+        name: &'static str,
+        /// Its fields, in wire order.
+        fields: &'static [Field],
+    },
+    /// `union name { arms }`: as long as its longest arm.
+    Union {
+        /// Name, without `vl_api_` and `_t`.
+        name: &'static str,
+        /// Its arms.
+        arms: &'static [Field],
+    },
+    /// `enum name : base { values }`.
+    Enum {
+        /// Name, without `vl_api_` and `_t`.
+        name: &'static str,
+        /// How it is encoded.
+        base: Number,
+        /// Its values.
+        values: &'static [Value],
+        /// Whether it is an `enumflag`, each of whose values is one bit.
+        is_flags: bool,
+    },
+    /// `typedef other name`, or `typedef other name[n]`.
+    Alias {
+        /// Name, without `vl_api_` and `_t`.
+        name: &'static str,
+        /// What it stands for.
+        of: Shape,
+    },
+}
+
+impl Type {
+    /// Its name in VPP's definitions, without `vl_api_` and `_t`; of a number the number's.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Number(number) => number.name(),
+            Self::String => "string",
+            Self::Struct { name, .. }
+            | Self::Union { name, .. }
+            | Self::Enum { name, .. }
+            | Self::Alias { name, .. } => name,
+        }
+    }
+
+    /// Whether definitions spell it `vl_api_NAME_t`.
+    #[must_use]
+    pub const fn is_named(&self) -> bool {
+        !matches!(self, Self::Number(_) | Self::String)
+    }
+
+    /// The fields or arms of a struct or a union.
+    pub(crate) const fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::Struct { fields, .. } | Self::Union { arms: fields, .. } => fields,
+            _ => &[],
+        }
+    }
+}
+
+/// The types that the language brings.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Number {
+    /// One byte.
+    U8,
+    /// Two bytes.
+    U16,
+    /// Four bytes.
+    U32,
+    /// Eight bytes.
+    U64,
+    /// One byte, signed.
+    I8,
+    /// Two bytes, signed.
+    I16,
+    /// Four bytes, signed.
+    I32,
+    /// Eight bytes, signed.
+    I64,
+    /// Eight bytes in the order of VPP's host.
+    F64,
+    /// One byte.
+    Bool,
+}
+
+impl Number {
+    /// Its name in VPP's definitions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::F64 => "f64",
+            Self::Bool => "bool",
+        }
+    }
+
+    /// Bytes on the wire.
+    #[must_use]
+    pub const fn width(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 | Self::Bool => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::U32 | Self::I32 => 4,
+            Self::U64 | Self::I64 | Self::F64 => 8,
+        }
+    }
+}
+
+/// A type, and whether it is an array of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shape {
+    /// The type, or that of the elements.
+    pub ty: &'static Type,
+    /// The array.
+    pub array: Array,
+}
+
+impl Shape {
+    /// One value of a type.
+    #[must_use]
+    pub const fn of(ty: &'static Type) -> Self {
+        Self { ty, array: Array::No }
+    }
+
+    /// The same as an array.
+    ///
+    /// # Panics
+    /// If it is one already: the language has no arrays of arrays. A declaration with one does not compile.
+    #[must_use]
+    pub const fn arrayed(self, array: Array) -> Self {
+        assert!(matches!(self.array, Array::No), "VPP's API language has no arrays of arrays");
+        Self { ty: self.ty, array }
+    }
+
+    /// The number it is encoded as: of itself, of an enumeration, or of what an alias stands for.
+    #[must_use]
+    pub const fn number(&self) -> Option<Number> {
+        match (self.array, self.ty) {
+            (Array::No, Type::Number(number)) => Some(*number),
+            (Array::No, Type::Enum { base, .. }) => Some(*base),
+            (Array::No, Type::Alias { of, .. }) => of.number(),
+            _ => None,
+        }
+    }
+}
+
+/// How often a field's type stands in a row.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(clippy::exhaustive_enums, reason = "the whole language; who walks over types has to know all of it")]
+pub enum Array {
+    /// Once.
+    No,
+    /// `type name[n]`.
+    Fixed(usize),
+    /// `type name[count]`: as often as the earlier field of this name says.
+    Counted(&'static str),
+    /// `string name[]`, with its length in front, or `type name[0]`, up to the end of the message.
+    Open,
+}
+
+/// One field of a message or a struct, or an arm of a union.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Field {
+    /// Its name in VPP's definitions.
+    pub name: &'static str,
+    /// Its type.
+    pub shape: Shape,
+    /// The order of its bytes.
+    pub order: Order,
+    /// `[default=..]`, as it is spelled: a decimal number, `true` or `false`. VPP itself never looks at it.
+    pub default: Option<&'static str>,
+}
+
+impl Field {
+    /// A field as VPP defines it, without a default.
+    #[must_use]
+    pub const fn new(name: &'static str, shape: Shape) -> Self {
+        Self { name, shape, order: Order::AsDefined, default: None }
+    }
+
+    /// The same in another order of bytes.
+    #[must_use]
+    pub const fn ordered(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// The same with a default.
+    ///
+    /// # Panics
+    /// If it is no number, bool or enumeration, or `default` is not spelled in decimal, `true` or `false`. In a
+    /// declaration that is an error of the compiler.
+    #[must_use]
+    pub const fn with_default(self, default: &'static str) -> Self {
+        assert!(self.shape.number().is_some(), "only numbers, bools and enumerations have defaults");
+        assert!(is_plain(default), "a default is a decimal number, `true` or `false`");
+        Self { default: Some(default), ..self }
+    }
+}
+
+/// Whether VPP swaps a field as its definition promises.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Order {
+    /// It does: big-endian, but for `f64`.
+    #[default]
+    AsDefined,
+    /// It does not, or does so twice: in the order of VPP's host. No definition tells.
+    Host,
+}
+
+/// One value of an enumeration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Value {
+    /// Its name in VPP's definitions, such as `ADDRESS_IP4`.
+    pub name: &'static str,
+    /// The number.
+    pub value: u64,
+}
+
+/// What answers a message that clients send: one entry of `service` in VPP's definitions.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Service {
+    /// Name of the reply, or of the details that a dump is answered with; none for a message without an answer.
+    pub reply: Option<&'static str>,
+    /// Name of the details that come before the reply.
+    pub details: Option<&'static str>,
+    /// Whether many details come, with or without a reply behind them.
+    pub is_stream: bool,
+    /// Names of the events that VPP sends from then on.
+    pub events: &'static [&'static str],
+}
+
+impl Service {
+    /// Answered with nothing.
+    pub const NONE: Self = Self { reply: None, details: None, is_stream: false, events: &[] };
+
+    /// Answered with one message.
+    #[must_use]
+    pub const fn reply(reply: &'static str) -> Self {
+        Self { reply: Some(reply), ..Self::NONE }
+    }
+
+    /// Answered with details alone.
+    #[must_use]
+    pub const fn dump(details: &'static str) -> Self {
+        Self { reply: Some(details), is_stream: true, ..Self::NONE }
+    }
+
+    /// Answered with details, and a reply behind them.
+    #[must_use]
+    pub const fn stream(reply: &'static str, details: &'static str) -> Self {
+        Self { reply: Some(reply), details: Some(details), is_stream: true, events: &[] }
+    }
+
+    /// The same with events.
+    #[must_use]
+    pub const fn with_events(self, events: &'static [&'static str]) -> Self {
+        Self { events, ..self }
+    }
+}
+
+/// The fields that stand in front of a message's own, behind the message id.
+#[must_use]
+pub const fn prefix(kind: Kind) -> &'static [Field] {
+    const U32: Shape = Shape::of(&Type::Number(Number::U32));
+    const BOTH: &[Field] = &[Field::new("client_index", U32), Field::new("context", U32)];
+    match (kind.has_client_index(), kind.has_context()) {
+        (true, true) => BOTH,
+        (true, false) => BOTH.split_at(1).0,
+        (false, true) => BOTH.split_at(1).1,
+        (false, false) => &[],
+    }
+}
+
+const fn is_plain(text: &str) -> bool {
+    match text.as_bytes() {
+        b"true" | b"false" => true,
+        [b'-', digits @ ..] | digits => {
+            let mut at = 0;
+            while at < digits.len() {
+                if !matches!(digits[at], b'0'..=b'9' | b'.') {
+                    return false;
+                }
+                at += 1;
+            }
+            at > 0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

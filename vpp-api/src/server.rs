@@ -1,7 +1,8 @@
 //! The other side of the socket, for simulators and tests: sans-IO as well.
 //!
 //! [`ServedTable`] gives message ids to names, [`Session`] is one client's connection. Who owns them moves bytes and
-//! decides what to answer:
+//! decides what to answer. Messages that somebody declared elsewhere are served by showing them to [`Names`], and read
+//! with [`AnyRequest::read`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -31,7 +32,7 @@ mod table;
 
 pub use request::AnyRequest;
 pub use session::{Incoming, NotServed, Session, SessionError};
-pub use table::ServedTable;
+pub use table::{Names, ServedTable};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! Any request at all, decoded as VPP would.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
+use crate::codec::{Reader, Writer};
 use crate::error::DecodeError;
 use crate::message::{Envelope, Message, decode_body_lenient};
 use crate::messages::interface::{SwInterfaceDump, WantInterfaceEvents};
@@ -58,6 +59,31 @@ macro_rules! any_request {
                         name.as_deref().and_then(|name| name.rsplit_once('_')).map_or("", |(name, _)| name)
                     }
                     Self::Truncated { name, .. } => name,
+                }
+            }
+
+            /// The request as an `M`: any message, also one that its user declared. `None` if it is another one.
+            ///
+            /// ```
+            /// use vpp_api::messages::memclnt::ControlPing;
+            /// use vpp_api::messages::vpe::ShowVersion;
+            /// use vpp_api::server::AnyRequest;
+            ///
+            /// let request = AnyRequest::from(ControlPing {});
+            /// assert_eq!(request.read::<ControlPing>(), Some(Ok(ControlPing {})));
+            /// assert_eq!(request.read::<ShowVersion>(), None);
+            /// ```
+            ///
+            /// # Errors
+            /// [`DecodeError::Short`] if it is an `M` and too short for one. VPP logs a line and says nothing.
+            #[must_use]
+            pub fn read<M: Message>(&self) -> Option<Result<M, DecodeError>> {
+                match self {
+                    // A type of the same name and CRC that somebody else declared has the same bytes.
+                    $( Self::$ty(request) => (M::NAME_CRC == $ty::NAME_CRC).then(|| copy(request)), )*
+                    Self::Unknown { name, body, .. } => (name.as_deref() == Some(M::NAME_CRC))
+                        .then(|| decode_body_lenient(body).map(|(_, request)| request)),
+                    Self::Truncated { name, source } => (*name == M::NAME).then(|| Err(source.clone())),
                 }
             }
 
@@ -139,4 +165,10 @@ fn decode<M: Message>(body: &[u8], wrap: fn(M) -> AnyRequest) -> (Envelope, AnyR
         Ok((envelope, request)) => (envelope, wrap(request)),
         Err(source) => (super::session::envelope(body), AnyRequest::Truncated { name: M::NAME, source }),
     }
+}
+
+fn copy<M: Message, N: Message>(request: &M) -> Result<N, DecodeError> {
+    let mut fields = BytesMut::new();
+    request.encode(&mut Writer::new(&mut fields));
+    N::decode(&mut Reader::new(&fields))
 }

@@ -52,17 +52,7 @@ impl ServedTable {
     /// Serves every message of this crate: what a load-balancer controller sees of VPP 26.10-rc0.
     #[must_use]
     pub fn of_this_crate(seed: u64) -> Self {
-        struct Names(Vec<&'static str>);
-
-        impl Visitor for Names {
-            fn visit<M: Message>(&mut self) {
-                self.0.push(M::NAME_CRC);
-            }
-        }
-
-        let mut names = Names(Vec::new());
-        visit_all(&mut names);
-        Self::new(names.0, seed)
+        Self::new(Names::of_this_crate(), seed)
     }
 
     /// The ids.
@@ -77,6 +67,51 @@ impl ServedTable {
 
     pub(super) fn welcome(&self, index: u32) -> SockclntCreateReply {
         SockclntCreateReply { response: 0, index, message_table: self.rows.clone() }
+    }
+}
+
+/// Names of messages, to be served: a [`Visitor`] that takes those of each module it is shown.
+///
+/// ```
+/// use vpp_api::server::{Names, ServedTable};
+///
+/// vpp_api::messages! {
+///     /// Asks whether it is there.
+///     request acme_ping "51077d14" as AcmePing => AcmePingReply {}
+///
+///     /// Answer to [`AcmePing`].
+///     reply acme_ping_reply "e8d4e804" as AcmePingReply {}
+/// }
+///
+/// let mut names = Names::of_this_crate();
+/// visit(&mut names);
+/// assert!(ServedTable::new(names, 1).table().id("acme_ping_51077d14").is_some());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Names(Vec<&'static str>);
+
+impl Names {
+    /// Those of this crate.
+    #[must_use]
+    pub fn of_this_crate() -> Self {
+        let mut names = Self::default();
+        visit_all(&mut names);
+        names
+    }
+}
+
+impl Visitor for Names {
+    fn visit<M: Message>(&mut self) {
+        self.0.push(M::NAME_CRC);
+    }
+}
+
+impl IntoIterator for Names {
+    type Item = &'static str;
+    type IntoIter = std::vec::IntoIter<&'static str>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -1,77 +1,55 @@
-//! Messages declared outside the crate, by hand: one plugin's event and its subscription, and a get of VPP's own.
+//! Messages declared outside the crate: one plugin's event and its subscription, and a get of VPP's own.
 
-use vpp_api::codec::{Reader, Wire, Writer};
-use vpp_api::error::DecodeError;
-use vpp_api::message::{CALL_AGAIN, Event, Get, Kind, Message, Reply, Request};
-use vpp_api::types::Retval;
+use vpp_api::message::Message;
 
-macro_rules! declare {
-    ($($(#[$meta:meta])* $kind:ident $name:literal $crc:literal $ty:ident { $($field:ident: $field_ty:ty),* })*) => { $(
-        $(#[$meta])*
-        #[derive(Clone, Debug, Eq, PartialEq)]
-        pub(crate) struct $ty {
-            $( pub(crate) $field: $field_ty, )*
-        }
-
-        impl Message for $ty {
-            const NAME: &'static str = $name;
-            const CRC: u32 = match u32::from_str_radix($crc, 16) {
-                Ok(crc) => crc,
-                Err(_) => panic!("a CRC is 8 hexadecimal digits"),
-            };
-            const NAME_CRC: &'static str = concat!($name, "_", $crc);
-            const KIND: Kind = Kind::$kind;
-
-            fn decode(_reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                Ok(Self { $( $field: <$field_ty>::decode(_reader, stringify!($field))?, )* })
-            }
-
-            fn encode(&self, _writer: &mut Writer<'_>) {
-                $( self.$field.encode(_writer); )*
-            }
-        }
-    )* };
-}
-
-declare! {
-    /// `ip_path_mtu_get` of VPP's `ip.api`.
-    Get "ip_path_mtu_get" "f75ba505" PathMtuGet { cursor: u32 }
-    Reply "ip_path_mtu_get_reply" "53b48f5d" PathMtuGetReply { retval: Retval, cursor: u32 }
-    /// Its type of an element has a prefix of its own; the address is cut into words here.
-    Details "ip_path_mtu_details" "ac9539a7" PathMtuDetails {
-        client_index: u32, context: u32, table_id: u32, family: u8, nh: [u32; 4], path_mtu: u16
+vpp_api::messages! {
+    /// As in VPP's `ip.api`.
+    get ip_path_mtu_get "f75ba505" as PathMtuGet => PathMtuGetReply stream PathMtuDetails {
+        /// All ones at first.
+        cursor: u32,
     }
-    Request "want_plugin_events" "00000001" WantPluginEvents { enable: bool, about: u32 }
-    Reply "want_plugin_events_reply" "e8d4e804" WantPluginEventsReply { retval: Retval }
-    Event "plugin_event" "00000002" PluginEvent { pid: u32, run: u32 }
-}
 
-impl Get for PathMtuGet {
-    type Details = PathMtuDetails;
-    type Reply = PathMtuGetReply;
+    /// As in VPP's `ip.api`.
+    reply ip_path_mtu_get_reply "53b48f5d" as PathMtuGetReply {
+        /// Where to go on.
+        cursor: u32,
+    }
 
-    fn following(&self, reply: &PathMtuGetReply) -> Option<Self> {
-        (reply.retval == CALL_AGAIN).then_some(Self { cursor: reply.cursor })
+    /// As in VPP's `ip.api`, whose type of the element has a prefix of its own; the address is cut into words here.
+    details ip_path_mtu_details "ac9539a7" as PathMtuDetails {
+        /// Of no meaning.
+        client_index: u32,
+        /// Of no meaning.
+        context: u32,
+        /// FIB table.
+        table_id: u32,
+        /// Of the next hop.
+        family: u8,
+        /// Next hop.
+        nh: [u32; 4],
+        /// MTU.
+        path_mtu: u16,
+    }
+
+    /// Asks for [`PluginEvent`]s.
+    request want_plugin_events "00000001" as WantPluginEvents => WantPluginEventsReply [events PluginEvent] {
+        /// On or off.
+        enable: bool,
+        /// What they are about.
+        about: u32,
+    }
+
+    /// Its reply.
+    reply want_plugin_events_reply "e8d4e804" as WantPluginEventsReply {}
+
+    /// Its event.
+    event plugin_event "00000002" as PluginEvent {
+        /// As asked.
+        pid: u32,
+        /// A count.
+        run: u32,
     }
 }
-
-impl Reply for PathMtuGetReply {
-    fn retval(&self) -> Retval {
-        self.retval
-    }
-}
-
-impl Request for WantPluginEvents {
-    type Reply = WantPluginEventsReply;
-}
-
-impl Reply for WantPluginEventsReply {
-    fn retval(&self) -> Retval {
-        self.retval
-    }
-}
-
-impl Event for PluginEvent {}
 
 /// What a peer has to serve for these, beside what the tests need anyway.
 pub(crate) fn names() -> Vec<&'static str> {

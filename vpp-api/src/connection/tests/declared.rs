@@ -2,10 +2,9 @@
 
 #![expect(unreachable_pub, reason = "the macro declares public types; these are the tests' own")]
 
-use crate::message::messages;
 use crate::types::Address;
 
-messages! {
+crate::messages! {
     /// As in VPP's `ip.api`.
     get ip_path_mtu_get "f75ba505" as PathMtuGet => PathMtuGetReply stream PathMtuDetails {
         /// All ones at first.

@@ -46,6 +46,20 @@ pub struct CounterHandle<C> {
 }
 
 /// What a read found.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// use vpp_stats::Presence;
+///
+/// let mut drops = segment.simple("/if/drops");
+/// assert_eq!(drops.sum_columns(&[0], &mut [0])?, Presence::Absent);
+/// vpp.add_simple("/if/drops", 2, 3)?;
+/// assert!(drops.sum_columns(&[2], &mut [0])?.is_complete());
+/// assert_eq!(drops.sum_columns(&[2, 3], &mut [0; 2])?, Presence::Present { outside: 1 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums)] // complete by nature
 pub enum Presence {

@@ -95,6 +95,18 @@ impl fmt::Display for EntryKind {
 }
 
 /// A directory entry, copied out of the segment.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// use vpp_stats::EntryKind;
+///
+/// let entries = segment.entries()?;
+/// let boottime = entries.iter().find(|entry| entry.name == "/sys/boottime").expect("every VPP has it");
+/// assert_eq!((boottime.index, boottime.kind), (2, EntryKind::Scalar));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {

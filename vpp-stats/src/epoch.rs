@@ -10,6 +10,18 @@ use crate::header::Control;
 /// How long a read goes on while VPP keeps changing the directory. Counted, not timed.
 ///
 /// VPP holds a change for some microseconds, and for milliseconds while it moves a table of a million counters.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// use vpp_stats::{Retries, StatsError};
+///
+/// let hasty = segment.with_retries(Retries::new(1, 1));
+/// vpp.update(|_| assert_eq!(hasty.epoch(), Err(StatsError::Busy { attempts: 1 })));
+/// assert!(hasty.epoch().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Retries {

@@ -6,7 +6,21 @@ use crate::header::VERSION;
 
 /// Why a read of the segment gave nothing.
 ///
-/// The segment stays usable after every one of them: the next read starts afresh.
+/// The segment stays usable after every one of them but [`Shrunk`](Self::Shrunk): the next read starts afresh.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// use vpp_stats::StatsError;
+///
+/// match segment.simple("/sys/boottime").sum(0) {
+///     Err(StatsError::Busy { .. }) => println!("later"),
+///     Err(error) => assert_eq!(error.to_string(), "the entry is a scalar, not a simple counter"),
+///     Ok(sum) => println!("{sum:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatsError {
@@ -96,6 +110,13 @@ pub enum Corruption {
 }
 
 /// Why there is no [`Segment`](crate::Segment).
+///
+/// ```
+/// use vpp_stats::{ConnectError, Segment, StatsError};
+///
+/// let error = Segment::from_snapshot(b"too short").expect_err("it is no segment");
+/// assert!(matches!(error, ConnectError::Segment(StatsError::Truncated { size: 9 })));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {

@@ -8,6 +8,16 @@ pub(crate) const HEAP_START: u64 = 4096;
 
 /// The shared header as it was at one moment.
 ///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// let before = segment.header()?;
+/// vpp.add_gauge("/sys/num_worker_threads", 1)?;
+/// assert_eq!(segment.header()?.epoch, before.epoch + 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// Source: `vlib_stats_shared_header_t`, VPP `src/vlib/stats/shared.h`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

@@ -35,6 +35,15 @@ use crate::view::{self, Access, Notes};
 /// *Caveats.* The memory outlives VPP: after VPP ended its contents stay as they were. A new VPP has a new segment, so
 /// connect again when `/sys/boottime` moved, when `/sys/heartbeat` stands still, or when the API connection is lost.
 /// VPP holds its main thread for nobody: counters read together belong to slightly different moments.
+///
+/// ```no_run
+/// use vpp_stats::Segment;
+///
+/// let segment = Segment::connect("/run/vpp/stats.sock")?;
+/// let mut drops = segment.simple("/if/drops");
+/// println!("{:?} packets dropped on interface 1", drops.sum(1)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Segment {
     shared: Arc<Shared>,

@@ -16,6 +16,20 @@ pub struct CombinedCounter {
 }
 
 /// What an entry holds, copied out of the segment.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # vpp.add_simple("/if/drops", 2, 3)?;
+/// use vpp_stats::Value;
+///
+/// match segment.value("/if/drops")? {
+///     Some(Value::Simple(rows)) => assert_eq!(rows, [[0; 3]; 2]),
+///     other => println!("it holds {other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Value {

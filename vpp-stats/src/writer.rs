@@ -49,6 +49,17 @@ const ENTRY_BYTES: u64 = ENTRY_WORDS as u64 * WORD;
 ///
 /// *Caveats.* Pages are taken only when something other than zero is stored, or a reader looks: a table of a million
 /// columns and 17 threads costs address space first. Released memory is handed out again but never joined.
+///
+/// ```
+/// use vpp_stats::writer::SegmentWriter;
+///
+/// let mut vpp = SegmentWriter::new(1 << 20)?;
+/// let drops = vpp.add_simple("/if/drops", 2, 3)?;
+/// vpp.add(drops, 1, 2, 5)?;
+/// vpp.add_symlink("/interfaces/loop0/drops", drops, 2)?;
+/// assert_eq!(vpp.reader()?.simple("/if/drops").sum(2)?, Some(5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SegmentWriter {
     memfd: OwnedFd,
@@ -66,6 +77,15 @@ pub struct SegmentWriter {
 }
 
 /// Why a change was refused. The segment is as it was before.
+///
+/// ```
+/// use vpp_stats::writer::{SegmentWriter, WriteError};
+///
+/// let mut vpp = SegmentWriter::new(32 << 10)?;
+/// assert!(matches!(vpp.add_simple("/large", 2, 10_000), Err(WriteError::Full { .. })));
+/// assert_eq!(vpp.add_gauge("/sys/heartbeat", 1), Err(WriteError::Exists("/sys/heartbeat".to_owned())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {

@@ -17,6 +17,24 @@ const BACKLOG: i32 = 5;
 ///
 /// Its owner accepts, sends the segment with [`send_fd`], and drops the connection. The socket file stays when the
 /// listener is dropped.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("vpp-stats-listener-{}.sock", std::process::id()));
+/// use std::os::fd::AsFd;
+/// use vpp_stats::Segment;
+/// use vpp_stats::writer::{Listener, SegmentWriter, send_fd};
+///
+/// let vpp = SegmentWriter::new(1 << 16)?;
+/// let listener = Listener::bind(&path)?;
+/// std::thread::scope(|scope| {
+///     let reader = scope.spawn(|| Segment::connect(&path));
+///     send_fd(listener.accept()?.as_fd(), vpp.fd())?;
+///     assert_eq!(reader.join().expect("it does not panic")?.size(), 1 << 16);
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// })?;
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,

@@ -181,7 +181,9 @@ impl Quirks {
 
     /// Whether `lb_vip_dump` leaves out removed VIPs that linger until their servers are forgotten.
     ///
-    /// Before 26.10 it shows them, and nothing in the row tells; a VIP that was added again is then there twice.
+    /// Before 26.10 it shows them, and nothing in the row tells; a VIP that was added again is then there twice. They
+    /// never go by themselves there, only when one of the commands `lb vip`, `lb as` and `lb conf` collects garbage: who
+    /// uses messages alone has each removed VIP in the dump for ever.
     /// `show lb vips verbose` does tell in every release.
     #[must_use]
     pub fn hides_removed_vips(self) -> bool {

@@ -20,6 +20,7 @@ mod nearest;
 pub mod probe;
 pub mod proto;
 pub mod run;
+mod seam;
 pub mod snapshot;
 mod sockets;
 pub mod state;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::event::Text;
+use crate::seam::show_then_tell;
 
 /// Where the daemon's current state can be had.
 #[derive(Debug)]
@@ -51,8 +52,13 @@ impl Published {
     }
 
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
-        self.version.send_modify(|version| *version += 1);
+        show_then_tell(
+            || {
+                self.snapshot.store(Arc::new(snapshot));
+                [1]
+            },
+            |publications| self.version.send_modify(|version| *version += publications),
+        );
     }
 
     pub(crate) fn publish_counters(&self, counters: Option<Counters>) {

@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::event::{Bus, Text, What};
 use crate::metrics::Totals;
 use crate::probe::Prober;
+use crate::seam::show_then_tell;
 use crate::snapshot::{OverrideView, Published, VppInfo};
 use crate::state::{Book, Note, Saving, Writer};
 
@@ -167,17 +168,20 @@ fn next_publication(begin: Instant, end: Instant) -> Instant {
 pub(super) async fn run(mut brain: Brain) {
     let mut attached = Attached::default();
     let mut publication_due = Instant::now();
+    let bus = brain.bus.clone();
     loop {
         brain.act(&mut attached);
         let now = Instant::now();
         let changed = brain.core.changed();
-        if changed.urgent || changed.all || (changed.any() && now >= publication_due) {
-            brain.publish(&attached);
-            publication_due = next_publication(now, Instant::now());
-        }
-        for what in brain.told.drain(..) {
-            brain.bus.emit(what);
-        }
+        let is_due = changed.urgent || changed.all || (changed.any() && now >= publication_due);
+        let show = || {
+            if is_due {
+                brain.publish(&attached);
+                publication_due = next_publication(now, Instant::now());
+            }
+            std::mem::take(&mut brain.told)
+        };
+        show_then_tell(show, |what| bus.emit(what));
         brain.answers.drain(..).for_each(|answer| answer());
         let due = brain.core.poll_timeout();
         let publication = brain.core.changed().any().then_some(publication_due);

@@ -19,6 +19,7 @@ use tracing::Level;
 use crate::daemon::Handle;
 use crate::event::{Event, Subscription, What};
 use crate::proto::{self, event::Kind};
+use crate::seam::listen_then_look;
 use crate::snapshot::Snapshot;
 
 /// What one reader wants to hear of.
@@ -123,9 +124,8 @@ pub(super) fn watch(
     place: Option<OwnedSemaphorePermit>,
 ) -> impl Stream<Item = Result<proto::Event, Status>> + Send + use<> {
     let published = daemon.published().clone();
-    // In this order: what happens in between is told twice rather than never.
-    let live = daemon.bus().subscribe_at(filter.level());
-    let picture = Some(Picture { snapshot: published.snapshot(), at: 0 });
+    let (live, snapshot) = listen_then_look(|| daemon.bus().subscribe_at(filter.level()), || published.snapshot());
+    let picture = Some(Picture { snapshot, at: 0 });
     let reader = Reader { live, pace: pace(), lost: None, picture, _place: place };
     unfold(reader, move |mut reader| {
         let published = published.clone();
@@ -153,13 +153,14 @@ pub(super) fn watch(
                     }
                     Err(RecvError::Lagged(lost)) => {
                         // The rest of the backlog is older than the snapshot that follows.
-                        let lost = lost + reader.live.skip_backlog();
+                        let (skipped, snapshot) =
+                            listen_then_look(|| reader.live.skip_backlog(), || published.snapshot());
                         reader.lost = Some(proto::Event {
                             time: Some(Timestamp::now().into()),
                             snapshot: false,
-                            kind: Some(Kind::Lost(proto::LostEvents { count: lost })),
+                            kind: Some(Kind::Lost(proto::LostEvents { count: lost + skipped })),
                         });
-                        reader.picture = Some(Picture { snapshot: published.snapshot(), at: 0 });
+                        reader.picture = Some(Picture { snapshot, at: 0 });
                     }
                     Err(RecvError::Closed) => return None,
                 }

@@ -12,6 +12,16 @@ use crate::model::{ActualEncap, Encap, FlowTimeout, LbConf, StickyBuckets, Table
 ///
 /// What must never be sent cannot be said: a table length, number of sticky buckets, prefix length or weight out of range has
 /// no value, and there is no way to flush a whole VIP. The rule that no server may be a VIP is checked when a call leaves.
+///
+/// ```
+/// use maglev_sync::{Call, Protocol, VipKey, Weight};
+///
+/// let key = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// let call = Call::AsSetWeight { key, address: "10.0.0.1".parse()?, weight: Weight::ZERO, flush: true };
+/// assert!(call.is_write() && call.is_flush());
+/// assert_eq!(call.to_string(), "192.0.2.1 tcp/80: server 10.0.0.1 weight 0, flush its flows");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "closed on purpose: whoever executes calls must know them all")]
 pub enum Call {

@@ -69,6 +69,19 @@ use crate::status::{Flows, Indices};
 /// # Assumptions
 /// `now` never goes backwards. Calls reach VPP in the order in which they were polled. [`CallFailure::Lost`] is followed by
 /// [`Reconciler::handle_link_down`]. Extra calls of any method are harmless.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use maglev_sync::{BootId, Call, Reconciler, Settings};
+///
+/// let now = Instant::now();
+/// let mut reconciler = Reconciler::new(Settings::default(), now);
+/// reconciler.handle_link_up(now, BootId(4711, 1_800_000_000));
+/// while reconciler.poll_event().is_some() {}
+/// // It begins by reading; `examples/own_dataplane.rs` shows the whole loop.
+/// assert!(reconciler.poll_call(now).is_some_and(|(_, call)| call == Call::ConfGet));
+/// ```
 #[derive(Debug)]
 pub struct Reconciler {
     settings: Settings,

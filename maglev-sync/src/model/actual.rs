@@ -16,6 +16,12 @@ pub struct Actual {
 }
 
 /// The lb plugin's settings as VPP reports them; any number may stand here.
+///
+/// ```
+/// use maglev_sync::LbConf;
+///
+/// assert_eq!(LbConf::default().sticky_buckets_per_core, 1024);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct LbConf {
     /// Source address of GRE over IPv4; all ones until configured.
@@ -78,6 +84,17 @@ pub struct ActualAs {
 /// Length of the new-flow table of a VIP in VPP.
 ///
 /// `lb_vip_details` carries only the low 16 bits (VPP `src/plugins/lb/lb.api`): 65,536 and above read as 0.
+///
+/// ```
+/// use maglev_sync::{ActualLength, TableLength};
+///
+/// // A dump shows 0 for 65,536: it may be right, and it is not known.
+/// let listed = ActualLength::Low16(0);
+/// assert!(listed.agrees_with(TableLength::new(65_536)?));
+/// assert_eq!(listed.known(), None);
+/// assert_eq!(ActualLength::Low16(4096).known(), Some(4096));
+/// # Ok::<(), maglev_sync::OutOfRange>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ActualLength {
@@ -125,6 +142,13 @@ impl fmt::Display for ActualLength {
 }
 
 /// How packets travel from a VIP in VPP to its servers.
+///
+/// ```
+/// use maglev_sync::{ActualEncap, Encap};
+///
+/// assert_eq!(ActualEncap::from_number(0), Encap::Gre4.into());
+/// assert_eq!(ActualEncap::from_number(2).to_string(), "l3dsr");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ActualEncap {

@@ -69,6 +69,11 @@ impl Module {
         self.messages.len()
     }
 
+    /// Leaves out the messages that `keep` says no to, by name and CRC: what a release does not have, say.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.messages.retain(|message| keep(&format!("{}_{:08x}", message.name, message.crc)));
+    }
+
     /// The text of its `.api.json`, laid out as VPP's.
     ///
     /// `vl_api_version` is a checksum over the CRCs of its messages, not the one that VPP would give to the file.

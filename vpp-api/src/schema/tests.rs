@@ -33,6 +33,16 @@ fn an_array_of_modules_holds_each() {
 }
 
 #[test]
+fn messages_that_are_left_out_take_their_types_along() {
+    let mut module = Module::new("lb", "1.2.0");
+    crate::messages::lb::visit(&mut module);
+    module.retain(|name_crc| name_crc == "lb_conf_get_51077d14");
+    assert_eq!(module.message_count(), 1);
+    let json = module.to_json();
+    assert!(json.contains("\"lb_conf_get\"") && !json.contains("lb_encap_type"), "{json}");
+}
+
+#[test]
 fn a_shape_knows_the_number_it_is_encoded_as() {
     use crate::codec::Wire;
     use crate::types::{Address, Encap, InterfaceIndex, Timestamp};

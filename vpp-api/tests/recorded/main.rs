@@ -1,5 +1,6 @@
 //! Whole sessions recorded from live VPPs.
 
+mod definitions;
 mod frames;
 mod release;
 #[cfg(feature = "server")]

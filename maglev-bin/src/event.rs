@@ -87,7 +87,7 @@ events! {
     /// The API link was lost.
     INFO "vpp-disconnect" VppDisconnect { /** Why. */ reason: Text, }
     /// What VPP held when the link came up.
-    INFO "vpp-lb-state" VppLbState { /** VIPs. */ vips: u64, /** ASes in use. */ ases: u64, /** Sticky buckets per core. */ sticky_buckets: u64, /** Flow time-out in seconds. */ flow_timeout: u64, }
+    INFO "vpp-lb-state" VppLbState { /** VIPs. */ vips: u64, /** ASes in use. */ ases: u64, /** Sticky buckets per core; 0 if VPP does not tell. */ sticky_buckets: u64, /** Flow time-out in seconds; 0 if VPP does not tell. */ flow_timeout: u64, }
     /// A pass over VIPs began.
     INFO "vpp-lb-sync-start" VppLbSyncStart { /** `all` or a VIP. */ scope: Text, }
     /// A pass ended.

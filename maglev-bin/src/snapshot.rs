@@ -308,10 +308,10 @@ pub struct LbConfView {
     pub ipv4_src_address: Ipv4Addr,
     /// Source address of GRE over IPv6.
     pub ipv6_src_address: Ipv6Addr,
-    /// Buckets of each thread's table of sessions.
-    pub sticky_buckets_per_core: u32,
-    /// Seconds after its last packet at which a session may be forgotten.
-    pub flow_timeout: u32,
+    /// Buckets of each thread's table of sessions; `None` if VPP does not tell.
+    pub sticky_buckets_per_core: Option<u32>,
+    /// Seconds after its last packet at which a session may be forgotten; `None` if VPP does not tell.
+    pub flow_timeout: Option<u32>,
 }
 
 /// The VPP at the other end.

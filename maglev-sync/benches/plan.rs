@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use maglev_sync::{
-    Actual, ActualAs, ActualLength, ActualVip, AsRow, BootId, Call, Cut, Desired, DesiredAs, DesiredConf, DesiredVip,
-    Encap, FlowTimeout, ForeignVips, LbConf, Outlook, Plan, Protocol, Reconciler, Reply, Scope, Settings,
+    Abilities, Actual, ActualAs, ActualLength, ActualVip, AsRow, BootId, Call, Cut, Desired, DesiredAs, DesiredConf,
+    DesiredVip, Encap, FlowTimeout, ForeignVips, LbConf, Outlook, Plan, Protocol, Reconciler, Reply, Scope, Settings,
     StickyBuckets, TableLength, VipKey, VipRow, Weight,
 };
 
@@ -99,7 +99,7 @@ fn settled(desired: &Desired) -> (Reconciler, Instant) {
     let actual = actual(desired);
     let mut reconciler = Reconciler::new(settings, now);
     reconciler.set_desired(now, desired.clone());
-    reconciler.handle_link_up(now, BootId(1, 1));
+    reconciler.handle_link_up(now, BootId(1, 1), Abilities::default());
     loop {
         while reconciler.poll_event().is_some() {}
         let Some((id, call)) = reconciler.poll_call(now) else { return (reconciler, now) };
@@ -183,11 +183,12 @@ fn actual(desired: &Desired) -> Actual {
     };
     let conf = &desired.conf;
     Actual {
+        abilities: Abilities::default(),
         conf: LbConf {
             ip4_src: conf.ip4_src,
             ip6_src: conf.ip6_src,
-            sticky_buckets_per_core: conf.sticky_buckets.get(),
-            flow_timeout: conf.flow_timeout.as_secs(),
+            sticky_buckets_per_core: Some(conf.sticky_buckets.get()),
+            flow_timeout: Some(conf.flow_timeout.as_secs()),
         },
         vips: desired.vips.iter().map(|(key, wanted)| (*key, vip(wanted))).collect::<BTreeMap<_, _>>(),
     }

@@ -172,7 +172,7 @@ pub async fn read(dataplane: &impl Dataplane) -> Result<Actual, CallFailure> {
     let Reply::Ases(ases) = dataplane.call(Call::AsDump(None)).await? else {
         return Err(CallFailure::senseless());
     };
-    Ok(Actual::from_dumps(conf, &vips, &ases))
+    Ok(Actual::from_dumps(dataplane.abilities(), conf, &vips, &ases))
 }
 
 /// A plan under way.
@@ -196,9 +196,11 @@ impl Pass {
             lost: false,
         };
         for note in plan.notes() {
-            if let Note::InTheWay { key, by } = *note {
-                pass.vips.insert(key, Outcome::Failed(Failure::InTheWay { by }));
-            }
+            match *note {
+                Note::InTheWay { key, by } => pass.vips.insert(key, Outcome::Failed(Failure::InTheWay { by })),
+                Note::SrcIpSticky { key } => pass.vips.insert(key, Outcome::Failed(Failure::SrcIpSticky)),
+                Note::TableLength { .. } | Note::StickyBuckets { .. } => continue,
+            };
         }
         for unit in units {
             let Some(lead) = unit.keys.first() else { continue };

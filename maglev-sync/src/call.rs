@@ -208,7 +208,7 @@ pub struct AsRow {
     pub address: IpAddr,
     /// Bit 0 of the flags: false for a removed server that lingers.
     pub in_use: bool,
-    /// Its weight.
+    /// Its weight; without meaning on a VPP without weights.
     pub weight: u8,
 }
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::call::{Call, CallFailure, Reply};
+use crate::model::Abilities;
 
 /// Something that carries calls to a VPP.
 ///
@@ -39,4 +40,11 @@ pub trait Dataplane {
     /// # Errors
     /// [`CallFailure::Refused`] if VPP said no, [`CallFailure::Lost`] if the link broke first.
     fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallFailure>> + Send;
+
+    /// What this VPP can do. By default everything.
+    ///
+    /// One that has no weights is still sent calls with weights, of 0 and 1 only: 1 is "in use", 0 is "not in use, but its flows go on".
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::call::{Call, CallFailure, ConfUpdate};
 use crate::exec::Forbidden;
 use crate::model::{ActualLength, LbConf, StickyBuckets, TableLength, VipKey, Weight};
-use crate::verbose::VerboseError;
+use crate::text::VerboseError;
 
 /// Something that happened between the reconciler and VPP.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -224,6 +224,9 @@ pub enum Failure {
         /// The other VIP.
         by: VipKey,
     },
+    /// This release of VPP cannot be trusted to hash flows without ports. Upgrade VPP to 24.06 or later, or do without.
+    #[error("this release of VPP cannot be trusted with src-ip-sticky")]
+    SrcIpSticky,
     /// The link went before it was done.
     #[error("lost the link to VPP")]
     LinkLost,
@@ -310,6 +313,12 @@ pub enum Warning {
         /// The one in its way.
         by: VipKey,
     },
+    /// The VIP is left as it is. Upgrade VPP to 24.06 or later, or do without.
+    #[error("{key} is left as it is: this release of VPP cannot be trusted with src-ip-sticky")]
+    SrcIpSticky {
+        /// The VIP.
+        key: VipKey,
+    },
     /// VPP refused new settings; they are tried again.
     #[error("VPP refused the settings ({update})")]
     ConfRefused {
@@ -331,7 +340,7 @@ impl Warning {
     /// What makes two warnings the same one, later figures aside.
     pub(crate) fn cause(&self) -> Cause {
         let key = match self {
-            Self::TableLengthDiffers { key, .. } | Self::InTheWay { key, .. } => Some(*key),
+            Self::TableLengthDiffers { key, .. } | Self::InTheWay { key, .. } | Self::SrcIpSticky { key } => Some(*key),
             _ => None,
         };
         (std::mem::discriminant(self), key)

@@ -35,7 +35,7 @@ use crate::plan::{Note, Plan, Scope, Step, conf_update};
 /// # };
 /// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
 /// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
-/// # let empty = Actual { conf: LbConf::default(), vips: BTreeMap::new() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: BTreeMap::new() };
 /// // A VIP with two servers is wanted, and VPP is empty.
 /// let forecast = Outlook::new(desired.clone(), empty).forecast(false);
 /// assert_eq!(forecast.vips()[&web].action, Action::Create);
@@ -83,7 +83,7 @@ impl Forecast {
             steps.entry(step.key).or_default().push(step.clone());
         }
         // What cannot be brought to its desired state is not flushed either.
-        let blocked: BTreeSet<VipKey> = plan.notes().iter().filter_map(in_the_way).collect();
+        let blocked: BTreeSet<VipKey> = plan.notes().iter().filter_map(left_alone).collect();
         for (key, flushes) in then.flush(&outlook.actual, &blocked) {
             steps.entry(key).or_default().extend(flushes);
         }
@@ -142,9 +142,9 @@ impl Forecast {
     }
 }
 
-fn in_the_way(note: &Note) -> Option<VipKey> {
+fn left_alone(note: &Note) -> Option<VipKey> {
     match note {
-        Note::InTheWay { key, .. } => Some(*key),
+        Note::InTheWay { key, .. } | Note::SrcIpSticky { key } => Some(*key),
         Note::TableLength { .. } | Note::StickyBuckets { .. } => None,
     }
 }

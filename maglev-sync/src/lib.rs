@@ -16,7 +16,7 @@ mod status;
 pub mod table;
 #[cfg(test)]
 mod testing;
-mod verbose;
+pub mod text;
 
 #[cfg(feature = "tokio")]
 pub use self::apply::{ApplyOptions, Outcome, Status, apply, read};
@@ -26,10 +26,11 @@ pub use self::event::{Drift, Event, Failure, SyncCounts, SyncFailure, SyncScope,
 pub use self::exec::{CallId, Forbidden};
 pub use self::forecast::{Action, AsForecast, Claim, Forecast, Form, Outlook, VipForecast, Wait};
 pub use self::model::{
-    Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Cut, Desired, DesiredAs, DesiredConf, DesiredVip, Encap,
-    FlowTimeout, FlushOrder, ForeignVips, LbConf, OutOfRange, Protocol, StickyBuckets, TableLength, VipKey, Weight,
+    Abilities, Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Cut, Desired, DesiredAs, DesiredConf,
+    DesiredVip, Encap, FlowTimeout, FlushOrder, ForeignVips, LbConf, OutOfRange, Protocol, StickyBuckets, TableLength,
+    VipKey, Weight,
 };
 pub use self::plan::{Note, Plan, Scope, Stage, Step};
 pub use self::reconciler::{BootId, Reconciler, RequestScope, Settings, SyncRequest};
 pub use self::status::{Flows, Indices, SyncStatus, VerboseStatus, VipStatus};
-pub use self::verbose::VerboseError;
+pub use self::text::VerboseError;

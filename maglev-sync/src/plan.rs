@@ -119,17 +119,15 @@ impl Plan {
     /// Plans the way from `actual` to `desired`.
     pub fn new(desired: &Desired, actual: &Actual, scope: &Scope) -> Self {
         let permit = Everything { scope, foreign: desired.foreign };
-        let view = View { desired: &desired.vips, actual: &actual.vips, permit: &permit };
+        let view = View { desired: &desired.vips, actual: &actual.vips, permit: &permit, abilities: actual.abilities };
         let mut notes = Vec::new();
 
         let conf = conf_update(&desired.conf, &actual.conf, actual.vips.is_empty() || scope.recreate);
         if conf.is_none_or(|update| update.sticky_buckets.is_none())
             && !desired.conf.has_sticky_buckets_of(&actual.conf)
+            && let Some(actual) = actual.conf.sticky_buckets_per_core
         {
-            notes.push(Note::StickyBuckets {
-                wanted: desired.conf.sticky_buckets,
-                actual: actual.conf.sticky_buckets_per_core,
-            });
+            notes.push(Note::StickyBuckets { wanted: desired.conf.sticky_buckets, actual });
         }
 
         let mut units = Vec::new();
@@ -151,6 +149,9 @@ impl Plan {
                 Err(by) if desired.vips.contains_key(&key) => notes.push(Note::InTheWay { key, by }),
                 // It would only have gone to make room.
                 Err(_) => {}
+            }
+            if desired.vips.get(&key).is_some_and(|wanted| !view.can_hold(wanted)) {
+                notes.push(Note::SrcIpSticky { key });
             }
             if let (Some(wanted), Some(vip)) = (desired.vips.get(&key), actual.vips.get(&key))
                 && view.intent(&key) == Intent::Keep
@@ -301,6 +302,11 @@ pub enum Note {
         /// The other one.
         by: VipKey,
     },
+    /// This release of VPP cannot be trusted to hash flows without ports, so the VIP is left as it is.
+    SrcIpSticky {
+        /// The VIP.
+        key: VipKey,
+    },
 }
 
 impl fmt::Display for Note {
@@ -313,14 +319,18 @@ impl fmt::Display for Note {
                 write!(f, "{actual} sticky buckets per core, not {wanted}; left while there are VIPs")
             }
             Self::InTheWay { key, by } => write!(f, "{key}: VPP cannot hold it beside {by}; nothing is deleted"),
+            Self::SrcIpSticky { key } => {
+                write!(f, "{key}: left as it is, for this release of VPP cannot be trusted with src-ip-sticky")
+            }
         }
     }
 }
 
-/// The settings to send, if any; other sticky buckets only if that is allowed.
+/// The settings to send, if any; other sticky buckets only if that is allowed, or VPP has no sticky table yet: then there are no
+/// sessions to forget.
 pub(crate) fn conf_update(desired: &DesiredConf, actual: &LbConf, buckets_may_change: bool) -> Option<ConfUpdate> {
-    let sticky_buckets =
-        (buckets_may_change && !desired.has_sticky_buckets_of(actual)).then_some(desired.sticky_buckets);
+    let may_change = buckets_may_change || actual.sticky_buckets_per_core.is_none();
+    let sticky_buckets = (may_change && !desired.has_sticky_buckets_of(actual)).then_some(desired.sticky_buckets);
     if sticky_buckets.is_none() && desired.has_addresses_and_timeout_of(actual) {
         return None;
     }

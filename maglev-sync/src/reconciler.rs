@@ -35,7 +35,7 @@ use self::warmup::WarmUp;
 use crate::call::{Call, CallFailure, ConfUpdate, Reply};
 use crate::event::{Cause, Event, SyncFailure, SyncScope, WarmUpPhase, Warning};
 use crate::exec::{AddressBook, CallId, Executor, Priority};
-use crate::model::{Actual, Desired, DesiredVip, VipKey};
+use crate::model::{Abilities, Actual, Desired, DesiredVip, VipKey};
 use crate::plan::{Plan, Scope};
 use crate::status::{Flows, Indices};
 
@@ -88,6 +88,8 @@ pub struct Reconciler {
     warm_up: WarmUp,
     connected: bool,
     boot: Option<BootId>,
+    /// What the VPP at the other end can do.
+    abilities: Abilities,
     /// Whether VPP was read whole once in the life of the process.
     read_before: bool,
     desired: Option<Desired>,
@@ -138,6 +140,7 @@ impl Reconciler {
             settings,
             connected: false,
             boot: None,
+            abilities: Abilities::default(),
             read_before: false,
             desired: None,
             ours: BTreeSet::new(),
@@ -172,8 +175,12 @@ impl Reconciler {
         &self.ours
     }
 
-    /// There is a link to a VPP that can be programmed. VPP is read whole; a link that was up before is taken for lost.
-    pub fn handle_link_up(&mut self, now: Instant, boot: BootId) {
+    /// There is a link to a VPP that can be programmed, and that can do this much. VPP is read whole; a link that was up before is
+    /// taken for lost.
+    ///
+    /// On a VPP without weights every positive weight is sent as 1, and a wanted server that VPP does not have in use stands at
+    /// weight 0 for us. The desired state itself stays as it was given, so that it is right for the next VPP.
+    pub fn handle_link_up(&mut self, now: Instant, boot: BootId, abilities: Abilities) {
         self.handle_link_down(now);
         let same_boot = self.boot == Some(boot);
         if self.boot.is_some() && !same_boot {
@@ -181,6 +188,7 @@ impl Reconciler {
             self.warned.clear();
         }
         self.boot = Some(boot);
+        self.abilities = abilities;
         self.connected = true;
         self.verbose.reset(same_boot);
         self.full_read = Some(FullRead::at_link_up());
@@ -406,13 +414,14 @@ impl Reconciler {
         self.model.as_ref()
     }
 
-    /// The weight that VPP has for this server; nothing if it has no such server, or VPP was never read.
+    /// The weight that VPP has for this server, 100 for one in use by a VPP without weights; nothing if it has no such server, or VPP was
+    /// never read.
     ///
     /// While there is no link, or VPP has not been read again, it is the weight that VPP had last: whoever keeps what VPP has must
     /// not take a lost link, or a restart of VPP, for servers without weight.
     pub fn actual_weight(&self, key: &VipKey, address: IpAddr) -> Option<u8> {
         let model = self.model.as_ref().or(self.last_known.as_ref())?;
-        Some(model.vips.get(key)?.ases.get(&address)?.weight)
+        model.weight(key, address)
     }
 
     /// What should be there; nothing before [`Reconciler::set_desired`].

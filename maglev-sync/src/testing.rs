@@ -70,6 +70,11 @@ pub(crate) fn vip<const N: usize>(targets: [(IpAddr, DesiredAs); N]) -> DesiredV
     }
 }
 
+/// What a VPP with or without weights can do.
+pub(crate) fn abilities(weights: bool) -> Abilities {
+    Abilities { weights, ..Abilities::default() }
+}
+
 pub(crate) fn conf() -> DesiredConf {
     DesiredConf {
         ip4_src: Ipv4Addr::new(10, 0, 0, 254),

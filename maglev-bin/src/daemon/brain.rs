@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use maglev_health::Jitter;
-use maglev_sync::{BootId, CallFailure, CallId, Dataplane, Reply, RequestScope, SyncRequest, SyncScope};
+use maglev_sync::{Abilities, BootId, CallFailure, CallId, Dataplane, Reply, RequestScope, SyncRequest, SyncScope};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -257,7 +257,11 @@ impl Brain {
                     None => {
                         attached.dataplane = Some(VppDataplane::new(link.client.clone()));
                         attached.life = attached.life.next(*pid, *boot_time);
-                        self.core.handle_link_up(Instant::now(), BootId(attached.life.number, (*pid).into()));
+                        self.core.handle_link_up(
+                            Instant::now(),
+                            BootId(attached.life.number, (*pid).into()),
+                            Abilities::default(),
+                        );
                     }
                 }
                 attached.link = Some(link);

@@ -20,8 +20,8 @@ use maglev_health::{
     ProbeId, ProbeResult, SpecError, Weight as HealthWeight,
 };
 use maglev_sync::{
-    BootId, Call, CallFailure, CallId, Desired, Event as SyncEvent, OutOfRange, Reconciler, Reply, RequestScope,
-    Settings, SyncRequest, SyncScope, VipKey,
+    Abilities, BootId, Call, CallFailure, CallId, Desired, Event as SyncEvent, OutOfRange, Reconciler, Reply,
+    RequestScope, Settings, SyncRequest, SyncScope, VipKey,
 };
 
 use super::operate::Refusal;
@@ -257,9 +257,9 @@ impl Core {
     }
 
     /// The link to VPP stands and may be written to.
-    pub(crate) fn handle_link_up(&mut self, now: Instant, boot: BootId) {
+    pub(crate) fn handle_link_up(&mut self, now: Instant, boot: BootId, abilities: Abilities) {
         if let Some(sync) = &mut self.sync {
-            sync.handle_link_up(now, boot);
+            sync.handle_link_up(now, boot, abilities);
             self.changed.all = true;
             self.changed.urgent = true;
         }

@@ -62,8 +62,8 @@ impl VppDataplane {
         Ok(Reply::Conf(LbConf {
             ip4_src: conf.ip4_src_address,
             ip6_src: conf.ip6_src_address,
-            sticky_buckets_per_core: conf.sticky_buckets_per_core,
-            flow_timeout: conf.flow_timeout,
+            sticky_buckets_per_core: Some(conf.sticky_buckets_per_core),
+            flow_timeout: Some(conf.flow_timeout),
         }))
     }
 

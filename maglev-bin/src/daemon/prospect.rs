@@ -45,10 +45,7 @@ impl Standing {
         let spec = translate::spec(&config).map_err(|error| unfit(&error))?;
         let keys: HashMap<&str, VipKey> =
             config.frontends.iter().map(|frontend| (frontend.name.as_str(), translate::key(frontend))).collect();
-        let weight = |frontend: &str, address| {
-            let vip = outlook.actual().vips.get(keys.get(frontend)?)?;
-            Some(health_weight(vip.ases.get(&address)?.weight))
-        };
+        let weight = |frontend: &str, address| outlook.actual().weight(keys.get(frontend)?, address).map(health_weight);
         control.reload(now, wall, &spec, &weight);
         let overrides: Vec<String> =
             std::iter::from_fn(|| control.poll_event()).filter_map(|event| Some(about_override(&event)?.1)).collect();

@@ -50,8 +50,8 @@ pub(super) fn sync_event(event: &Event) -> Told {
         Event::Read { vips, ases, conf, .. } => Some(What::VppLbState {
             vips: whole(*vips),
             ases: whole(*ases),
-            sticky_buckets: conf.sticky_buckets_per_core.into(),
-            flow_timeout: conf.flow_timeout.into(),
+            sticky_buckets: conf.sticky_buckets_per_core.unwrap_or_default().into(),
+            flow_timeout: conf.flow_timeout.unwrap_or_default().into(),
         }),
         Event::WarmUp(phase) => Some(What::WarmUp { phase: phase.to_string().into() }),
         Event::Released(key) => about(&mut told, key, |vip| What::VipReleased { vip }),
@@ -129,6 +129,7 @@ fn cause(warning: &Warning) -> &'static str {
         Warning::StickyBucketsDiffer { .. } => "sticky-buckets-differ",
         Warning::TableLengthDiffers { .. } => "table-length-differs",
         Warning::InTheWay { .. } => "vip-in-the-way",
+        Warning::SrcIpSticky { .. } => "src-ip-sticky",
         Warning::ConfRefused { .. } => "conf-refused",
         Warning::ReadRefused(_) => "read-refused",
         _ => "vpp",

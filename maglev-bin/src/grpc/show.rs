@@ -187,8 +187,8 @@ impl<'a> Shown<'a> {
             conf: Some(proto::VpplbConf {
                 ipv4_src_address: conf.ipv4_src_address.to_string(),
                 ipv6_src_address: conf.ipv6_src_address.to_string(),
-                sticky_buckets_per_core: conf.sticky_buckets_per_core,
-                flow_timeout_seconds: conf.flow_timeout,
+                sticky_buckets_per_core: conf.sticky_buckets_per_core.unwrap_or_default(),
+                flow_timeout_seconds: conf.flow_timeout.unwrap_or_default(),
             }),
             vips,
             flows_read: snapshot.flows.as_ref().map(|flows| flows.taken.into()),

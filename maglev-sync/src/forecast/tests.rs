@@ -182,7 +182,7 @@ fn sticky_tables_are_resized_when_the_last_vip_is_gone() {
     assert_eq!(buckets(&kept), [None]);
     let emptied = forecast(&standing, &Desired { conf: other, ..desired([]) });
     assert_eq!(buckets(&emptied), [None, Some(sticky_buckets)]);
-    assert_eq!(emptied.after().conf.sticky_buckets_per_core, 65_536);
+    assert_eq!(emptied.after().conf.sticky_buckets_per_core, Some(65_536));
 }
 
 #[test]

@@ -4,15 +4,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Encap, TableLength, VipKey};
+use super::{Abilities, Desired, DesiredVip, Encap, TableLength, VipKey};
 
 /// What VPP holds, as far as we know: VIPs and servers that VPP lists as removed are absent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actual {
+    /// What this VPP can do.
+    pub abilities: Abilities,
     /// The plugin's settings.
     pub conf: LbConf,
     /// The VIPs in use.
     pub vips: BTreeMap<VipKey, ActualVip>,
+}
+
+impl Actual {
+    /// The weight of a server as health takes it, 0..=255; nothing if VPP has no such server. On a VPP without weights a server in use
+    /// has 100: whoever keeps what VPP has must not take the 1 that it counts there for a small claim.
+    pub fn weight(&self, key: &VipKey, address: IpAddr) -> Option<u8> {
+        Some(self.abilities.meaning(self.server(key, address)?.weight))
+    }
+
+    pub(crate) fn server(&self, key: &VipKey, address: IpAddr) -> Option<ActualAs> {
+        self.vips.get(key)?.ases.get(&address).copied()
+    }
+
+    /// Adds, on a VPP without weights, the servers of `desired` that it does not have in use, at weight 0: no dump tells a server at
+    /// weight 0 there from one that it never had. Does nothing where VPP has weights.
+    ///
+    /// To be called on what was read, before a plan is made of it; [`crate::Reconciler`] does so by itself.
+    pub fn complete(&mut self, desired: &Desired) {
+        for (key, wanted) in &desired.vips {
+            if let Some(vip) = self.vips.get_mut(key) {
+                vip.complete(wanted, self.abilities);
+            }
+        }
+    }
 }
 
 /// The lb plugin's settings as VPP reports them; any number may stand here.
@@ -28,10 +54,11 @@ pub struct LbConf {
     pub ip4_src: Ipv4Addr,
     /// Source address of GRE over IPv6; all ones until configured.
     pub ip6_src: Ipv6Addr,
-    /// Buckets of each thread's sticky table, 4 flows each; 1,024 until configured.
-    pub sticky_buckets_per_core: u32,
-    /// Seconds after its last packet at which VPP may forget a flow; 40 until configured.
-    pub flow_timeout: u32,
+    /// Buckets of each thread's sticky table, 4 flows each; 1,024 until configured. Nothing if VPP does not tell: up to 26.06 it tells
+    /// once it has such a table, and before that it has no sessions either.
+    pub sticky_buckets_per_core: Option<u32>,
+    /// Seconds after its last packet at which VPP may forget a flow; 40 until configured. Nothing if VPP does not tell.
+    pub flow_timeout: Option<u32>,
 }
 
 /// What a VPP just started has.
@@ -40,8 +67,8 @@ impl Default for LbConf {
         Self {
             ip4_src: Ipv4Addr::BROADCAST,
             ip6_src: Ipv6Addr::from(u128::MAX),
-            sticky_buckets_per_core: 1024,
-            flow_timeout: 40,
+            sticky_buckets_per_core: Some(1024),
+            flow_timeout: Some(40),
         }
     }
 }
@@ -69,15 +96,28 @@ impl ActualVip {
     pub fn is_serving(&self) -> bool {
         self.ases.values().any(|server| server.weight > 0)
     }
+
+    /// Adds the servers that are at weight 0 because VPP, which has no weights, does not have them in use.
+    pub(crate) fn complete(&mut self, wanted: &DesiredVip, abilities: Abilities) {
+        if abilities.weights {
+            return;
+        }
+        for address in wanted.targets.keys() {
+            if !self.ases.contains_key(address) {
+                let has_flows = self.lingering.remove(address);
+                self.ases.insert(*address, ActualAs { weight: 0, never_raised: !has_flows });
+            }
+        }
+    }
 }
 
 /// A server in use under one VIP.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ActualAs {
-    /// Its weight; VPP takes up to 255.
+    /// Its weight; VPP takes up to 255. Without [`Abilities::weights`] it is 1 for a server in use, 0 for another one.
     pub weight: u8,
     /// Whether this process added it at weight 0, with no flows from an earlier life, and never raised it: no flow can be its
-    /// own, so it needs no flush.
+    /// own, so it needs no flush. On a VPP without weights also a server at weight 0 that VPP does not know at all.
     pub never_raised: bool,
 }
 

@@ -62,15 +62,15 @@ pub struct DesiredConf {
 }
 
 impl DesiredConf {
-    /// Whether the sticky tables have the wanted size.
+    /// Whether the sticky tables have the wanted size, as far as is known.
     pub fn has_sticky_buckets_of(&self, actual: &LbConf) -> bool {
-        actual.sticky_buckets_per_core == self.sticky_buckets.get()
+        actual.sticky_buckets_per_core == Some(self.sticky_buckets.get())
     }
 
-    /// Whether addresses and time-out are as wanted.
+    /// Whether addresses and time-out are as wanted, as far as is known.
     pub fn has_addresses_and_timeout_of(&self, actual: &LbConf) -> bool {
         (actual.ip4_src, actual.ip6_src, actual.flow_timeout)
-            == (self.ip4_src, self.ip6_src, self.flow_timeout.as_secs())
+            == (self.ip4_src, self.ip6_src, Some(self.flow_timeout.as_secs()))
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Actual, ActualAs, ActualLength, ActualVip, LbConf};
+use super::{Abilities, Actual, ActualAs, ActualLength, ActualVip, LbConf};
 use crate::call::{AsRow, VipRow};
 
 impl Actual {
     /// The model that these dumps describe.
-    pub(crate) fn from_dumps(conf: LbConf, vips: &[VipRow], ases: &[AsRow]) -> Self {
-        let mut actual = Self { conf, vips: vips.iter().map(|row| (row.key, ActualVip::listed(row))).collect() };
+    pub(crate) fn from_dumps(abilities: Abilities, conf: LbConf, vips: &[VipRow], ases: &[AsRow]) -> Self {
+        let vips = vips.iter().map(|row| (row.key, ActualVip::listed(row))).collect();
+        let mut actual = Self { abilities, conf, vips };
         for row in ases {
             // Rows of a removed VIP carry the key of the VIP that was added again.
             if let Some(vip) = actual.vips.get_mut(&row.key) {
-                vip.add_row(row);
+                vip.add_row(row, abilities);
             }
         }
         actual
@@ -33,10 +34,10 @@ impl ActualVip {
     }
 
     /// A server as the dump lists it. One that is in use beats a removed namesake, which belongs to a removed VIP.
-    pub(crate) fn add_row(&mut self, row: &AsRow) {
+    pub(crate) fn add_row(&mut self, row: &AsRow, abilities: Abilities) {
         if row.in_use {
             self.lingering.remove(&row.address);
-            self.ases.insert(row.address, ActualAs { weight: row.weight, never_raised: false });
+            self.ases.insert(row.address, ActualAs { weight: abilities.in_use(row.weight), never_raised: false });
         } else if !self.ases.contains_key(&row.address) {
             self.lingering.insert(row.address);
         }

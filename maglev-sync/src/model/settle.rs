@@ -11,10 +11,10 @@ impl Actual {
                 self.conf.ip4_src = update.ip4_src;
                 self.conf.ip6_src = update.ip6_src;
                 if let Some(buckets) = update.sticky_buckets {
-                    self.conf.sticky_buckets_per_core = buckets.get();
+                    self.conf.sticky_buckets_per_core = Some(buckets.get());
                 }
                 if let Some(timeout) = update.flow_timeout {
-                    self.conf.flow_timeout = timeout.as_secs();
+                    self.conf.flow_timeout = Some(timeout.as_secs());
                 }
             }
             Call::VipAdd { key, encap, table_length, src_ip_sticky } => {

@@ -20,6 +20,8 @@ pub struct Weight(u8);
 impl Weight {
     /// Takes no new flows.
     pub const ZERO: Self = Self(0);
+    /// What a server in use counts on a VPP without weights.
+    pub(crate) const ONE: Self = Self(1);
     /// The whole claim of one server.
     pub const MAX: Self = Self(100);
 

@@ -279,7 +279,7 @@ fn another_number_of_sticky_buckets_is_sent_only_while_there_is_no_vip() {
     assert_eq!(kept.notes(), [Note::StickyBuckets { wanted: wanted.conf.sticky_buckets, actual: 1024 }]);
 
     // Addresses and time-out go without them.
-    vpp.conf.flow_timeout = 30;
+    vpp.conf.flow_timeout = Some(30);
     let partly = Plan::new(&wanted, &vpp.actual(), &pruning());
     assert_eq!(buckets(&partly), Some(None));
     assert_eq!(partly.notes().len(), 1);

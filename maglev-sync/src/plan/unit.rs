@@ -7,13 +7,14 @@ use ipnet::IpNet;
 
 use super::{Stage, Step};
 use crate::call::Call;
-use crate::model::{ActualEncap, ActualVip, Cut, DesiredVip, Encap, Protocol, VipKey, Weight};
+use crate::model::{Abilities, ActualEncap, ActualVip, Cut, DesiredVip, Encap, Protocol, VipKey, Weight};
 
 /// Both states, and what may be done about their difference.
 pub(crate) struct View<'a> {
     pub(crate) desired: &'a BTreeMap<VipKey, DesiredVip>,
     pub(crate) actual: &'a BTreeMap<VipKey, ActualVip>,
     pub(crate) permit: &'a dyn Permit,
+    pub(crate) abilities: Abilities,
 }
 
 /// What may be done to a VIP.
@@ -65,6 +66,7 @@ impl View<'_> {
     pub(crate) fn intent(&self, key: &VipKey) -> Intent {
         match (self.desired.get(key), self.actual.get(key)) {
             (Some(_), _) if !self.permit.may_write(key) => Intent::Leave,
+            (Some(wanted), _) if !self.can_hold(wanted) => Intent::Leave,
             (Some(_), None) => Intent::Create,
             (Some(wanted), Some(vip)) => {
                 let another_form = vip.encap != ActualEncap::Gre(wanted.encap)
@@ -75,6 +77,11 @@ impl View<'_> {
             (None, Some(_)) if self.permit.may_remove(key) => Intent::Remove,
             (None, _) => Intent::Leave,
         }
+    }
+
+    /// Whether VPP can hold such a VIP at all.
+    pub(crate) fn can_hold(&self, wanted: &DesiredVip) -> bool {
+        self.abilities.src_ip_sticky || !wanted.src_ip_sticky
     }
 
     /// The unit that this VIP belongs to, or the VIP that stays in its way.
@@ -141,12 +148,12 @@ impl View<'_> {
     fn alone(&self, key: &VipKey, intent: Intent) -> Unit {
         let (wanted, vip) = (self.desired.get(key), self.actual.get(key));
         match (intent, wanted, vip) {
-            (Intent::Keep, Some(wanted), Some(vip)) => Unit::of(key, agree(key, wanted, vip)),
-            (Intent::Create, Some(wanted), _) => Unit::of(key, [create(key, wanted)]),
+            (Intent::Keep, Some(wanted), Some(vip)) => Unit::of(key, self.agree(key, wanted, vip)),
+            (Intent::Create, Some(wanted), _) => Unit::of(key, [self.create(key, wanted)]),
             (Intent::Recreate, Some(wanted), Some(vip)) => {
                 let mut steps = remove_servers(key, vip, Stage::Create);
                 steps.push(step(key, Stage::Create, Call::VipDel(*key), None));
-                steps.extend(create(key, wanted));
+                steps.extend(self.create(key, wanted));
                 Unit::of(key, [steps])
             }
             (Intent::Remove, _, Some(vip)) => Unit::of(
@@ -168,68 +175,71 @@ impl View<'_> {
         }
         for key in &members {
             if let Some(wanted) = self.desired.get(key) {
-                steps.extend(create(key, wanted));
+                steps.extend(self.create(key, wanted));
             }
         }
         Unit { keys: members.into_iter().collect(), stages: vec![steps] }
     }
-}
 
-/// The stages that bring the servers of a standing VIP to their desired state.
-fn agree(key: &VipKey, wanted: &DesiredVip, vip: &ActualVip) -> [Vec<Step>; 3] {
-    let mut cuts = Vec::new();
-    let mut grows = Vec::new();
-    let mut shrinks = Vec::new();
+    /// The stages that bring the servers of a standing VIP to their desired state.
+    fn agree(&self, key: &VipKey, wanted: &DesiredVip, vip: &ActualVip) -> [Vec<Step>; 3] {
+        let mut cuts = Vec::new();
+        let mut grows = Vec::new();
+        let mut shrinks = Vec::new();
 
-    let addresses: BTreeSet<&IpAddr> = wanted.targets.keys().chain(vip.ases.keys()).collect();
-    for &address in addresses {
-        let before = vip.ases.get(&address).map(|server| server.weight);
-        let Some(target) = wanted.targets.get(&address) else {
-            // It left the desired state: its flows drain.
-            let call = Call::AsDel { key: *key, address, flush: false };
-            shrinks.push(step(key, Stage::Shrink, call, before));
-            continue;
-        };
-        let weight = target.weight;
-        let set = Call::AsSetWeight { key: *key, address, weight, flush: false };
-        match before {
-            None => grows.push(step(key, Stage::Grow, Call::AsAdd { key: *key, address, weight }, None)),
-            Some(now) if now < weight.get() => grows.push(step(key, Stage::Grow, set, before)),
-            Some(now) if now > weight.get() => {
-                if target.cut == Cut::Urgent && weight.is_zero() {
-                    cuts.push(step(key, Stage::UrgentCut, set, before));
-                } else {
-                    shrinks.push(step(key, Stage::Shrink, set, before));
+        let addresses: BTreeSet<&IpAddr> = wanted.targets.keys().chain(vip.ases.keys()).collect();
+        for &address in addresses {
+            let before = vip.ases.get(&address).map(|server| server.weight);
+            let Some(target) = wanted.targets.get(&address) else {
+                // It left the desired state: its flows drain.
+                let call = Call::AsDel { key: *key, address, flush: false };
+                shrinks.push(step(key, Stage::Shrink, call, before));
+                continue;
+            };
+            let weight = self.abilities.weight(target.weight);
+            let set = Call::AsSetWeight { key: *key, address, weight, flush: false };
+            match before {
+                None => grows.push(step(key, Stage::Grow, Call::AsAdd { key: *key, address, weight }, None)),
+                Some(now) if now < weight.get() => grows.push(step(key, Stage::Grow, set, before)),
+                Some(now) if now > weight.get() => {
+                    if target.cut == Cut::Urgent && weight.is_zero() {
+                        cuts.push(step(key, Stage::UrgentCut, set, before));
+                    } else {
+                        shrinks.push(step(key, Stage::Shrink, set, before));
+                    }
                 }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
+
+        // The cuts never wait for an answer, but they need not leave the VIP empty either: VPP carries calls out in order.
+        let cut: BTreeSet<IpAddr> = cuts.iter().filter_map(target_of).map(|(address, _)| address).collect();
+        let still_serves = vip.ases.iter().any(|(address, server)| server.weight > 0 && !cut.contains(address));
+        if !cuts.is_empty() && !still_serves {
+            let successor = grows.iter().position(|step| target_of(step).is_some_and(|(_, weight)| !weight.is_zero()));
+            if let Some(at) = successor {
+                let mut successor = grows.remove(at);
+                successor.stage = Stage::UrgentCut;
+                cuts.insert(0, successor);
+            }
+        }
+        [cuts, grows, shrinks]
     }
 
-    // The cuts never wait for an answer, but they need not leave the VIP empty either: VPP carries calls out in order.
-    let cut: BTreeSet<IpAddr> = cuts.iter().filter_map(target_of).map(|(address, _)| address).collect();
-    let still_serves = vip.ases.iter().any(|(address, server)| server.weight > 0 && !cut.contains(address));
-    if !cuts.is_empty() && !still_serves {
-        let successor = grows.iter().position(|step| target_of(step).is_some_and(|(_, weight)| !weight.is_zero()));
-        if let Some(at) = successor {
-            let mut successor = grows.remove(at);
-            successor.stage = Stage::UrgentCut;
-            cuts.insert(0, successor);
-        }
+    fn create(&self, key: &VipKey, wanted: &DesiredVip) -> Vec<Step> {
+        let add = Call::VipAdd {
+            key: *key,
+            encap: wanted.encap,
+            table_length: wanted.table_length,
+            src_ip_sticky: wanted.src_ip_sticky,
+        };
+        let servers = wanted.targets.iter().map(|(&address, target)| Call::AsAdd {
+            key: *key,
+            address,
+            weight: self.abilities.weight(target.weight),
+        });
+        [add].into_iter().chain(servers).map(|call| step(key, Stage::Create, call, None)).collect()
     }
-    [cuts, grows, shrinks]
-}
-
-fn create(key: &VipKey, wanted: &DesiredVip) -> Vec<Step> {
-    let add = Call::VipAdd {
-        key: *key,
-        encap: wanted.encap,
-        table_length: wanted.table_length,
-        src_ip_sticky: wanted.src_ip_sticky,
-    };
-    let servers =
-        wanted.targets.iter().map(|(&address, target)| Call::AsAdd { key: *key, address, weight: target.weight });
-    [add].into_iter().chain(servers).map(|call| step(key, Stage::Create, call, None)).collect()
 }
 
 fn remove_servers(key: &VipKey, vip: &ActualVip, stage: Stage) -> Vec<Step> {

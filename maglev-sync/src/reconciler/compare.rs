@@ -9,7 +9,7 @@ use super::{Doubt, Reconciler, VipState};
 use crate::call::{AsRow, VipRow};
 use crate::event::{Drift, Event, WarmUpPhase};
 use crate::exec::{CallId, Priority};
-use crate::model::{Actual, ActualVip, ForeignVips, VipKey};
+use crate::model::{Abilities, Actual, ActualVip, ForeignVips, VipKey};
 
 impl Reconciler {
     /// A dump of VIPs: which came, went or changed behind our back, and which of those in doubt are there.
@@ -116,26 +116,20 @@ impl Reconciler {
         };
 
         let mut found = ActualVip { ases: BTreeMap::new(), lingering: BTreeSet::new(), ..vip.clone() };
-        rows.for_each(|row| found.add_row(row));
-        let mut drifts = Vec::new();
-        let addresses: BTreeSet<IpAddr> = vip.ases.keys().chain(found.ases.keys()).copied().collect();
-        for address in addresses {
-            let expected = vip.ases.get(&address).copied();
-            let seen = found.ases.get_mut(&address);
-            let weight = seen.as_ref().map(|server| server.weight);
-            if let (Some(expected), Some(seen)) = (expected, seen) {
-                seen.never_raised = expected.never_raised && seen.weight == 0;
-            }
-            if expected.map(|server| server.weight) != weight {
-                drifts.push(Drift::As { address, expected: expected.map(|server| server.weight), found: weight });
-            }
+        let abilities = model.abilities;
+        rows.for_each(|row| found.add_row(row, abilities));
+        if let Some(wanted) = self.desired.as_ref().and_then(|desired| desired.vips.get(key)) {
+            found.complete(wanted, abilities);
         }
+        let drifts = differences(vip, &mut found, abilities);
+        let collected = if abilities.weights { Vec::new() } else { collected(vip, &found) };
         let changed = *vip != found;
         *vip = found;
         if changed {
             let vip = vip.clone();
             self.exec.book().replace(key, Some(&vip));
         }
+        collected.iter().for_each(|address| self.forget_index_of_collected_server(address));
         if !drifts.is_empty() {
             self.state(key).dirty.get_or_insert(Priority::Pass);
             self.renew_indices_of(key);
@@ -191,6 +185,35 @@ impl Reconciler {
                 || !state.unsettled.is_empty()
         });
     }
+}
+
+/// Servers in which VPP differs from what was expected. What no dump tells of them goes over into `found`.
+fn differences(expected: &ActualVip, found: &mut ActualVip, abilities: Abilities) -> Vec<Drift> {
+    let mut drifts = Vec::new();
+    let addresses: BTreeSet<IpAddr> = expected.ases.keys().chain(found.ases.keys()).copied().collect();
+    for address in addresses {
+        let was = expected.ases.get(&address);
+        let is = found.ases.get_mut(&address);
+        let (before, now) = (was.map(|server| server.weight), is.as_ref().map(|server| server.weight));
+        if let (Some(was), Some(is)) = (was, is)
+            && abilities.weights
+        {
+            is.never_raised = was.never_raised && is.weight == 0;
+        }
+        // Without weights no dump shows a server at weight 0, and it is not completed when nobody wants it any more.
+        let not_in_use = |weight: Option<u8>| weight.is_none_or(|weight| weight == 0);
+        if before != now && (abilities.weights || !not_in_use(before) || !not_in_use(now)) {
+            drifts.push(Drift::As { address, expected: before, found: now });
+        }
+    }
+    drifts
+}
+
+/// Servers at weight 0 that a VPP without weights knew and does not know any more.
+fn collected(expected: &ActualVip, found: &ActualVip) -> Vec<IpAddr> {
+    let known = |vip: &ActualVip, address: &IpAddr| vip.ases.get(address).is_some_and(|server| !server.never_raised);
+    let gone = |address: &&IpAddr| known(expected, address) && !known(found, address);
+    expected.ases.keys().filter(gone).copied().collect()
 }
 
 /// Whether VIPs come in the order of the pool indices that we know of.

@@ -179,9 +179,12 @@ impl Reconciler {
 
     /// The model after a link came up.
     pub(super) fn make_model(&mut self, now: Instant, conf: LbConf, vips: &[VipRow], ases: &[AsRow]) {
-        let model = Actual::from_dumps(conf, vips, ases);
+        let mut model = Actual::from_dumps(self.abilities, conf, vips, ases);
         let in_use = model.vips.values().map(|vip| vip.ases.len()).sum();
         let read = Event::Read { first: !self.read_before, vips: model.vips.len(), ases: in_use, conf };
+        if let Some(desired) = &self.desired {
+            model.complete(desired);
+        }
         *self.exec.book() = AddressBook::of(&model.vips);
         for key in model.vips.keys() {
             self.state(key);

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::model::VipKey;
 use crate::status::{Flows, Indices, VerboseStatus};
+use crate::text::{TooLarge, check_size};
 
 /// The indices, and the look-ups that are still to be made.
 #[derive(Debug, Default)]
@@ -193,23 +194,18 @@ impl VerboseText {
         self.census.1 += 1;
     }
 
-    /// Bytes that the text may have.
-    pub(super) fn expected(&self) -> u64 {
-        self.census.0 * BYTES_A_VIP + self.census.1 * BYTES_AN_AS
-    }
-
     /// Whether to ask now. Drops the wish if the text could be too large.
     pub(super) fn poll(&mut self, now: Instant) -> Result<bool, TooLarge> {
         // A text about nothing is as long a rest: the first VIP would wait for its counters.
         if !self.wanted || self.sent.is_some() || self.census == (0, 0) {
             return Ok(false);
         }
-        let expected = self.expected();
-        if expected > LARGEST {
+        let (vips, ases) = self.census;
+        if let Err(too_large) = check_size(vips, ases) {
             self.wanted = false;
-            self.status = VerboseStatus::TooLarge { expected };
+            self.status = VerboseStatus::TooLarge { expected: too_large.expected };
             self.flows = None;
-            return Err(TooLarge { expected });
+            return Err(too_large);
         }
         if self.not_before.is_some() {
             return Ok(false);
@@ -244,15 +240,6 @@ impl VerboseText {
     }
 }
 
-/// The text may have more bytes than VPP's API segment has room for.
-pub(super) struct TooLarge {
-    pub(super) expected: u64,
-}
-
-const BYTES_A_VIP: u64 = 300;
-const BYTES_AN_AS: u64 = 70;
-/// A live VPP aborted over a text larger than its API segment.
-const LARGEST: u64 = 4 << 20;
 /// Rest after the text in lengths of the wait for it: 0.1 % of the time.
 const REST: u32 = 1000;
 /// Wait after a refusal.

@@ -13,7 +13,14 @@ impl Reconciler {
         let (desired, model) = (self.desired.as_ref()?, self.model.as_ref()?);
         let permit =
             Licence { vips: &self.vips, ours: &self.ours, foreign: desired.foreign, phase: self.warm_up.phase() };
-        Some(look(View { desired: &desired.vips, actual: &model.vips, permit: &permit }))
+        let abilities = model.abilities;
+        Some(look(View { desired: &desired.vips, actual: &model.vips, permit: &permit, abilities }))
+    }
+
+    /// Whether VPP can hold the VIP as it is wanted, as far as is known.
+    pub(super) fn can_hold(&self, key: &VipKey) -> bool {
+        let able = |view: View<'_>| view.desired.get(key).is_none_or(|wanted| view.can_hold(wanted));
+        self.with_view(able).unwrap_or(true)
     }
 
     pub(super) fn stands(&self, key: &VipKey) -> bool {

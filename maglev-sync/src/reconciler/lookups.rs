@@ -9,9 +9,9 @@ use super::reads::Read;
 use crate::call::{Call, CallFailure, Reply};
 use crate::event::{Drift, Event, Warning};
 use crate::exec::{CallId, Priority};
-use crate::model::{Actual, ActualLength, VipKey};
+use crate::model::{Actual, ActualLength, ActualVip, VipKey};
 use crate::status::{Flows, VerboseStatus};
-use crate::verbose::{self, VerboseVip};
+use crate::text::{self, ShownAs, ShownVip};
 
 impl Reconciler {
     pub(super) fn poll_verbose(&mut self, now: Instant) -> Option<(CallId, Call)> {
@@ -40,7 +40,7 @@ impl Reconciler {
     pub(super) fn handle_verbose(&mut self, now: Instant, id: CallId, reply: Result<Reply, CallFailure>) {
         self.verbose.answered(now);
         let warning = match reply {
-            Ok(Reply::Text(text)) => match verbose::parse(&text) {
+            Ok(Reply::Text(shown)) => match text::vips(&shown) {
                 Ok(vips) => return self.take_verbose(now, id, &vips),
                 Err(error) => Warning::VerboseUnreadable(error),
             },
@@ -55,7 +55,7 @@ impl Reconciler {
         self.warn(warning);
     }
 
-    pub(super) fn take_verbose(&mut self, now: Instant, id: CallId, vips: &[VerboseVip]) {
+    pub(super) fn take_verbose(&mut self, now: Instant, id: CallId, vips: &[ShownVip]) {
         self.warned.retain(|_, warning| {
             !matches!(
                 warning,
@@ -67,7 +67,9 @@ impl Reconciler {
         let mut flows = BTreeMap::new();
         for told in vips.iter().filter(|vip| !vip.removed) {
             let Some(vip) = self.model.as_mut().and_then(|model| model.vips.get_mut(&told.key)) else { continue };
-            for server in told.ases.iter().filter(|server| !server.removed) {
+            let is_wanted = |server: &ShownAs| !self.abilities.weights && vip.ases.contains_key(&server.address);
+            // On a VPP without weights a server at weight 0 is a removed one, whose flows go on all the same.
+            for server in told.ases.iter().filter(|server| !server.removed || is_wanted(server)) {
                 flows.insert((told.key, server.address), server.flows);
                 self.index_book.handle_as_route(server.address, server.stats_index);
             }
@@ -76,9 +78,11 @@ impl Reconciler {
                 self.verbose.want();
                 continue;
             }
-            let other_hash = vip.src_ip_sticky.is_some_and(|sticky| sticky != told.src_ip_sticky);
-            vip.src_ip_sticky = Some(told.src_ip_sticky);
-            vip.table_length = ActualLength::Whole(told.new_size);
+            // Where it cannot be trusted nobody asked for it, and whatever stands there is taken for right.
+            let told_sticky = self.abilities.src_ip_sticky.then_some(told.src_ip_sticky);
+            let other_hash = vip.src_ip_sticky.zip(told_sticky).is_some_and(|(known, told)| known != told);
+            vip.src_ip_sticky = told_sticky;
+            vip.table_length = ActualLength::Whole(told.table_length);
             vip.pool_index = Some(told.pool_index);
             self.index_book.set_pool_index(&told.key, Some(told.pool_index));
             if other_hash {
@@ -123,10 +127,23 @@ impl Reconciler {
         }
     }
 
+    /// A VPP without weights took a server into use again: it may have forgotten its route in between.
+    pub(super) fn need_index_of_revived_server(&mut self, address: IpAddr) {
+        self.index_book.want_as_route(address);
+    }
+
     /// VPP keeps a server's route only as long as some VIP has the server.
     pub(super) fn forget_index_of_unused_server(&mut self, address: &IpAddr) {
         let used = |model: &Actual| model.vips.values().any(|vip| vip.ases.contains_key(address));
         if !self.model.as_ref().is_some_and(used) {
+            self.index_book.forget_as_route(address);
+        }
+    }
+
+    /// A VPP without weights forgets a server at weight 0, and its route, once no flow is left and somebody changes the VIP.
+    pub(super) fn forget_index_of_collected_server(&mut self, address: &IpAddr) {
+        let known = |vip: &ActualVip| vip.ases.get(address).is_some_and(|server| !server.never_raised);
+        if !self.model.as_ref().is_some_and(|model| model.vips.values().any(known)) {
             self.index_book.forget_as_route(address);
         }
     }

@@ -155,12 +155,17 @@ impl Reconciler {
     pub(super) fn warn_of_differences(&mut self) {
         let (Some(desired), Some(model)) = (&self.desired, &self.model) else { return };
         let mut warnings = Vec::new();
-        let (wanted, actual) = (desired.conf.sticky_buckets, model.conf.sticky_buckets_per_core);
-        let buckets_differ = wanted.get() != actual;
-        if buckets_differ && !model.vips.is_empty() {
+        let wanted = desired.conf.sticky_buckets;
+        if let Some(actual) = model.conf.sticky_buckets_per_core
+            && wanted.get() != actual
+            && !model.vips.is_empty()
+        {
             warnings.push(Warning::StickyBucketsDiffer { wanted, actual });
         }
         for (key, wanted) in &desired.vips {
+            if wanted.src_ip_sticky && !model.abilities.src_ip_sticky {
+                warnings.push(Warning::SrcIpSticky { key: *key });
+            }
             if let Some(vip) = model.vips.get(key)
                 && !vip.table_length.agrees_with(wanted.table_length)
             {

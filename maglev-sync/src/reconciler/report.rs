@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::{Reconciler, VipState};
+use crate::event::Failure;
 use crate::model::VipKey;
 use crate::plan::{Intent, View};
 use crate::status::{SyncStatus, VipStatus};
@@ -34,7 +35,8 @@ impl Reconciler {
         if let (Some(desired), Some(model)) = (&self.desired, &self.model)
             && !desired.conf.has_sticky_buckets_of(&model.conf)
         {
-            status.sticky_buckets_differ = Some((desired.conf.sticky_buckets, model.conf.sticky_buckets_per_core));
+            let actual = model.conf.sticky_buckets_per_core;
+            status.sticky_buckets_differ = actual.map(|actual| (desired.conf.sticky_buckets, actual));
         }
         status
     }
@@ -72,7 +74,7 @@ impl Reconciler {
             standing: standing.is_some(),
             in_sync: state.doubt.is_none() && self.with_view(agrees).unwrap_or(false),
             compared: state.compared,
-            last_error: state.last_error.clone(),
+            last_error: if self.can_hold(key) { state.last_error.clone() } else { Some(Failure::SrcIpSticky) },
             backoff_until: state.backoff.until(),
             table_length_wanted: wanted.map(|vip| vip.table_length),
             table_length: standing.map(|vip| vip.table_length),

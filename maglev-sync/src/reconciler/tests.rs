@@ -12,3 +12,4 @@ mod properties;
 mod removal;
 mod steady;
 mod warm_up;
+mod without_weights;

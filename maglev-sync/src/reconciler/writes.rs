@@ -59,7 +59,8 @@ impl Reconciler {
         if intent == Intent::Leave {
             // Whatever frees it marks it dirty again.
             self.state(key).dirty = None;
-            self.settle(now, key, None);
+            let failure = (!self.can_hold(key)).then_some(Failure::SrcIpSticky);
+            self.settle(now, key, failure.as_ref());
             return;
         }
         let urgent = self.with_view(|view| view.has_urgent_cut(key)).unwrap_or(false);
@@ -258,8 +259,8 @@ impl Reconciler {
     /// VPP carried a step out.
     fn acknowledged(&mut self, step: &Step) {
         let key = step.key;
-        let weight_before = match step.call {
-            Call::AsSetWeight { address, .. } => self.actual_weight(&key, address),
+        let server_before = match step.call {
+            Call::AsSetWeight { address, .. } => self.model.as_ref().and_then(|model| model.server(&key, address)),
             _ => None,
         };
         if let Some(model) = &mut self.model {
@@ -308,7 +309,10 @@ impl Reconciler {
                 } else {
                     self.runs.count(&key, |counts| counts.weights_updated += 1);
                 }
-                let from = weight_before.unwrap_or_default();
+                let from = server_before.map_or(0, |server| server.weight);
+                if !self.abilities.weights && from == 0 && !weight.is_zero() {
+                    self.need_index_of_revived_server(address);
+                }
                 self.push(Event::AsWeightUpdated { key, address, from, to: weight, flush });
             }
             Call::ConfGet | Call::Conf(_) | Call::VipDump | Call::AsDump(_) | Call::Verbose | Call::Route(_) => {}

@@ -66,7 +66,12 @@ impl Rig {
 
     /// Without warm-up, in the steady state over a VPP that is as desired.
     pub(crate) fn settled(desired: Desired) -> Self {
-        let mut rig = Self::warm(FakeVpp::as_desired(&desired));
+        Self::settled_over(true, desired)
+    }
+
+    /// The same over a VPP with or without weights.
+    pub(crate) fn settled_over(weights: bool, desired: Desired) -> Self {
+        let mut rig = Self::warm(FakeVpp::holding(&desired, weights));
         rig.sync.set_desired(rig.now, desired);
         rig.up();
         rig.advance(secs(1));
@@ -77,7 +82,7 @@ impl Rig {
     }
 
     pub(crate) fn up(&mut self) {
-        self.sync.handle_link_up(self.now, BootId(self.boot, 0));
+        self.sync.handle_link_up(self.now, BootId(self.boot, 0), self.vpp.abilities);
         self.pump();
     }
 

@@ -10,10 +10,14 @@ use crate::call::{AsRow, Call, CallFailure, Reply, VipRow};
 use crate::model::*;
 use crate::table::{TableSize, bucket_counts};
 
-/// VPP's lb plugin: conflicts, lingering removed servers, revival, pool indices, text.
+/// VPP's lb plugin: conflicts, lingering removed servers, revival, pool indices, text; as a [`crate::Dataplane`] shows it where VPP has
+/// no weights.
 #[derive(Clone, Debug)]
 pub(crate) struct FakeVpp {
+    pub(crate) abilities: Abilities,
     pub(crate) conf: LbConf,
+    /// Whether some thread has a sticky table. Without one a VPP before 26.10 does not tell numbers.
+    pub(crate) has_sticky_table: bool,
     vips: Vec<FakeVip>,
     next_index: u32,
     routes: BTreeMap<IpNet, u32>,
@@ -44,7 +48,9 @@ struct FakeAs {
 impl FakeVpp {
     pub(crate) fn new() -> Self {
         Self {
+            abilities: Abilities::default(),
             conf: LbConf::default(),
+            has_sticky_table: true,
             vips: Vec::new(),
             next_index: 1,
             routes: BTreeMap::new(),
@@ -53,14 +59,29 @@ impl FakeVpp {
         }
     }
 
+    /// An empty one that can do this much.
+    pub(crate) fn able(abilities: Abilities) -> Self {
+        Self { abilities, ..Self::new() }
+    }
+
     /// One that holds just what is desired, settings included.
     pub(crate) fn as_desired(desired: &Desired) -> Self {
-        let mut vpp = Self::new();
+        Self::new().with(desired)
+    }
+
+    /// The same without weights, if so.
+    pub(crate) fn holding(desired: &Desired, weights: bool) -> Self {
+        Self::able(super::abilities(weights)).with(desired)
+    }
+
+    /// The same with just what is desired.
+    fn with(self, desired: &Desired) -> Self {
+        let mut vpp = self;
         vpp.conf = LbConf {
             ip4_src: desired.conf.ip4_src,
             ip6_src: desired.conf.ip6_src,
-            sticky_buckets_per_core: desired.conf.sticky_buckets.get(),
-            flow_timeout: desired.conf.flow_timeout.as_secs(),
+            sticky_buckets_per_core: Some(desired.conf.sticky_buckets.get()),
+            flow_timeout: Some(desired.conf.flow_timeout.as_secs()),
         };
         for (key, vip) in &desired.vips {
             vpp.put(*key, vip);
@@ -73,7 +94,7 @@ impl FakeVpp {
         let DesiredVip { encap, table_length, src_ip_sticky, .. } = *vip;
         self.quietly(Call::VipAdd { key, encap, table_length, src_ip_sticky });
         for (&address, target) in &vip.targets {
-            self.quietly(Call::AsAdd { key, address, weight: target.weight });
+            self.quietly(Call::AsAdd { key, address, weight: self.abilities.weight(target.weight) });
         }
     }
 
@@ -87,7 +108,8 @@ impl FakeVpp {
 
     /// VPP's process is started again.
     pub(crate) fn restart(&mut self) {
-        *self = Self { log: std::mem::take(&mut self.log), flushes: std::mem::take(&mut self.flushes), ..Self::new() };
+        let (log, flushes) = (std::mem::take(&mut self.log), std::mem::take(&mut self.flushes));
+        *self = Self { log, flushes, ..Self::able(self.abilities) };
     }
 
     /// Writes among the calls.
@@ -111,7 +133,22 @@ impl FakeVpp {
             lingering: vip.ases.iter().filter(|server| !server.used).map(|server| server.address).collect(),
         };
         let used = self.vips.iter().filter(|vip| vip.used);
-        Actual { conf: self.conf, vips: used.map(|fake| (fake.key, vip(fake))).collect() }
+        let vips = used.map(|fake| (fake.key, vip(fake))).collect();
+        Actual { abilities: self.abilities, conf: self.told_conf(), vips }
+    }
+
+    /// What VPP holds, as it is read for the sake of this desired state.
+    pub(crate) fn read_for(&self, desired: &Desired) -> Actual {
+        let mut actual = self.actual();
+        actual.complete(desired);
+        actual
+    }
+
+    fn told_conf(&self) -> LbConf {
+        if self.abilities.weights || self.has_sticky_table {
+            return self.conf;
+        }
+        LbConf { sticky_buckets_per_core: None, flow_timeout: None, ..self.conf }
     }
 
     /// The weight of a server in use.
@@ -142,14 +179,14 @@ impl FakeVpp {
     pub(crate) fn execute(&mut self, call: &Call) -> Result<Reply, CallFailure> {
         self.log.push(call.clone());
         match *call {
-            Call::ConfGet => Ok(Reply::Conf(self.conf)),
+            Call::ConfGet => Ok(Reply::Conf(self.told_conf())),
             Call::Conf(update) => {
                 (self.conf.ip4_src, self.conf.ip6_src) = (update.ip4_src, update.ip6_src);
                 if let Some(buckets) = update.sticky_buckets {
-                    self.conf.sticky_buckets_per_core = buckets.get();
+                    self.conf.sticky_buckets_per_core = Some(buckets.get());
                 }
                 if let Some(timeout) = update.flow_timeout {
-                    self.conf.flow_timeout = timeout.as_secs();
+                    self.conf.flow_timeout = Some(timeout.as_secs());
                 }
                 Ok(Reply::Done)
             }
@@ -161,7 +198,7 @@ impl FakeVpp {
             Call::Verbose => Ok(Reply::Text(self.verbose())),
             Call::Route(prefix) => Ok(Reply::Route(self.route(prefix))),
             _ => {
-                let reply = self.write(call);
+                let reply = if self.abilities.weights { self.write(call) } else { self.write_without_weights(call) };
                 self.check(call);
                 reply
             }
@@ -227,6 +264,33 @@ impl FakeVpp {
             _ => unreachable!("{call} is no write"),
         }
         Ok(Reply::Done)
+    }
+
+    /// Weight 1 is an addition, weight 0 a deletion without flush; what is so already is done.
+    fn write_without_weights(&mut self, call: &Call) -> Result<Reply, CallFailure> {
+        let (key, address, weight, flush) = match *call {
+            // VPP is not even asked.
+            Call::AsAdd { weight, .. } if weight.is_zero() => return Ok(Reply::Done),
+            Call::AsAdd { key, address, weight } => (key, address, weight, false),
+            Call::AsSetWeight { key, address, weight, flush } => (key, address, weight, flush),
+            Call::AsDel { key, address, flush } => (key, address, Weight::ZERO, flush),
+            _ => return self.write(call),
+        };
+        assert!(weight.get() <= 1, "{call}: VPP has no weights");
+        let (done, call) = if weight.is_zero() {
+            (-6, Call::AsDel { key, address, flush })
+        } else {
+            (-81, Call::AsAdd { key, address, weight })
+        };
+        match self.write(&call) {
+            Err(CallFailure::Refused { retval, .. }) if retval == done => {
+                if flush {
+                    self.flushes.push((key, address));
+                }
+                Ok(Reply::Done)
+            }
+            reply => reply,
+        }
     }
 
     /// The garbage collection takes what nobody remembers.
@@ -306,11 +370,12 @@ impl FakeVpp {
             for (server, buckets) in vip.ases.iter().zip(bucket_counts(size, &used)) {
                 let route = self.routes.get(&IpNet::from(server.address)).copied().unwrap_or(7);
                 let state = if server.used { "used" } else { " removed" };
-                let _ = writeln!(
-                    text,
-                    "    {} weight:{} buckets:{buckets} flows:{} dpo:{route} {state}",
-                    server.address, server.weight, server.weight
-                );
+                let (address, weight) = (server.address, server.weight);
+                let _ = if self.abilities.weights {
+                    writeln!(text, "    {address} weight:{weight} buckets:{buckets} flows:{weight} dpo:{route} {state}")
+                } else {
+                    writeln!(text, "    {address} {buckets} buckets   {weight} flows  dpo:{route} {state}")
+                };
             }
             text.push('\n');
         }

@@ -84,9 +84,9 @@ fn is_as_desired(plan: &Plan, vpp: &Vpp, desired: &Desired, whole: bool, scope: 
     }
     let conf = &desired.conf;
     assert_eq!((vpp.conf.ip4_src, vpp.conf.ip6_src), (conf.ip4_src, conf.ip6_src));
-    assert_eq!(vpp.conf.flow_timeout, conf.flow_timeout.as_secs());
+    assert_eq!(vpp.conf.flow_timeout, Some(conf.flow_timeout.as_secs()));
     let noted = plan.notes().iter().any(|note| matches!(note, Note::StickyBuckets { .. }));
-    assert_eq!(vpp.conf.sticky_buckets_per_core != conf.sticky_buckets.get(), noted);
+    assert_eq!(vpp.conf.sticky_buckets_per_core != Some(conf.sticky_buckets.get()), noted);
 }
 
 /// A VIP that is not desired stays as it is, unless it may go.

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use maglev_sync::{AsRow, BootId, Call, CallFailure, CallId, Event, Reconciler, Reply, Settings, VipKey, VipRow};
+use maglev_sync::{
+    Abilities, AsRow, BootId, Call, CallFailure, CallId, Event, Reconciler, Reply, Settings, VipKey, VipRow,
+};
 
 use super::vpp::{Vip, Vpp};
 
@@ -39,7 +41,7 @@ impl Rig {
     pub(super) fn up(&mut self) {
         self.waiting.clear();
         self.is_up = true;
-        self.sync.handle_link_up(self.now, BootId(self.boot, 0));
+        self.sync.handle_link_up(self.now, BootId(self.boot, 0), Abilities::default());
     }
 
     pub(super) fn down(&mut self) {

@@ -17,7 +17,7 @@ pub(super) fn vpp(data: &mut &[u8]) -> Vpp {
     if what & 1 == 0 {
         let DesiredConf { ip4_src, ip6_src, sticky_buckets, flow_timeout } = conf(what >> 1);
         let (buckets, timeout) = (sticky_buckets.get(), flow_timeout.as_secs());
-        vpp.conf = LbConf { ip4_src, ip6_src, sticky_buckets_per_core: buckets, flow_timeout: timeout };
+        vpp.conf = LbConf { ip4_src, ip6_src, sticky_buckets_per_core: Some(buckets), flow_timeout: Some(timeout) };
     }
     for _ in 0..byte(data) % MOST_VIPS {
         let key = key(byte(data));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use maglev_sync::{Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Call, LbConf, VipKey};
+use maglev_sync::{Abilities, Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Call, LbConf, VipKey};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vpp {
@@ -40,10 +40,10 @@ impl Vpp {
             Call::Conf(update) => {
                 (self.conf.ip4_src, self.conf.ip6_src) = (update.ip4_src, update.ip6_src);
                 if let Some(buckets) = update.sticky_buckets {
-                    self.conf.sticky_buckets_per_core = buckets.get();
+                    self.conf.sticky_buckets_per_core = Some(buckets.get());
                 }
                 if let Some(timeout) = update.flow_timeout {
-                    self.conf.flow_timeout = timeout.as_secs();
+                    self.conf.flow_timeout = Some(timeout.as_secs());
                 }
             }
             Call::VipAdd { key, encap, table_length, src_ip_sticky } => {
@@ -118,7 +118,7 @@ impl Vpp {
             };
             (key, actual)
         };
-        Actual { conf: self.conf, vips: self.vips.iter().map(vip).collect() }
+        Actual { abilities: Abilities::default(), conf: self.conf, vips: self.vips.iter().map(vip).collect() }
     }
 
     fn vip(&mut self, key: &VipKey) -> Result<&mut Vip, i32> {

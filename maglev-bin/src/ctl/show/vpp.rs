@@ -147,13 +147,13 @@ pub(crate) fn state(state: &VpplbState, now: Time) -> String {
 }
 
 fn conf(conf: &VpplbConf) -> String {
-    format!(
-        "GRE from {} and {}, {} sticky buckets per core, flows time out after {}s\n",
-        clean(&conf.ipv4_src_address),
-        clean(&conf.ipv6_src_address),
-        conf.sticky_buckets_per_core,
-        conf.flow_timeout_seconds,
-    )
+    let sources = format!("GRE from {} and {}", clean(&conf.ipv4_src_address), clean(&conf.ipv6_src_address));
+    match (conf.sticky_buckets_per_core, conf.flow_timeout_seconds) {
+        (0, _) | (_, 0) => format!("{sources}; VPP does not tell buckets and time-out before its first session\n"),
+        (buckets, timeout) => {
+            format!("{sources}, {buckets} sticky buckets per core, flows time out after {timeout}s\n")
+        }
+    }
 }
 
 fn heading(of: &VipState, now: Time) -> String {

@@ -32,9 +32,9 @@ fn only_dead_servers_served(before: &Actual, wanted: &Desired, key: &VipKey) -> 
 
 proptest! {
     #[test]
-    fn a_second_plan_finds_nothing_to_do(standing in a_state(), wanted in a_state()) {
-        let mut vpp = FakeVpp::as_desired(&standing);
-        let plan = Plan::new(&wanted, &vpp.actual(), &scope());
+    fn a_second_plan_finds_nothing_to_do(standing in a_state(), wanted in a_state(), weights in any::<bool>()) {
+        let mut vpp = FakeVpp::holding(&standing, weights);
+        let plan = Plan::new(&wanted, &vpp.read_for(&wanted), &scope());
         let blocked: BTreeSet<VipKey> = plan.notes().iter().filter_map(|note| match note {
             crate::plan::Note::InTheWay { key, .. } => Some(*key),
             _ => None,
@@ -45,25 +45,28 @@ proptest! {
         for step in plan.steps() {
             prop_assert!(vpp.execute(&step.call).is_ok(), "{step} of\n{plan}");
         }
-        let second = Plan::new(&wanted, &vpp.actual(), &scope());
+        let second = Plan::new(&wanted, &vpp.read_for(&wanted), &scope());
         prop_assert!(second.is_empty(), "{}\nafter\n{}", second, plan);
         for (key, vip) in wanted.vips.iter().filter(|(key, _)| !blocked.contains(key)) {
             for (address, target) in &vip.targets {
-                prop_assert_eq!(vpp.weight(key, *address), Some(target.weight.get()), "{} {}", key, address);
+                let weight = vpp.abilities.weight(target.weight).get();
+                // Without weights a server at weight 0 is not in use.
+                let expected = (weights || weight > 0).then_some(weight);
+                prop_assert_eq!(vpp.weight(key, *address), expected, "{} {}", key, address);
             }
         }
     }
 
     #[test]
-    fn equal_states_are_silent(state in a_state()) {
-        let plan = Plan::new(&state, &FakeVpp::as_desired(&state).actual(), &scope());
+    fn equal_states_are_silent(state in a_state(), weights in any::<bool>()) {
+        let plan = Plan::new(&state, &FakeVpp::holding(&state, weights).read_for(&state), &scope());
         prop_assert!(plan.is_empty(), "{}", plan);
     }
 
     #[test]
-    fn a_plan_without_refusals_leaves_no_serving_vip_empty(standing in a_state(), wanted in a_state()) {
-        let mut vpp = FakeVpp::as_desired(&standing);
-        let plan = Plan::new(&wanted, &vpp.actual(), &scope());
+    fn a_plan_without_refusals_leaves_no_serving_vip_empty(standing in a_state(), wanted in a_state(), weights in any::<bool>()) {
+        let mut vpp = FakeVpp::holding(&standing, weights);
+        let plan = Plan::new(&wanted, &vpp.read_for(&wanted), &scope());
         let must_serve = must_serve(&plan, &vpp, &wanted);
         for step in plan.steps() {
             vpp.execute(&step.call).expect("the plan holds");
@@ -78,9 +81,10 @@ proptest! {
         standing in a_state(),
         wanted in a_state(),
         refused in prop::collection::vec(prop::bool::weighted(0.25), 64),
+        weights in any::<bool>(),
     ) {
-        let mut vpp = FakeVpp::as_desired(&standing);
-        let before = vpp.actual();
+        let mut vpp = FakeVpp::holding(&standing, weights);
+        let before = vpp.read_for(&wanted);
         let plan = Plan::new(&wanted, &before, &scope());
         let must_serve: BTreeSet<VipKey> = must_serve(&plan, &vpp, &wanted)
             .into_iter()
@@ -109,9 +113,9 @@ proptest! {
     }
 
     #[test]
-    fn flows_are_evicted_only_with_their_vip(standing in a_state(), wanted in a_state()) {
-        let mut vpp = FakeVpp::as_desired(&standing);
-        let plan = Plan::new(&wanted, &vpp.actual(), &scope());
+    fn flows_are_evicted_only_with_their_vip(standing in a_state(), wanted in a_state(), weights in any::<bool>()) {
+        let mut vpp = FakeVpp::holding(&standing, weights);
+        let plan = Plan::new(&wanted, &vpp.read_for(&wanted), &scope());
         for step in plan.steps() {
             prop_assert_eq!(
                 step.call.is_flush(),
@@ -124,20 +128,25 @@ proptest! {
     }
 
     #[test]
-    fn the_order_in_which_vpp_lists_things_does_not_matter(standing in a_state(), wanted in a_state(), turn in 0_usize..8) {
-        let vpp = FakeVpp::as_desired(&standing);
-        let actual = vpp.actual();
+    fn the_order_in_which_vpp_lists_things_does_not_matter(
+        standing in a_state(),
+        wanted in a_state(),
+        turn in 0_usize..8,
+        weights in any::<bool>(),
+    ) {
+        let vpp = FakeVpp::holding(&standing, weights);
+        let actual = vpp.read_for(&wanted);
         let mut turned = Desired { vips: Default::default(), ..standing.clone() };
         let mut keys: Vec<VipKey> = standing.vips.keys().copied().collect();
         let by = turn % keys.len().max(1);
         keys.rotate_left(by);
-        let mut other = FakeVpp::as_desired(&turned);
+        let mut other = FakeVpp::holding(&turned, weights);
         for key in keys {
             let vip = standing.vips[&key].clone();
             other.put(key, &vip);
             turned.vips.insert(key, vip);
         }
-        let mut other = other.actual();
+        let mut other = other.read_for(&wanted);
         for (key, vip) in &mut other.vips {
             vip.pool_index = actual.vips[key].pool_index;
         }

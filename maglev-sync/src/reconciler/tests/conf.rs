@@ -28,7 +28,7 @@ fn settings_are_the_first_write_and_buckets_go_into_an_empty_vpp() {
     let writes = rig.vpp.writes();
     assert!(matches!(writes[0], Call::Conf(_)), "{writes:?}");
     assert_eq!(sent(&rig).len(), 1);
-    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, 65_536);
+    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, Some(65_536));
     let updated = rig.events.iter().position(|event| matches!(event, Event::ConfUpdated(_)));
     let added = rig.events.iter().position(|event| matches!(event, Event::VipAdded(_)));
     assert!(updated.is_some() && updated < added, "{:?}", rig.events);
@@ -54,7 +54,7 @@ fn other_buckets_are_reported_once_and_kept_while_there_are_vips() {
     other.conf.ip4_src = [10, 0, 0, 9].into();
     rig.want(other);
     assert_eq!(sent(&rig).iter().map(|update| update.sticky_buckets).collect::<Vec<_>>(), [None]);
-    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, 1024);
+    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, Some(1024));
 }
 
 #[test]
@@ -65,13 +65,13 @@ fn a_sync_with_recreate_changes_the_buckets_once() {
     rig.request(SyncRequest { scope: RequestScope::All, recreate: false });
     assert_eq!(sent(&rig), []);
     rig.request(SyncRequest { scope: RequestScope::All, recreate: true });
-    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, 2048);
+    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, Some(2048));
     assert_eq!(rig.sync.status().sticky_buckets_differ, None);
 
     // The permission does not outlive its request.
     rig.want(with_buckets(4096));
     rig.advance(secs(60));
-    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, 2048);
+    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, Some(2048));
 }
 
 #[test]
@@ -80,15 +80,15 @@ fn a_permission_that_was_not_needed_does_not_linger() {
     rig.request(SyncRequest { scope: RequestScope::All, recreate: true });
     rig.want(with_buckets(2048));
     rig.advance(secs(60));
-    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, 1024);
+    assert_eq!(rig.vpp.conf.sticky_buckets_per_core, Some(1024));
 }
 
 #[test]
 fn settings_changed_by_others_are_found_by_a_sync_of_everything() {
     let mut rig = Rig::settled(with_buckets(1024));
-    rig.vpp.conf.flow_timeout = 99;
+    rig.vpp.conf.flow_timeout = Some(99);
     rig.request(SyncRequest { scope: RequestScope::All, recreate: false });
-    assert_eq!(rig.vpp.conf.flow_timeout, 40);
+    assert_eq!(rig.vpp.conf.flow_timeout, Some(40));
 }
 
 #[test]
@@ -107,5 +107,5 @@ fn refused_settings_are_read_and_tried_again_and_hold_up_no_vip() {
     assert!(rig.vpp.log.iter().filter(|call| **call == Call::ConfGet).count() >= 4, "it was not read again");
     rig.refuse = Box::new(|_| false);
     rig.advance(secs(10));
-    assert_eq!(rig.vpp.conf.flow_timeout, 40);
+    assert_eq!(rig.vpp.conf.flow_timeout, Some(40));
 }

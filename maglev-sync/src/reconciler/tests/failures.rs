@@ -297,7 +297,7 @@ fn a_sync_in_the_warm_up_reads_and_says_that_it_is_done() {
     let standing = desired([(one, vip([up(1, 100)]))]);
     let mut rig = Rig::new(FakeVpp::as_desired(&standing), secs(5), secs(30));
     rig.want(desired([(one, vip([down(1)]))]));
-    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1));
+    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1), rig.vpp.abilities);
     for scope in [RequestScope::All, RequestScope::Vip(one)] {
         rig.request(SyncRequest { scope, recreate: false });
     }

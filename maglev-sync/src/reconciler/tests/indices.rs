@@ -178,7 +178,7 @@ fn removed_servers_count_for_the_size_of_the_text() {
     let one = key("192.0.2.1", 80);
     let mut rig = Rig::warm(FakeVpp::new());
     rig.want(desired([(one, vip([up(1, 100)]))]));
-    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1));
+    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1), rig.vpp.abilities);
     let mut asked = false;
     // All but one of the rows are of removed servers, of removed VIPs of the same name.
     let rows = (0..60_000_u32).map(|n| crate::AsRow {
@@ -204,7 +204,7 @@ fn a_text_that_is_no_text_is_an_event_and_not_the_end() {
     let wanted = desired([(one, DesiredVip { src_ip_sticky: true, ..vip([up(1, 100)]) })]);
     let mut rig = Rig::warm(FakeVpp::as_desired(&wanted));
     rig.want(wanted);
-    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1));
+    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1), rig.vpp.abilities);
     loop {
         while let Some(event) = rig.sync.poll_event() {
             rig.events.push(event);
@@ -267,7 +267,7 @@ fn a_vip_that_was_written_while_the_text_was_read_is_told_by_the_next_one() {
     let wanted = desired([(one, DesiredVip { src_ip_sticky: true, ..vip([up(1, 100)]) })]);
     let mut rig = Rig::warm(FakeVpp::as_desired(&desired([(one, vip([up(1, 100)]))])));
     rig.want(wanted);
-    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1));
+    rig.sync.handle_link_up(rig.now, crate::BootId(1, 1), rig.vpp.abilities);
     let text = loop {
         while rig.sync.poll_event().is_some() {}
         let (id, call) = rig.sync.poll_call(rig.now).expect("it asks for the text");

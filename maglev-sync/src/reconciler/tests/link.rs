@@ -43,7 +43,7 @@ fn an_event_that_nobody_polled_holds_calls_back() {
     let one = key("192.0.2.1", 80);
     let mut rig = Rig::warm(FakeVpp::new());
     rig.sync.set_desired(rig.now, desired([(one, vip([]))]));
-    rig.sync.handle_link_up(rig.now, BootId(1, 1));
+    rig.sync.handle_link_up(rig.now, BootId(1, 1), rig.vpp.abilities);
     while let Some((id, call)) = rig.sync.poll_call(rig.now) {
         assert!(!call.is_write());
         let reply = rig.vpp.execute(&call);
@@ -98,7 +98,7 @@ fn replies_of_an_earlier_link_are_ignored() {
     rig.sync.update_vip(rig.now, one, vip([up(1, 50), up(2, 100)]));
     let (old, _) = rig.sync.poll_call(rig.now).expect("the change");
     rig.down();
-    rig.sync.handle_link_up(rig.now, BootId(1, 0));
+    rig.sync.handle_link_up(rig.now, BootId(1, 0), rig.vpp.abilities);
     rig.sync.handle_reply(rig.now, old, Ok(crate::Reply::Done));
     rig.pump();
     rig.sync.handle_reply(rig.now, old, Err(CallFailure::Lost));

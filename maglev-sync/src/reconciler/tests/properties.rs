@@ -13,7 +13,7 @@ use crate::model::{Cut, Desired, DesiredAs, DesiredVip, FlushOrder, ForeignVips,
 use crate::plan::{Note, Plan, Scope};
 use crate::reconciler::{RequestScope, SyncRequest};
 use crate::testing::strategies::{a_key, a_state};
-use crate::testing::{FakeVpp, Rig, desired, key, secs, server, up, vip, weight};
+use crate::testing::{FakeVpp, Rig, abilities, desired, key, secs, server, up, vip, weight};
 
 /// Flushes counted by VIP, server and incident.
 type Flushes = BTreeMap<(VipKey, IpAddr, u64), u32>;
@@ -35,8 +35,8 @@ enum Op {
     LinkDown,
     /// The link comes.
     LinkUp,
-    /// VPP restarts.
-    Restart,
+    /// VPP restarts, as one with or without weights.
+    Restart { weights: bool },
     /// Some of the next calls are refused.
     Refuse(Vec<bool>),
     /// Somebody else changes VPP.
@@ -55,7 +55,7 @@ fn an_op() -> impl Strategy<Value = Op> {
         6 => (1_usize..8).prop_map(Op::Deliver),
         1 => Just(Op::LinkDown),
         2 => Just(Op::LinkUp),
-        1 => Just(Op::Restart),
+        1 => any::<bool>().prop_map(|weights| Op::Restart { weights }),
         2 => prop::collection::vec(prop::bool::weighted(0.4), 1..12).prop_map(Op::Refuse),
         2 => (a_key(), 1_u8..6, 0_u8..4).prop_map(|(key, n, what)| Op::Meddle { key, n, what }),
         1 => (prop::option::of(a_key()), any::<bool>()).prop_map(|(key, recreate)| Op::Sync { key, recreate }),
@@ -72,8 +72,8 @@ struct Chaos {
 }
 
 impl Chaos {
-    fn new(standing: &Desired, wanted: Desired, order: Vec<u8>) -> Self {
-        let mut rig = Rig::warm(FakeVpp::as_desired(standing));
+    fn new(weights: bool, standing: &Desired, wanted: Desired, order: Vec<u8>) -> Self {
+        let mut rig = Rig::warm(FakeVpp::holding(standing, weights));
         let refusals: Rc<RefCell<Vec<bool>>> = Rc::default();
         let told = Rc::clone(&refusals);
         rig.refuse = Box::new(move |call| !matches!(call, Call::Route(_)) && told.borrow_mut().pop().unwrap_or(false));
@@ -117,17 +117,19 @@ impl Chaos {
                     self.connected = true;
                 }
             }
-            Op::Restart => {
+            Op::Restart { weights } => {
+                rig.vpp.abilities = abilities(weights);
                 rig.restart_vpp();
                 self.connected = false;
             }
             Op::Refuse(refusals) => *self.refusals.borrow_mut() = refusals,
             Op::Meddle { key, n, what } => {
                 let address = server(n);
+                let meddled = |to| rig.vpp.abilities.weight(weight(to));
                 let call = match what {
-                    0 => Call::AsAdd { key, address, weight: weight(33) },
+                    0 => Call::AsAdd { key, address, weight: meddled(33) },
                     1 => Call::AsDel { key, address, flush: false },
-                    2 => Call::AsSetWeight { key, address, weight: weight(44), flush: false },
+                    2 => Call::AsSetWeight { key, address, weight: meddled(44), flush: false },
                     _ => Call::VipDel(key),
                 };
                 let (log, flushes) = (rig.vpp.log.len(), rig.vpp.flushes.len());
@@ -164,7 +166,7 @@ impl Chaos {
     /// What a plan over what VPP really holds would still do.
     fn left_over(&self) -> Plan {
         let scope = Scope { ours: self.rig.sync.ours().clone(), prune: true, recreate: false };
-        Plan::new(&self.wanted, &self.rig.vpp.actual(), &scope)
+        Plan::new(&self.wanted, &self.rig.vpp.read_for(&self.wanted), &scope)
     }
 }
 
@@ -200,8 +202,9 @@ proptest! {
         wanted in a_state(),
         ops in prop::collection::vec(an_op(), 0..40),
         order in prop::collection::vec(any::<u8>(), 1..16),
+        weights in any::<bool>(),
     ) {
-        let mut chaos = Chaos::new(&standing, wanted, order);
+        let mut chaos = Chaos::new(weights, &standing, wanted, order);
         for op in ops {
             chaos.run(op);
         }
@@ -235,9 +238,10 @@ proptest! {
         refusals in prop::collection::vec(prop::bool::weighted(0.3), 0..60),
         order in prop::collection::vec(any::<u8>(), 1..16),
         cut_after in prop::collection::vec(1_usize..12, 0..4),
+        weights in any::<bool>(),
     ) {
         let must_serve = must_serve(&standing, &wanted);
-        let mut chaos = Chaos::new(&standing, wanted, order);
+        let mut chaos = Chaos::new(weights, &standing, wanted, order);
         *chaos.refusals.borrow_mut() = refusals;
         let broken: Rc<RefCell<Option<String>>> = Rc::default();
         let seen = Rc::clone(&broken);
@@ -262,10 +266,11 @@ proptest! {
     fn an_incident_is_flushed_once_when_no_reply_is_lost_and_never_without_an_order(
         changes in prop::collection::vec((0_usize..3, 1_u8..4, 0_u8..4, any::<bool>(), 0_u64..200), 1..40),
         order in prop::collection::vec(any::<u8>(), 1..8),
+        weights in any::<bool>(),
     ) {
         let keys = [1, 2, 3].map(|n| key(&format!("192.0.2.{n}"), 80));
         let wanted = desired(keys.map(|key| (key, vip([up(1, 100), up(2, 100), up(3, 100)]))));
-        let mut chaos = Chaos::new(&wanted, wanted.clone(), order);
+        let mut chaos = Chaos::new(weights, &wanted, wanted.clone(), order);
         chaos.run(Op::LinkUp);
         let orders: Rc<RefCell<BTreeMap<(VipKey, IpAddr), u64>>> = Rc::default();
         let flushed: Rc<RefCell<Flushes>> = Rc::default();
@@ -312,8 +317,13 @@ proptest! {
     }
 
     #[test]
-    fn a_restart_over_any_state_that_is_right_sends_no_write(state in a_state(), min in 0_u64..3, max in 0_u64..40) {
-        let mut rig = Rig::new(FakeVpp::as_desired(&state), secs(min), secs(max.max(min)));
+    fn a_restart_over_any_state_that_is_right_sends_no_write(
+        state in a_state(),
+        min in 0_u64..3,
+        max in 0_u64..40,
+        weights in any::<bool>(),
+    ) {
+        let mut rig = Rig::new(FakeVpp::holding(&state, weights), secs(min), secs(max.max(min)));
         rig.sync.set_desired(rig.now, state);
         rig.up();
         rig.advance(secs(120));
@@ -325,12 +335,13 @@ proptest! {
         standing in a_state(),
         wanted in a_state(),
         ops in prop::collection::vec(an_op(), 0..20),
+        weights in any::<bool>(),
     ) {
         if standing.vips.is_empty() {
             // A VPP without VIPs at the first connect is another matter.
             return Ok(());
         }
-        let mut chaos = Chaos::new(&standing, wanted.clone(), vec![0]);
+        let mut chaos = Chaos::new(weights, &standing, wanted.clone(), vec![0]);
         chaos.rig.sync = crate::Reconciler::new(
             crate::Settings { startup_min_delay: secs(5), startup_max_delay: secs(30), ..crate::Settings::default() },
             chaos.rig.now,
@@ -353,15 +364,16 @@ proptest! {
         standing in a_state(),
         wanted in a_state(),
         ops in prop::collection::vec(an_op(), 0..30),
+        weights in any::<bool>(),
     ) {
         let mut wanted = wanted;
         wanted.foreign = ForeignVips::Keep;
         let foreign: BTreeSet<VipKey> =
             standing.vips.keys().filter(|key| !wanted.vips.contains_key(key)).copied().collect();
-        let mut chaos = Chaos::new(&standing, wanted, vec![0]);
+        let mut chaos = Chaos::new(weights, &standing, wanted, vec![0]);
         chaos.run(Op::LinkUp);
         for op in ops {
-            if !matches!(op, Op::Want(_) | Op::Restart | Op::Meddle { .. }) {
+            if !matches!(op, Op::Want(_) | Op::Restart { .. } | Op::Meddle { .. }) {
                 chaos.run(op);
             }
         }

@@ -21,7 +21,7 @@ fn phases(rig: &mut Rig) -> Vec<WarmUpPhase> {
 fn until_the_min_delay_nothing_is_written_settings_included() {
     let key = key("192.0.2.1", 80);
     let mut vpp = FakeVpp::as_desired(&desired([(key, vip([up(1, 100)]))]));
-    vpp.conf.flow_timeout = 30;
+    vpp.conf.flow_timeout = Some(30);
     let mut rig = Rig::new(vpp, secs(5), secs(30));
     rig.want(desired([(key, vip([down(1)]))]));
     rig.up();

@@ -1,0 +1,124 @@
+//! Reads the text of `show lb`: up to VPP 26.06 the only place that tells the plugin's settings.
+//!
+//! Lines as `src/plugins/lb/lb.c`, `format_lb_main`, prints them in all releases from 22.10 to 26.10.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use nom::bytes::complete::{tag, take_till1};
+use nom::character::complete::{line_ending, space0, u32 as number32, u64 as number64};
+use nom::combinator::{map_opt, map_res};
+use nom::multi::many0;
+use nom::sequence::{delimited, preceded, terminated};
+use nom::{IResult, Parser};
+
+use super::VerboseError;
+use crate::model::LbConf;
+
+/// Reads the text of `show lb`.
+///
+/// The source addresses always stand there. Number of sticky buckets and time-out are those of a thread's sticky table, which takes
+/// the settings over at its next packet; nothing while no thread has one. Of several threads the last one counts: the first is VPP's
+/// main thread, which packets may have left long ago.
+///
+/// # Errors
+/// [`VerboseError`] names the first line that VPP would not print.
+///
+/// ```
+/// let text = "lb_main ip4-src-address: 10.2.0.1 \n ip6-src-address: 2001:db8:2::1 \n #vips: 2\n #ass: 1\n";
+/// let settings = maglev_sync::text::settings(text)?;
+/// assert_eq!(settings.ip4_src.to_string(), "10.2.0.1");
+/// assert_eq!(settings.sticky_buckets_per_core, None);
+///
+/// let text = format!("{text}core 1\n  timeout: 40s\n  usage: 12 / 1027\n");
+/// let settings = maglev_sync::text::settings(&text)?;
+/// assert_eq!((settings.sticky_buckets_per_core, settings.flow_timeout), (Some(1024), Some(40)));
+/// # Ok::<(), maglev_sync::VerboseError>(())
+/// ```
+pub fn settings(text: &str) -> Result<LbConf, VerboseError> {
+    match whole(text) {
+        Ok((rest, conf)) if rest.trim_ascii().is_empty() => Ok(conf),
+        Ok((rest, _)) => Err(VerboseError::located(text, rest)),
+        Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(VerboseError::located(text, error.input)),
+        Err(nom::Err::Incomplete(_)) => Err(VerboseError::located(text, "")),
+    }
+}
+
+fn whole(input: &str) -> IResult<&str, LbConf> {
+    let (input, ip4_src) =
+        delimited(tag("lb_main ip4-src-address: "), map_res(word, str::parse::<Ipv4Addr>), end).parse(input)?;
+    let (input, ip6_src) =
+        delimited(tag(" ip6-src-address: "), map_res(word, str::parse::<Ipv6Addr>), end).parse(input)?;
+    let (input, _vips) = delimited(tag(" #vips: "), number32, end).parse(input)?;
+    // One less than the servers and their placeholder: `4294967295` was never seen, and would be read.
+    let (input, _ases) = delimited(tag(" #ass: "), number32, end).parse(input)?;
+    let (input, tables) = many0(table).parse(input)?;
+    let (sticky_buckets_per_core, flow_timeout) = tables.last().copied().unzip();
+    Ok((input, LbConf { ip4_src, ip6_src, sticky_buckets_per_core, flow_timeout }))
+}
+
+/// The sticky table of a thread: buckets and time-out.
+fn table(input: &str) -> IResult<&str, (u32, u32)> {
+    let (input, _thread) = delimited(tag("core "), number32, end).parse(input)?;
+    let (input, timeout) = delimited(tag("  timeout: "), terminated(number32, tag("s")), end).parse(input)?;
+    let (input, _used) = preceded(tag("  usage: "), number64).parse(input)?;
+    // Not the capacity: `lb_hash_size` is the mask of the buckets plus the entries of one.
+    let (input, buckets) =
+        delimited(tag(" / "), map_opt(number32, |size| size.checked_sub(BEYOND_THE_BUCKETS)), end).parse(input)?;
+    Ok((input, (buckets, timeout)))
+}
+
+const BEYOND_THE_BUCKETS: u32 = 3;
+
+fn word(input: &str) -> IResult<&str, &str> {
+    take_till1(|character: char| character.is_ascii_whitespace()).parse(input)
+}
+
+fn end(input: &str) -> IResult<&str, &str> {
+    preceded(space0, line_ending).parse(input)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "lb_main ip4-src-address: 255.255.255.255 \n ip6-src-address: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff \n #vips: 1\n #ass: 0\n";
+
+    #[test]
+    fn an_untouched_vpp_tells_its_addresses_and_no_numbers() {
+        let expected = LbConf { sticky_buckets_per_core: None, flow_timeout: None, ..LbConf::default() };
+        assert_eq!(settings(TEXT), Ok(expected));
+    }
+
+    #[test]
+    fn of_several_threads_the_last_one_counts() {
+        let text =
+            format!("{TEXT}core 0\n  timeout: 40s\n  usage: 0 / 1027\ncore 2\n  timeout: 30s\n  usage: 7 / 65539\n");
+        let settings = settings(&text).expect("VPP's own format strings");
+        assert_eq!((settings.sticky_buckets_per_core, settings.flow_timeout), (Some(65_536), Some(30)));
+    }
+
+    #[test]
+    fn an_error_names_the_line() {
+        let line = |text: &str| settings(text).expect_err("it is broken").line;
+        assert_eq!(line(""), 1);
+        assert_eq!(line(&TEXT.replace("ffff:", "gggg:")), 2);
+        assert_eq!(line(&format!("{TEXT}core 0\n  timeout: 40s\n  usage: 0 / 2\n")), 5);
+        assert_eq!(line(&format!("{TEXT}something else\n")), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(text in "\\PC*|[ -~\n]{0,200}") {
+            let _ = settings(&text);
+        }
+
+        #[test]
+        fn a_text_with_one_byte_changed_never_panics(at in 0..TEXT.len(), byte in 0_u8..128) {
+            let mut text = TEXT.as_bytes().to_vec();
+            text[at] = byte;
+            let _ = settings(std::str::from_utf8(&text).expect("ASCII"));
+        }
+    }
+}

@@ -24,6 +24,7 @@ mod report;
 mod syncs;
 mod translate;
 mod views;
+mod weightless;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

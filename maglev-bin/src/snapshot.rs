@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
+use vpp_api::release::Capabilities;
 
 use crate::config::Config;
 use crate::event::Text;
@@ -323,14 +324,38 @@ pub struct VppInfo {
     pub build_date: Text,
     /// Where it was built.
     pub build_directory: Text,
-    /// Its lb plugin is loaded.
-    pub has_lb: bool,
+    /// What it can do.
+    pub can: Can,
     /// Its process id.
     pub pid: u32,
     /// When it started, Unix time in seconds; `None` without a stats segment.
     pub boot_time: Option<u64>,
     /// When the link came up.
     pub connected: Timestamp,
+}
+
+/// What a VPP can do for us.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Can {
+    /// Its lb plugin is loaded.
+    pub lb: bool,
+    /// Its servers have weights; up to 26.06 a server is in use or not.
+    pub weights: bool,
+    /// It can be trusted to hash flows without ports.
+    pub src_ip_sticky: bool,
+}
+
+impl Can {
+    /// By the messages that it has.
+    pub fn of(capabilities: Capabilities) -> Self {
+        let Capabilities { lb, weights, lb_conf_get, src_ip_sticky, .. } = capabilities;
+        Self { lb, weights: weights && lb_conf_get && src_ip_sticky, src_ip_sticky }
+    }
+
+    /// Each by the name that the API and the metrics have for it.
+    pub fn named(self) -> [(&'static str, bool); 3] {
+        [("lb", self.lb), ("lb-weights", self.weights), ("src-ip-sticky", self.src_ip_sticky)]
+    }
 }
 
 /// Counters read from VPP's stats segment, with the objects they belong to.

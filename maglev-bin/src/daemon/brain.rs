@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use maglev_health::Jitter;
-use maglev_sync::{Abilities, BootId, CallFailure, CallId, Dataplane, Reply, RequestScope, SyncRequest, SyncScope};
+use maglev_sync::{BootId, CallFailure, CallId, Dataplane, Reply, RequestScope, SyncRequest, SyncScope};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,7 @@ use super::prospect::Standing;
 use super::report;
 use super::syncs::{Caller, Syncs};
 use super::views::{Views, overrides};
+use super::weightless;
 use crate::config::Config;
 use crate::event::{Bus, Text, What};
 use crate::metrics::Totals;
@@ -255,12 +256,17 @@ impl Brain {
                 match &link.unsupported {
                     Some(why) => self.tell(What::Error { cause: "vpp-unsupported".into(), message: why.clone() }),
                     None => {
-                        attached.dataplane = Some(VppDataplane::new(link.client.clone()));
+                        if !link.info.can.weights {
+                            self.tell(weightless::warning(&link.info.version, self.core.config()));
+                        }
+                        let dataplane = VppDataplane::new(link.client.clone());
+                        let abilities = dataplane.abilities();
+                        attached.dataplane = Some(dataplane);
                         attached.life = attached.life.next(*pid, *boot_time);
                         self.core.handle_link_up(
                             Instant::now(),
                             BootId(attached.life.number, (*pid).into()),
-                            Abilities::default(),
+                            abilities,
                         );
                     }
                 }
@@ -382,6 +388,11 @@ impl Brain {
                 return Err(chain(&error));
             }
         };
+        if let Some(vpp) = self.views.vpp_without_weights()
+            && weightless::uneven(self.core.config()).next().is_some()
+        {
+            self.tell(weightless::warning(&vpp.version.clone(), self.core.config()));
+        }
         self.prober.reload_roots();
         self.probes.configure(self.core.config(), self.core.control());
         Ok(overrides)

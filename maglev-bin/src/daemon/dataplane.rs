@@ -1,133 +1,65 @@
 //! Speaks the reconciler's calls to a VPP: `maglev_sync::Dataplane` over `vpp_api::Client`.
+//!
+//! The same meaning has two dialects: VPP 26.10 has weights and messages that say what they mean ([`modern`]), releases before it
+//! have neither ([`old`]). Settings are written and routes looked up in one way everywhere.
+
+mod modern;
+mod old;
 
 use ipnet::IpNet;
-use maglev_sync::{
-    ActualEncap, AsRow, Call, CallFailure, Dataplane, LbConf, Protocol, Reply, TableLength, VipKey, VipRow,
-};
+use maglev_sync::{Abilities, Call, CallFailure, ConfUpdate, Dataplane, Reply, VipKey};
 use vpp_api::client::Client;
 use vpp_api::error::CallError;
 use vpp_api::message::Request;
 use vpp_api::messages::ip::IpRouteLookup;
-use vpp_api::messages::lb::{
-    LbAddDelAsV2, LbAddDelVipV2, LbAsSetWeight, LbAsV2Dump, LbConf as SetConf, LbConfGet, LbVip, LbVipDump,
-};
+use vpp_api::messages::lb::LbConf;
 use vpp_api::messages::vlib::CliInband;
-use vpp_api::types::{Encap, IpProto, Prefix, PrefixError, Retval, SrvType};
+use vpp_api::types::{IpProto, Prefix, Retval};
 
+use self::modern::Modern;
+use self::old::Old;
 use super::link::chain;
+use crate::snapshot::Can;
 
 /// A VPP that can be programmed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct VppDataplane {
-    client: Client,
+    abilities: Abilities,
+    dialect: Dialect,
+}
+
+#[derive(Clone, Debug)]
+enum Dialect {
+    Modern(Modern),
+    Old(Old),
 }
 
 impl VppDataplane {
-    /// Over a link that stands. The VPP must have the messages that weights need.
+    /// Over a link that stands, to a VPP with the lb plugin.
     pub fn new(client: Client) -> Self {
-        Self { client }
-    }
-
-    async fn write<R: Request>(&self, request: R) -> Result<Reply, CallFailure> {
-        self.client.call(&request).await.map(|_| Reply::Done).map_err(failure)
-    }
-
-    async fn vips(&self) -> Result<Reply, CallFailure> {
-        let rows = self.client.dump(&LbVipDump::all()).await.map_err(failure)?;
-        let rows = rows.iter().map(|row| {
-            Ok(VipRow {
-                key: key(&row.vip)?,
-                encap: ActualEncap::from_number(row.encap.into()),
-                table_length: row.flow_table_length,
-            })
-        });
-        rows.collect::<Result<_, PrefixError>>().map(Reply::Vips).map_err(nonsense)
-    }
-
-    async fn ases(&self, of: Option<VipKey>) -> Result<Reply, CallFailure> {
-        let filter = match of {
-            None => LbAsV2Dump::all(),
-            Some(key) => LbAsV2Dump::vip(key.prefix(), IpProto(key.protocol().number()), key.port()),
+        let capabilities = client.capabilities();
+        let can = Can::of(capabilities);
+        let mut abilities = Abilities::default();
+        abilities.weights = can.weights;
+        abilities.src_ip_sticky = can.src_ip_sticky;
+        let dialect = match can.weights {
+            true => Dialect::Modern(Modern::new(client)),
+            false => Dialect::Old(Old::new(client, capabilities.quirks())),
         };
-        let rows = self.client.dump(&filter).await.map_err(failure)?;
-        let rows = rows.iter().map(|row| {
-            let (key, address) = (key(&row.vip)?, row.app_srv.ip());
-            Ok(AsRow { key, address, in_use: row.flags & 1 != 0, weight: row.weight })
-        });
-        rows.collect::<Result<_, PrefixError>>().map(Reply::Ases).map_err(nonsense)
-    }
-
-    async fn conf(&self) -> Result<Reply, CallFailure> {
-        let conf = self.client.call(&LbConfGet {}).await.map_err(failure)?;
-        Ok(Reply::Conf(LbConf {
-            ip4_src: conf.ip4_src_address,
-            ip6_src: conf.ip6_src_address,
-            sticky_buckets_per_core: Some(conf.sticky_buckets_per_core),
-            flow_timeout: Some(conf.flow_timeout),
-        }))
-    }
-
-    async fn verbose(&self) -> Result<Reply, CallFailure> {
-        let request = CliInband { cmd: "show lb vips verbose".into() };
-        let reply = self.client.call(&request).await.map_err(failure)?;
-        Ok(Reply::Text(reply.reply.into_string()))
-    }
-
-    async fn route(&self, prefix: IpNet) -> Result<Reply, CallFailure> {
-        let request = IpRouteLookup { table_id: 0, exact: 1, prefix: prefix.into() };
-        match self.client.call(&request).await {
-            // Another prefix than the one asked for is no answer to the question.
-            Ok(reply) if reply.route.prefix == Prefix::from(prefix) => Ok(Reply::Route(Some(reply.route.stats_index))),
-            Ok(_) => Ok(Reply::Route(None)),
-            Err(CallError::Refused { retval: NO_SUCH_ENTRY, .. }) => Ok(Reply::Route(None)),
-            Err(error) => Err(failure(error)),
-        }
+        Self { abilities, dialect }
     }
 }
 
 impl Dataplane for VppDataplane {
     async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
-        match call {
-            Call::ConfGet => self.conf().await,
-            Call::Conf(update) => {
-                let sticky_buckets_per_core = update.sticky_buckets.map_or(KEEP, |buckets| buckets.get());
-                let flow_timeout = update.flow_timeout.map_or(KEEP, |timeout| timeout.as_secs());
-                let (ip4_src_address, ip6_src_address) = (update.ip4_src, update.ip6_src);
-                self.write(SetConf { ip4_src_address, ip6_src_address, sticky_buckets_per_core, flow_timeout }).await
-            }
-            Call::VipDump => self.vips().await,
-            Call::AsDump(of) => self.ases(of).await,
-            Call::VipAdd { key, encap, table_length, src_ip_sticky } => {
-                let add = LbAddDelVipV2 {
-                    encap: Encap::from(encap.number()),
-                    new_flows_table_length: table_length.get(),
-                    src_ip_sticky,
-                    ..vip(key)
-                };
-                self.write(add).await
-            }
-            Call::VipDel(key) => self.write(LbAddDelVipV2 { is_del: true, ..vip(key) }).await,
-            Call::AsAdd { key, address, weight } => {
-                self.write(LbAddDelAsV2 { as_address: address.into(), weight: weight.get(), ..server(key) }).await
-            }
-            Call::AsDel { key, address, flush } => {
-                let del = LbAddDelAsV2 { as_address: address.into(), is_del: true, is_flush: flush, ..server(key) };
-                self.write(del).await
-            }
-            Call::AsSetWeight { key, address, weight, flush } => {
-                let request = LbAsSetWeight {
-                    pfx: key.prefix().into(),
-                    protocol: IpProto(key.protocol().number()),
-                    port: key.port(),
-                    as_address: address.into(),
-                    weight: weight.get(),
-                    is_flush: flush,
-                };
-                self.write(request).await
-            }
-            Call::Verbose => self.verbose().await,
-            Call::Route(prefix) => self.route(prefix).await,
+        match &self.dialect {
+            Dialect::Modern(vpp) => vpp.call(call).await,
+            Dialect::Old(vpp) => vpp.call(call).await,
         }
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.abilities
     }
 }
 
@@ -138,37 +70,41 @@ const NO_SUCH_ENTRY: Retval = Retval(-6);
 /// VPP's word for a failure without a better one; ours for a reply that made no sense.
 const UNSPECIFIED: i32 = -1;
 
-fn vip(key: VipKey) -> LbAddDelVipV2 {
-    LbAddDelVipV2 {
-        pfx: key.prefix().into(),
-        protocol: IpProto(key.protocol().number()),
-        port: key.port(),
-        encap: Encap::Gre4,
-        dscp: 0,
-        r#type: SrvType::ClusterIp,
-        target_port: 0,
-        node_port: 0,
-        // VPP dies of a length of 0, although it ignores it in a deletion.
-        new_flows_table_length: TableLength::MIN.get(),
-        src_ip_sticky: false,
-        is_del: false,
+async fn write<R: Request>(client: &Client, request: R) -> Result<Reply, CallFailure> {
+    client.call(&request).await.map(|_| Reply::Done).map_err(failure)
+}
+
+async fn set_conf(client: &Client, update: ConfUpdate) -> Result<Reply, CallFailure> {
+    let request = LbConf {
+        ip4_src_address: update.ip4_src,
+        ip6_src_address: update.ip6_src,
+        sticky_buckets_per_core: update.sticky_buckets.map_or(KEEP, |buckets| buckets.get()),
+        flow_timeout: update.flow_timeout.map_or(KEEP, |timeout| timeout.as_secs()),
+    };
+    write(client, request).await
+}
+
+async fn route(client: &Client, prefix: IpNet) -> Result<Reply, CallFailure> {
+    let request = IpRouteLookup { table_id: 0, exact: 1, prefix: prefix.into() };
+    match client.call(&request).await {
+        // Another prefix than the one asked for is no answer to the question.
+        Ok(reply) if reply.route.prefix == Prefix::from(prefix) => Ok(Reply::Route(Some(reply.route.stats_index))),
+        Ok(_) => Ok(Reply::Route(None)),
+        Err(CallError::Refused { retval: NO_SUCH_ENTRY, .. }) => Ok(Reply::Route(None)),
+        Err(error) => Err(failure(error)),
     }
 }
 
-fn server(key: VipKey) -> LbAddDelAsV2 {
-    LbAddDelAsV2 {
-        pfx: key.prefix().into(),
-        protocol: IpProto(key.protocol().number()),
-        port: key.port(),
-        as_address: key.prefix().addr().into(),
-        weight: 0,
-        is_del: false,
-        is_flush: false,
-    }
+/// What a command of VPP's command line prints.
+async fn cli(client: &Client, command: &str) -> Result<String, CallFailure> {
+    let reply = client.call(&CliInband { cmd: command.into() }).await.map_err(failure)?;
+    Ok(reply.reply.into_string())
 }
 
-fn key(vip: &LbVip) -> Result<VipKey, PrefixError> {
-    Ok(VipKey::new(vip.pfx.net()?, Protocol::new(vip.protocol.0), vip.port))
+const SHOW_VIPS: &str = "show lb vips verbose";
+
+fn protocol(key: &VipKey) -> IpProto {
+    IpProto(key.protocol().number())
 }
 
 fn failure(error: CallError) -> CallFailure {
@@ -177,10 +113,11 @@ fn failure(error: CallError) -> CallFailure {
             CallFailure::Refused { retval: retval.0, text: text.unwrap_or_else(|| retval.to_string()) }
         }
         CallError::Disconnected(_) | CallError::TimedOut { .. } => CallFailure::Lost,
-        other => CallFailure::Refused { retval: UNSPECIFIED, text: chain(&other) },
+        other => nonsense(&other),
     }
 }
 
-fn nonsense(error: PrefixError) -> CallFailure {
-    CallFailure::Refused { retval: UNSPECIFIED, text: chain(&error) }
+/// What VPP said cannot be used.
+fn nonsense(error: &dyn std::error::Error) -> CallFailure {
+    CallFailure::Refused { retval: UNSPECIFIED, text: chain(error) }
 }

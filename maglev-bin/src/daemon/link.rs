@@ -13,14 +13,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vpp_api::client::{Client, Observer, Options};
 use vpp_api::error::{CallError, ConnectError};
-use vpp_api::message::Message;
-use vpp_api::messages::lb::{LbAddDelAsV2, LbAddDelVip, LbAddDelVipV2, LbAsSetWeight, LbAsV2Dump, LbConfGet};
 use vpp_api::messages::memclnt::ControlPing;
 use vpp_api::messages::vpe::ShowVersion;
 
 use super::appear::appears;
 use crate::event::{Bus, Text, What};
-use crate::snapshot::VppInfo;
+use crate::snapshot::{Can, VppInfo};
 
 /// What happened to the link.
 #[derive(Debug)]
@@ -147,12 +145,12 @@ async fn open(options: &LinkOptions) -> Result<Link, OpenError> {
         version: version.version.to_string().into(),
         build_date: version.build_date.to_string().into(),
         build_directory: version.build_directory.to_string().into(),
-        has_lb: client.supports::<LbAddDelVip>(),
         pid: ping.vpe_pid,
         boot_time: boot_time(options).await,
+        can: Can::of(client.capabilities()),
         connected: Timestamp::now(),
     };
-    let unsupported = unsupported(&client, &info.version);
+    let unsupported = (!info.can.lb).then(|| without_lb(&info.version));
     Ok(Link { client, info, unsupported })
 }
 
@@ -171,24 +169,9 @@ async fn boot_time(options: &LinkOptions) -> Option<u64> {
 }
 
 /// Why nothing may be written to this VPP, in words for its operator.
-fn unsupported(client: &Client, version: &str) -> Option<Text> {
-    let needed = [
-        (LbConfGet::NAME, client.supports::<LbConfGet>()),
-        (LbAddDelVipV2::NAME, client.supports::<LbAddDelVipV2>()),
-        (LbAddDelAsV2::NAME, client.supports::<LbAddDelAsV2>()),
-        (LbAsSetWeight::NAME, client.supports::<LbAsSetWeight>()),
-        (LbAsV2Dump::NAME, client.supports::<LbAsV2Dump>()),
-    ];
-    let missing: Vec<_> = needed.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let why = if client.supports::<LbAddDelVip>() {
-        "releases before 26.10 have no weights and read the same messages differently; upgrade VPP"
-    } else {
-        "its lb plugin is not loaded; enable lb_plugin.so in the `plugins` section of VPP's startup.conf"
-    };
-    Some(format!("VPP {version} lacks {}: {why}. Nothing is written to it; probes go on.", missing.join(", ")).into())
+fn without_lb(version: &str) -> Text {
+    let remedy = "enable lb_plugin.so in the `plugins` section of VPP's startup.conf";
+    format!("VPP {version}: its lb plugin is not loaded; {remedy}. Nothing is written to it; probes go on.").into()
 }
 
 /// Returns why the link ended.

@@ -15,6 +15,8 @@ use super::counters::CounterPlan;
 use super::link::{Link, chain};
 use super::probes::Probes;
 use super::translate::vip_name;
+use super::weightless;
+use crate::config::Config;
 use crate::event::Text;
 use crate::snapshot::{
     AsView, BackendView, Flows, FrontendView, LbConfView, MemberView, OverriddenWeight, OverrideView, PoolView,
@@ -62,6 +64,11 @@ impl Views {
     pub(super) fn link_changed(&mut self, link: Option<&Link>) {
         self.link = link.map(|link| link.info.clone());
         self.unsupported = link.and_then(|link| link.unsupported.clone());
+    }
+
+    /// The VPP at the other end, if it has no weights.
+    pub(super) fn vpp_without_weights(&self) -> Option<&VppInfo> {
+        self.link.as_ref().filter(|vpp| vpp.can.lb && !vpp.can.weights)
     }
 
     /// Builds anew what changed.
@@ -154,7 +161,7 @@ impl Views {
     fn update_vpp(&mut self, core: &Core, changed: &Changed) {
         let vpp = match core.sync() {
             // To look at every VIP is worth it only when something was said of one.
-            Some(sync) if changed.all || changed.told => self.vpp(sync, &sync.status()),
+            Some(sync) if changed.all || changed.told => self.vpp(core.config(), sync, &sync.status()),
             Some(sync) => {
                 let flush_owed = u64::try_from(sync.flushes_owed()).unwrap_or(u64::MAX);
                 if self.vpp.flush_owed == flush_owed {
@@ -169,7 +176,7 @@ impl Views {
         }
     }
 
-    fn vpp(&self, sync: &Reconciler, status: &SyncStatus) -> VppView {
+    fn vpp(&self, config: &Config, sync: &Reconciler, status: &SyncStatus) -> VppView {
         let name = |key: &VipKey| -> Text { vip_name(key).to_string().into() };
         let sticky = status.sticky_buckets_differ.map(|(wanted, actual)| {
             format!("sticky-buckets-per-core is {actual} in VPP and {wanted} in the config").into()
@@ -179,6 +186,10 @@ impl Views {
             let differs =
                 || format!("new-flows-table-length of {} is {actual} in VPP and {wanted} in the config", name(key));
             (!actual.agrees_with(wanted)).then(|| differs().into())
+        });
+        let uneven = self.vpp_without_weights().into_iter().flat_map(|_| weightless::uneven(config));
+        let shares = uneven.map(|frontend| {
+            format!("frontend {} has uneven weights, which count as equal in VPP", frontend.name).into()
         });
         // VIPs of ours that left the config and have not gone yet are nobody's, too.
         let wanted = |key: &&VipKey| !sync.desired().is_some_and(|desired| desired.vips.contains_key(key));
@@ -197,7 +208,7 @@ impl Views {
                 flow_timeout: actual.conf.flow_timeout,
             }),
             foreign: others.collect(),
-            differs: sticky.into_iter().chain(tables).collect(),
+            differs: sticky.into_iter().chain(tables).chain(shares).collect(),
         }
     }
 }

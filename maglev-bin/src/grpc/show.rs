@@ -92,6 +92,15 @@ impl<'a> Shown<'a> {
             since: backend.map(|backend| backend.since.into()),
             vpp_weight: server.map(|server| server.weight.into()),
             buckets: server.map(|server| server.buckets),
+            differs: server.is_some_and(|server| self.differs(server.weight, member.effective_weight)),
+        }
+    }
+
+    /// Whether VPP, with this weight, does not do what is wanted.
+    fn differs(&self, in_vpp: u8, wanted: u8) -> bool {
+        match self.snapshot.vpp.link.as_ref().is_none_or(|link| link.can.weights) {
+            true => in_vpp != wanted,
+            false => (in_vpp == 0) != (wanted == 0),
         }
     }
 
@@ -165,8 +174,8 @@ impl<'a> Shown<'a> {
         let boot = link.boot_time.and_then(|seconds| i64::try_from(seconds).ok());
         info.boot_time = boot.map(|seconds| proto::Timestamp { seconds, nanos: 0 });
         info.connected_since = Some(link.connected.into());
-        let can = [("lb", link.has_lb), ("lb-weights", vpp.unsupported.is_none()), ("stats", counters.is_some())];
-        info.capabilities = can.iter().filter(|(_, can)| *can).map(|(name, _)| (*name).to_owned()).collect();
+        let can = link.can.named().into_iter().chain([("stats", counters.is_some())]);
+        info.capabilities = can.filter(|(_, can)| *can).map(|(name, _)| name.to_owned()).collect();
         info
     }
 

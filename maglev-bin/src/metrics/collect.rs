@@ -111,6 +111,9 @@ fn dataplane(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         let pid = link.pid.to_string();
         row.with(&[("version", &*link.version), ("build_date", &*link.build_date), ("pid", &*pid)], 1.0)
     })?;
+    page.gauge("maglev_vpp_capability", "1 if the VPP at the other end can do this", |row| {
+        link.can.named().into_iter().try_for_each(|(name, can)| row.with(&[("capability", name)], one_if(can)))
+    })?;
     let now = Timestamp::now();
     page.gauge("maglev_vpp_connected_seconds", "How long the API link has stood", |row| {
         row.plain((seconds(now) - seconds(link.connected)).max(0.0))

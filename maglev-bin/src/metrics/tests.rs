@@ -48,7 +48,7 @@ fn the_vpp_at_the_other_end_is_named() {
         version: "26.10".into(),
         build_date: "today".into(),
         build_directory: "/usr/src".into(),
-        has_lb: true,
+        can: crate::snapshot::Can { lb: true, weights: true, src_ip_sticky: true },
         pid: 77,
         boot_time: Some(1),
         connected: jiff::Timestamp::now(),

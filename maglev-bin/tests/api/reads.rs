@@ -80,7 +80,7 @@ async fn vpp_is_named_with_what_it_can_do() {
     until("the counters have been read", || api.daemon.published().counters().is_some()).await;
     let info = api.client.get_vpp_info(proto::GetVppInfoRequest {}).await.unwrap().into_inner();
     assert!(info.connected && info.pid > 0 && info.connected_since.is_some() && info.boot_time.is_some());
-    assert_eq!(info.capabilities, ["lb", "lb-weights", "stats"]);
+    assert_eq!(info.capabilities, ["lb", "lb-weights", "src-ip-sticky", "stats"]);
     assert_eq!((&*info.unsupported, &*info.warm_up), ("", "releasing"));
     assert_eq!(info.maglevd_version, maglev_bin::build::VERSION);
     assert_eq!(info.config_sha256.len(), 64);

@@ -1,7 +1,6 @@
 use maglev_bin::event::What;
-use vpp_sim::{Release, Simulator};
 
-use crate::support::{Lab, until, weight, writes};
+use crate::support::{Lab, until, weight};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vpp_that_comes_late_is_programmed_when_it_is_there() {
@@ -54,22 +53,6 @@ async fn a_killed_vpp_and_its_successor_on_the_same_path() {
     until("the successor is programmed", || weight(&successor, first) == Some(100)).await;
     until("its counters are read", || running.daemon.published().counters().is_some()).await;
     successor.stop();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_written_to_a_vpp_without_weights() {
-    let lab = Lab::new(2);
-    let options = vpp_sim::Options { release: Release::V25_10, ..lab.sim_options() };
-    let simulator = Simulator::start(options).unwrap();
-    let mut running = lab.daemon(&lab.config(", startup-min-delay: 0s, startup-max-delay: 0s", ""));
-    let refused = |what: &What| matches!(what, What::Error { cause, .. } if &**cause == "vpp-unsupported");
-    let error = running.event("an error about the release", refused).await;
-    assert!(error.what.to_string().contains("26.10"), "{}", error.what);
-    running.becomes("web0", "up").await;
-    let text = maglev_bin::metrics::Metrics::new(running.daemon.published().clone(), running.daemon.totals()).render();
-    assert!(text.contains("maglev_vpp_unsupported 1"), "{text}");
-    assert_eq!(writes(&simulator.api_log()), [""; 0]);
-    simulator.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

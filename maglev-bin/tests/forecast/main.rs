@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use maglev_bin::daemon::VppDataplane;
 use proptest::prelude::*;
 use vpp_api::client::{Client, Options};
-use vpp_sim::Simulator;
+use vpp_sim::{Release, Simulator};
 
 use crate::changes::{a_desired_state, foretold_and_seen};
 
@@ -21,6 +21,7 @@ proptest! {
     #[test]
     fn what_the_simulator_holds_after_each_change_was_foretold(
         states in prop::collection::vec(a_desired_state(), 1..8),
+        release in prop::sample::select(Release::ALL.to_vec()),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -30,6 +31,7 @@ proptest! {
             let options = vpp_sim::Options {
                 api_socket: folder.join("api.sock"),
                 stats_socket: folder.join("stats.sock"),
+                release,
                 ..vpp_sim::Options::default()
             };
             let simulator = Simulator::start(options).expect("sockets in a folder of its own");

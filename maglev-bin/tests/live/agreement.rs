@@ -16,9 +16,13 @@ pub(crate) async fn agree_on(vpp: &Vpp, running: &Running, states: &[(&str, &str
     }
     let begin = Instant::now();
     loop {
-        let vips = vpp.vips().await;
+        let mut vips = vpp.vips().await;
         let snapshot = running.daemon.published().snapshot();
-        let differences = differences(&snapshot, &vips);
+        if !vpp.has_weights() {
+            complete(&mut vips, &snapshot);
+        }
+        let wanted = |weight: u8| vpp.takes([weight])[0];
+        let differences = differences(&snapshot, &vips, wanted);
         if differences.is_empty() {
             let by_name = |name: &VipName| vips.iter().find(|vip| vip.name == *name).expect("they agree").clone();
             return snapshot.frontends.iter().map(|it| (it.name.to_string(), by_name(&it.vip))).collect();
@@ -50,8 +54,19 @@ pub(crate) async fn until_told(what: &str, mut condition: impl FnMut() -> bool) 
     }
 }
 
+/// Adds servers at weight 0, which before 26.10 are not in use and so not in VPP's words, where the daemon shows them.
+fn complete(vips: &mut [Vip], snapshot: &Snapshot) {
+    for vip in vips {
+        let frontend = snapshot.frontends.iter().find(|frontend| frontend.vip == vip.name);
+        let ases = frontend.and_then(|frontend| frontend.dataplane.as_ref()).into_iter().flat_map(|view| &view.ases);
+        for (address, _) in ases.filter(|(_, shown)| shown.weight == 0) {
+            vip.servers.entry(*address).or_insert((0, 0));
+        }
+    }
+}
+
 /// In what VPP's words differ from what the daemon shows, and from what it wants.
-fn differences(snapshot: &Snapshot, vips: &[Vip]) -> Vec<String> {
+fn differences(snapshot: &Snapshot, vips: &[Vip], wanted_weight: impl Fn(u8) -> u8) -> Vec<String> {
     let mut found = Vec::new();
     let wanted: BTreeSet<_> = snapshot.frontends.iter().map(|frontend| &frontend.vip).collect();
     let foreign = vips.iter().filter(|vip| !wanted.contains(&vip.name));
@@ -64,7 +79,7 @@ fn differences(snapshot: &Snapshot, vips: &[Vip]) -> Vec<String> {
         let mut weights = BTreeMap::new();
         for member in frontend.pools.iter().flat_map(|pool| &pool.backends) {
             let weight: &mut u8 = weights.entry(member.address).or_default();
-            *weight = (*weight).max(member.effective_weight);
+            *weight = (*weight).max(wanted_weight(member.effective_weight));
         }
         let in_vpp: BTreeMap<_, _> = vip.servers.iter().map(|(address, (weight, _))| (*address, *weight)).collect();
         if in_vpp != weights {

@@ -1,6 +1,6 @@
 //! The daemon against a real VPP: what VPP itself says of its load balancer is what the daemon shows.
 //!
-//! Needs `MAGLEV_VPP_BIN`, the `vpp` program of release 26.10, and `MAGLEV_VPP_PLUGINS`, the folder of its plugins; without them each
+//! Needs `MAGLEV_VPP_BIN`, the `vpp` program of a release from 24.06 on, and `MAGLEV_VPP_PLUGINS`, the folder of its plugins; without them each
 //! test says that it skips. Each starts a VPP of its own, without huge pages or devices.
 
 mod agreement;

@@ -169,7 +169,10 @@ impl Stage {
     /// Compares what VPP has, once it has changed, with what was foretold. Returns whether packets showed that something moved.
     async fn came_true(&mut self, foretold: &Forecasts, before: &Sight) -> bool {
         let forecasts: Vec<&Forecast> = [&foretold.now].into_iter().chain(&foretold.later).collect();
-        let wanted = forecasts.iter().fold(servers(&before.vips), |servers, forecast| follow(servers, forecast));
+        let mut wanted = servers(&before.vips);
+        for forecast in &forecasts {
+            wanted = follow(wanted, forecast, self.vpp.has_weights());
+        }
         self.has(&wanted).await;
         // Another pass finds nothing to do.
         let synced = self.running.daemon.sync(None, false).await.expect("nothing is refused");
@@ -203,11 +206,17 @@ fn servers(vips: &BTreeMap<VipName, Vip>) -> BTreeMap<VipName, Servers> {
 }
 
 /// What comes of these servers. It must be these that the forecast is about.
-fn follow(mut before: BTreeMap<VipName, Servers>, forecast: &Forecast) -> BTreeMap<VipName, Servers> {
+fn follow(
+    mut before: BTreeMap<VipName, Servers>,
+    forecast: &Forecast,
+    shows_weight_0: bool,
+) -> BTreeMap<VipName, Servers> {
     let shares = |claim: Claim| (claim.weight, claim.buckets.expect("every length is known"));
     for (key, vip) in forecast.vips() {
         let of = |side: fn(&AsForecast) -> Option<Claim>| -> Servers {
-            vip.ases.iter().filter_map(|(address, server)| Some((*address, shares(side(server)?)))).collect()
+            let servers = vip.ases.iter().filter_map(|(address, server)| Some((*address, shares(side(server)?))));
+            // A VPP without weights has only those in use.
+            servers.filter(|(_, (weight, _))| shows_weight_0 || *weight > 0).collect()
         };
         let had = before.remove(&name(key));
         assert_eq!(had, vip.before.map(|_| of(|server| server.before)), "{key} before");

@@ -18,7 +18,7 @@ pub(crate) struct Vip {
     pub(crate) table_length: u32,
     /// Weight and buckets of the servers in use.
     pub(crate) servers: BTreeMap<IpAddr, (u8, u32)>,
-    /// Sessions of the servers in use.
+    /// Sessions of the servers in use; before 26.10 also of removed ones.
     pub(crate) sessions: BTreeMap<IpAddr, u64>,
 }
 
@@ -61,6 +61,15 @@ impl Vip {
                     let weight = number(weight).try_into().expect("a weight");
                     vip.servers.insert(address, (weight, number(buckets)));
                     vip.sessions.insert(address, number(flows).into());
+                }
+                // Before 26.10: an address, `627 buckets`, `0 flows`, no weight, which is that of all in use.
+                [address, buckets, "buckets", flows, "flows", _dpo, state] => {
+                    let address = address.parse().expect("an address");
+                    if *state == "used" {
+                        vip.servers.insert(address, (1, buckets.parse().expect("a number")));
+                    }
+                    // A removed one is what has weight 0 later on.
+                    vip.sessions.insert(address, flows.parse().expect("a number"));
                 }
                 _ => {}
             }

@@ -64,6 +64,16 @@ impl Vpp {
         }
     }
 
+    /// Whether its servers have weights.
+    pub(crate) fn has_weights(&self) -> bool {
+        self.client.capabilities().weights
+    }
+
+    /// What it makes of weights: before 26.10 a server is in use or it is not.
+    pub(crate) fn takes<const N: usize>(&self, weights: [u8; N]) -> [u8; N] {
+        if self.has_weights() { weights } else { weights.map(|weight| weight.min(1)) }
+    }
+
     /// What it says of its VIPs, word by word.
     pub(crate) async fn verbose(&self) -> String {
         self.cli("show lb vips verbose").await
@@ -86,11 +96,14 @@ impl Vpp {
         names.map(str::to_owned).collect()
     }
 
-    /// Names of those that write to the load balancer.
+    /// Names of those that write to the load balancer; without settings, where VPP does not tell which it has.
     pub(crate) async fn remembered_writes(&self) -> Vec<String> {
-        let reads = ["lb_conf_get", "lb_vip_dump", "lb_as_v2_dump"];
+        let mut harmless = vec!["lb_conf_get", "lb_vip_dump", "lb_as_v2_dump", "lb_as_dump"];
+        if !self.has_weights() && !self.cli("show lb").await.contains("timeout:") {
+            harmless.push("lb_conf");
+        }
         let calls = self.remembered_calls().await.into_iter();
-        calls.filter(|call| call.starts_with("lb_") && !reads.contains(&call.as_str())).collect()
+        calls.filter(|call| call.starts_with("lb_") && !harmless.contains(&call.as_str())).collect()
     }
 
     /// Lets packets come in, in flows from as many ports, and returns when they are through.

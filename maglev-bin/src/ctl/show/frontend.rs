@@ -127,8 +127,7 @@ fn buckets(backend: &PoolBackendInfo, table: Option<u32>) -> String {
 
 /// What VPP has stands out where it is not what it should be.
 fn in_vpp(backend: &PoolBackendInfo) -> Cell {
-    let differs = backend.vpp_weight.is_some_and(|weight| weight != backend.effective_weight);
-    cell(or_dash(backend.vpp_weight)).tone(if differs { Tone::Doubt } else { Tone::Plain })
+    cell(or_dash(backend.vpp_weight)).tone(if backend.differs { Tone::Doubt } else { Tone::Plain })
 }
 
 #[cfg(test)]
@@ -158,6 +157,7 @@ pub(super) mod tests {
             overridden: weight != 100,
             vpp_weight: Some(weight),
             buckets: Some(buckets),
+            differs: false,
             since: ago(192),
         };
         FrontendInfo {

@@ -1,0 +1,194 @@
+//! A frontend's life: start, verdicts, failover, drain, restart, reload.
+
+use maglev_bin::daemon::{Action, Order};
+use maglev_bin::event::What;
+use rstest::rstest;
+use vpp_sim::Release;
+
+use crate::support::{Lab, parse, until, writes};
+use crate::vpp::{cli, compared, serves, start, verbose};
+
+const QUICK: &str = ", startup-min-delay: 0s, startup-max-delay: 0s, sync-interval: 200ms";
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_is_cut_and_flushed_and_comes_back(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+) {
+    let mut lab = Lab::new(2);
+    let simulator = start(&lab, release);
+    let mut running = lab.daemon(&lab.config(QUICK, ""));
+    let (first, second) = (lab.address(0), lab.address(1));
+    until("both servers serve", || serves(&simulator, first) && serves(&simulator, second)).await;
+
+    // Some flows to lose.
+    simulator.set_flows(500);
+    let flows = |simulator: &vpp_sim::Simulator| {
+        let vip = crate::vpp::find(simulator, ("192.0.2.1/32", 6, 80));
+        vip.and_then(|vip| vip.server(first).map(|server| server.flows)).unwrap_or_default()
+    };
+    until("the first server has sessions", || flows(&simulator) > 10).await;
+    simulator.set_flows(0);
+
+    lab.servers[0].stop().await;
+    running.becomes("web0", "down").await;
+    let flushed = |what: &What| matches!(what, What::AsWeightUpdated { flush: true, .. });
+    running.event("the flush of the dead server", flushed).await;
+    assert!(!serves(&simulator, first) && serves(&simulator, second));
+    assert_eq!(flows(&simulator), 0);
+
+    lab.servers[0].start().unwrap();
+    running.becomes("web0", "up").await;
+    until("the server that is back serves", || serves(&simulator, first)).await;
+    compared(&running).await;
+    assert_eq!(simulator.crashes(), 0);
+    simulator.stop();
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_pool_takes_over_and_hands_back(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+) {
+    let mut lab = Lab::new(2);
+    let simulator = start(&lab, release);
+    let running = lab.daemon(&lab.pools(QUICK, "", &[("primary", vec![0]), ("backup", vec![1])]));
+    let (first, second) = (lab.address(0), lab.address(1));
+    until("the first pool serves", || serves(&simulator, first)).await;
+    assert!(!serves(&simulator, second));
+
+    lab.servers[0].stop().await;
+    until("the second pool serves", || serves(&simulator, second) && !serves(&simulator, first)).await;
+    lab.servers[0].start().unwrap();
+    until("the first pool is back", || serves(&simulator, first) && !serves(&simulator, second)).await;
+    compared(&running).await;
+    simulator.stop();
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_backend_drains_and_a_disabled_one_is_cut(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+) {
+    let lab = Lab::new(2);
+    let simulator = start(&lab, release);
+    let mut running = lab.daemon(&lab.config(QUICK, ""));
+    let (first, second) = (lab.address(0), lab.address(1));
+    until("both servers serve", || serves(&simulator, first) && serves(&simulator, second)).await;
+    simulator.set_flows(500);
+    let flows = |simulator: &vpp_sim::Simulator| {
+        let vip = crate::vpp::find(simulator, ("192.0.2.1/32", 6, 80));
+        vip.and_then(|vip| vip.server(first).map(|server| server.flows)).unwrap_or_default()
+    };
+    until("the first server has sessions", || flows(&simulator) > 10).await;
+    simulator.set_flows(0);
+
+    let order = |action| Order { who: "test".into(), reason: "".into(), action };
+    running.daemon.operate(order(Action::Pause("web0".into()))).await.unwrap();
+    until("the paused server takes no new flows", || !serves(&simulator, first)).await;
+    compared(&running).await;
+    assert!(flows(&simulator) > 10, "its sessions go on");
+
+    running.daemon.operate(order(Action::Disable("web0".into()))).await.unwrap();
+    let flushed = |what: &What| matches!(what, What::AsWeightUpdated { flush: true, .. });
+    running.event("the flush of the disabled server", flushed).await;
+    assert_eq!(flows(&simulator), 0);
+
+    running.daemon.operate(order(Action::Enable("web0".into()))).await.unwrap();
+    until("the enabled server serves", || serves(&simulator, first)).await;
+    simulator.stop();
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_leaves_vpp_byte_for_byte_as_it_was(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+    #[values(false, true)] sessions: bool,
+) {
+    let mut lab = Lab::new(4);
+    let simulator = start(&lab, release);
+    let config = lab.pools(QUICK, "", &[("primary", vec![0, 1, 2]), ("backup", vec![3])]);
+    let running = lab.daemon(&config);
+    lab.servers[0].stop().await;
+    running.becomes("web0", "down").await;
+    let served =
+        |simulator: &vpp_sim::Simulator| [0, 1, 2, 3].map(|n| serves(simulator, lab.servers[n].address().ip()));
+    until("two of three serve", || served(&simulator) == [false, true, true, false]).await;
+    if sessions {
+        simulator.set_flows(500);
+        until("there are sessions", || simulator.flow_totals().new_flows > 100).await;
+        simulator.set_flows(0);
+        until("no packet is under way", || simulator.flow_totals().under_way == 0).await;
+    }
+    compared(&running).await;
+    drop(running);
+
+    let (text, settings) = (verbose(&simulator).await, cli(&simulator, "show lb").await);
+    let before = simulator.api_log().len();
+    let again = lab.daemon(&config);
+    for (name, state) in [("web0", "down"), ("web1", "up"), ("web2", "up"), ("web3", "up")] {
+        again.becomes(name, state).await;
+    }
+    compared(&again).await;
+    assert_eq!(verbose(&simulator).await, text);
+    assert_eq!(cli(&simulator, "show lb").await, settings);
+    // Where VPP does not tell its settings they are sent again, as they are.
+    let tells = sessions || release >= Release::V26_10;
+    let written = writes(&simulator.api_log()[before..]);
+    assert!(written.iter().all(|write| !tells && write.starts_with("lb_conf ")), "{written:?}");
+    simulator.stop();
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_config_writes_nothing(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+) {
+    let lab = Lab::new(3);
+    let simulator = start(&lab, release);
+    let config = lab.pools(QUICK, "", &[("primary", vec![0, 1, 2])]);
+    let running = lab.daemon(&config);
+    let served = |simulator: &vpp_sim::Simulator| [0, 1, 2].map(|n| serves(simulator, lab.address(n)));
+    until("all serve", || served(&simulator) == [true; 3]).await;
+    compared(&running).await;
+
+    let before = simulator.api_log().len();
+    let renamed = config.replace("web: {", "http: {").replace("healthcheck: web", "healthcheck: http");
+    running.daemon.reload(parse(&renamed), &[]).await.unwrap();
+    compared(&running).await;
+    assert_eq!(writes(&simulator.api_log()[before..]), [""; 0]);
+
+    let smaller = lab.pools(QUICK, "", &[("primary", vec![0, 1])]);
+    running.daemon.reload(parse(&smaller), &[]).await.unwrap();
+    until("the third server is gone", || served(&simulator) == [true, true, false]).await;
+    let written = writes(&simulator.api_log()[before..]);
+    assert_eq!(written.len(), 1, "{written:?}");
+    assert!(written[0].contains(r#""is_del":true"#) && written[0].contains(r#""is_flush":false"#), "{written:?}");
+    compared(&running).await;
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vpp_that_is_upgraded_under_a_running_daemon_gets_the_weights_that_are_wanted() {
+    let lab = Lab::new(2);
+    let config = lab.config(QUICK, "").replace("web1: {}", "web1: { weight: 10 }");
+    let simulator = start(&lab, Release::V25_10);
+    let mut running = lab.daemon(&config);
+    let (first, second) = (lab.address(0), lab.address(1));
+    until("both servers serve", || serves(&simulator, first) && serves(&simulator, second)).await;
+    compared(&running).await;
+    simulator.kill();
+    running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
+
+    let successor = start(&lab, Release::V26_10);
+    let weights = |simulator: &_| [first, second].map(|server| crate::support::weight(simulator, server));
+    until("the new VPP has both weights", || weights(&successor) == [Some(100), Some(10)]).await;
+    successor.kill();
+    running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
+
+    // And back.
+    let predecessor = start(&lab, Release::V26_06);
+    until("both servers serve", || serves(&predecessor, first) && serves(&predecessor, second)).await;
+    compared(&running).await;
+    predecessor.stop();
+}

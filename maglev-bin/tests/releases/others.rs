@@ -1,0 +1,41 @@
+//! VIPs of somebody else, and a VPP without the lb plugin's help.
+
+use rstest::rstest;
+use vpp_sim::Release;
+
+use crate::support::{Lab, until};
+use crate::vpp::{cli, compared, find, serves, start};
+
+const STRANGE: (&str, u8, u16) = ("198.51.100.7/32", 6, 25);
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_vips_go_or_stay_as_the_config_says(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+    #[values("remove", "keep")] foreign: &str,
+) {
+    let lab = Lab::new(1);
+    let simulator = start(&lab, release);
+    cli(&simulator, "lb vip 198.51.100.7/32 protocol tcp port 25 encap gre4 new_len 1024").await;
+    cli(&simulator, "lb as 198.51.100.7/32 protocol tcp port 25 10.9.9.9").await;
+    // One that was removed is nobody's any more, and must not come back to life.
+    cli(&simulator, "lb vip 198.51.100.8/32 protocol tcp port 25 encap gre4 new_len 1024").await;
+    cli(&simulator, "lb as 198.51.100.8/32 protocol tcp port 25 10.9.9.9").await;
+    cli(&simulator, "lb vip 198.51.100.8/32 protocol tcp port 25 encap gre4 del").await;
+    let lb = format!(", startup-min-delay: 0s, startup-max-delay: 0s, sync-interval: 200ms, foreign-vips: {foreign}");
+    let running = lab.daemon(&lab.config(&lb, ""));
+    let first = lab.address(0);
+    until("the server serves", || serves(&simulator, first)).await;
+    compared(&running).await;
+    if foreign == "remove" {
+        until("the foreign VIP is gone", || find(&simulator, STRANGE).is_none()).await;
+    } else {
+        let vip = find(&simulator, STRANGE).expect("it is kept");
+        assert!(vip.servers[0].in_use && vip.servers[0].buckets == 1024);
+    }
+    let told = running.daemon.published().snapshot();
+    let expected = if foreign == "keep" { 1 } else { 0 };
+    until("what is foreign is told", || running.daemon.published().snapshot().vpp.foreign.len() == expected).await;
+    assert_eq!(told.frontends.len(), 1);
+    simulator.stop();
+}

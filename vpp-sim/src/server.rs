@@ -47,7 +47,8 @@ pub(crate) enum Command {
         removes_sockets: bool,
     },
     Snapshot(Sender<LbSnapshot>),
-    SetFlows(u32),
+    /// Change the rate of new flows, and say so when it is done.
+    SetFlows(u32, Sender<()>),
     Inject(Fault),
 }
 
@@ -185,7 +186,10 @@ impl MainLoop {
                 Ok(Command::Snapshot(to)) => {
                     let _ = to.send(LbSnapshot::of(&self.process.vpp.lb));
                 }
-                Ok(Command::SetFlows(rate)) => self.flows.set_rate(self.epoch.elapsed(), rate),
+                Ok(Command::SetFlows(rate, done)) => {
+                    self.flows.set_rate(self.epoch.elapsed(), rate);
+                    let _ = done.send(());
+                }
                 Ok(Command::Inject(fault)) => {
                     self.faults.add(fault);
                     self.corrupt_from_the_start();

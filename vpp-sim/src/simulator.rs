@@ -166,9 +166,12 @@ impl Simulator {
         self.shared.crashes.load(Ordering::Relaxed)
     }
 
-    /// Changes the number of new flows per second.
+    /// Changes the number of new flows per second. With 0 none begins any more when this returns; those under way go on.
     pub fn set_flows(&self, per_second: u32) {
-        self.command(Command::SetFlows(per_second));
+        let (done, answer) = mpsc::channel();
+        self.command(Command::SetFlows(per_second, done));
+        // An error is the end of the simulator, and with it of all flows.
+        let _ = answer.recv();
     }
 
     /// Adds a fault; messages are counted from now on. The absence of a message shows after the next restart.

@@ -14,6 +14,23 @@ const COUNTERS: [&str; 4] =
     ["packet from existing sessions", "first session packet", "untracked packet", "no server configured"];
 
 #[tokio::test]
+async fn once_flows_are_set_to_none_no_new_one_begins() {
+    let directory = Directory::new();
+    let simulator = directory.start();
+    connect(simulator.api_path()).await.call(&vip(VIP)).await.expect("a VIP");
+    for _ in 0..5 {
+        let begun = simulator.flow_totals().new_flows;
+        simulator.set_flows(50_000);
+        eventually("a flow", || (simulator.flow_totals().new_flows > begun).then_some(())).await;
+        simulator.set_flows(0);
+        let begun = simulator.flow_totals().new_flows;
+        // The main loop has had its turn when it answers.
+        simulator.lb();
+        assert_eq!(simulator.flow_totals().new_flows, begun);
+    }
+}
+
+#[tokio::test]
 async fn counters_of_vip_and_servers_add_up_packet_for_packet() {
     let directory = Directory::new();
     let simulator = Simulator::start(Options { workers: 3, ..directory.options() }).expect("a simulator");

@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     (settings.startup_min_delay, settings.startup_max_delay) = (Duration::ZERO, Duration::ZERO);
     let mut reconciler = Reconciler::new(settings, now());
     reconciler.set_desired(now(), desired.clone());
-    reconciler.handle_link_up(now(), BootId(1, 1));
+    reconciler.handle_link_up(now(), BootId(1, 1), table.abilities());
     settle(&mut reconciler, &table).await;
 
     println!("3. a server fails");
@@ -98,7 +98,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     table.vips().clear();
     reconciler.handle_link_down(now());
     // Another number says that it is another life, so that nothing of the old one is owed to it.
-    reconciler.handle_link_up(now(), BootId(1, 2));
+    reconciler.handle_link_up(now(), BootId(1, 2), table.abilities());
     settle(&mut reconciler, &table).await;
     println!("{table}");
     Ok(())

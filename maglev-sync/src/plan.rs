@@ -87,7 +87,7 @@ pub struct Scope {
 ///
 /// use Cut::{Serving, Urgent};
 ///
-/// let empty = Actual { conf: LbConf::default(), vips: BTreeMap::new() };
+/// let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: BTreeMap::new() };
 /// let plan = Plan::new(&desired(&[("10.0.0.1", 100, Serving)])?, &empty, &Scope::default());
 /// assert_eq!(plan.steps().map(ToString::to_string).collect::<Vec<_>>(), [
 ///     "192.0.2.1 tcp/80: create, gre4, 1024 buckets",

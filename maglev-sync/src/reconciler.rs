@@ -73,11 +73,11 @@ use crate::status::{Flows, Indices};
 /// ```
 /// use std::time::Instant;
 ///
-/// use maglev_sync::{BootId, Call, Reconciler, Settings};
+/// use maglev_sync::{Abilities, BootId, Call, Reconciler, Settings};
 ///
 /// let now = Instant::now();
 /// let mut reconciler = Reconciler::new(Settings::default(), now);
-/// reconciler.handle_link_up(now, BootId(4711, 1_800_000_000));
+/// reconciler.handle_link_up(now, BootId(4711, 1_800_000_000), Abilities::default());
 /// while reconciler.poll_event().is_some() {}
 /// // It begins by reading; `examples/own_dataplane.rs` shows the whole loop.
 /// assert!(reconciler.poll_call(now).is_some_and(|(_, call)| call == Call::ConfGet));

@@ -42,7 +42,7 @@ use crate::reconciler::Debts;
 ///
 /// use std::collections::BTreeMap;
 ///
-/// let empty = Actual { conf: LbConf::default(), vips: BTreeMap::new() };
+/// let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: BTreeMap::new() };
 /// let outlook = Outlook::new(desired(&[("10.0.0.1", 100, Cut::Serving)])?, empty);
 /// assert!(outlook.wait(&web).is_none());
 /// let forecast = outlook.forecast(false);

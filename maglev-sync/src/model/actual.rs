@@ -46,7 +46,7 @@ impl Actual {
 /// ```
 /// use maglev_sync::LbConf;
 ///
-/// assert_eq!(LbConf::default().sticky_buckets_per_core, 1024);
+/// assert_eq!(LbConf::default().sticky_buckets_per_core, Some(1024));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct LbConf {

@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use vpp_api::messages::memclnt::{
-    GetFirstMsgId, GetFirstMsgIdReply, MessageTableEntry, SockclntCreateReply, SockclntDelete, SockclntDeleteReply,
+    GetApiJsonReply, GetFirstMsgId, GetFirstMsgIdReply, MessageTableEntry, SockclntCreateReply, SockclntDelete,
+    SockclntDeleteReply,
 };
 use vpp_api::server::{AnyRequest, Incoming};
-use vpp_api::types::{Counted, FixedString, Retval};
+use vpp_api::types::{Counted, FixedString, Retval, Text};
 
 use super::MainLoop;
 use super::clients::{Replies, break_frame};
@@ -162,6 +163,13 @@ impl MainLoop {
             AnyRequest::SockclntDelete(_) => {
                 replies.send(&SockclntDeleteReply { response: if named.is_some() { 1 } else { -1 } })
             }
+            AnyRequest::GetApiJson(_) => {
+                let (retval, json) = match refusal {
+                    Some(retval) => (retval, String::new()),
+                    None => (Retval::OK, self.process.definitions()),
+                };
+                replies.send(&GetApiJsonReply { retval, json: Text::from(json) });
+            }
             AnyRequest::GetFirstMsgId(request) => replies.send(&self.process.first_msg_id(request)),
             // Meant for shared memory; a debug VPP aborts, another one says nothing.
             AnyRequest::MemclntKeepalive(_) => tracing::warn!(slot = from, "a socket client sent memclnt_keepalive"),
@@ -180,6 +188,13 @@ impl super::Process {
             Some(first_msg_id) => GetFirstMsgIdReply { retval: Retval::OK, first_msg_id },
             None => GetFirstMsgIdReply { retval: Retval::INVALID_VALUE, first_msg_id: u16::MAX },
         }
+    }
+
+    /// The definitions of what is served, as vpp-api declares it.
+    fn definitions(&self) -> String {
+        let mut modules = vpp_api::schema::export();
+        modules.iter_mut().for_each(|module| module.retain(|name_crc| self.table.table().id(name_crc).is_some()));
+        vpp_api::schema::export_array(&modules)
     }
 
     /// The rows of the message table, by id.

@@ -7,7 +7,7 @@ use vpp_api::messages::lb::{
     LbAddDelAsReply, LbAddDelAsV2Reply, LbAddDelIntfNat4Reply, LbAddDelIntfNat6Reply, LbAddDelVipReply,
     LbAddDelVipV2Reply, LbAsSetWeightReply, LbConfReply, LbFlushVipReply,
 };
-use vpp_api::messages::memclnt::{ApiVersionsReply, GetApiJsonReply};
+use vpp_api::messages::memclnt::ApiVersionsReply;
 use vpp_api::server::{AnyRequest, Incoming};
 use vpp_api::types::{Counted, Retval, Text};
 
@@ -66,8 +66,6 @@ impl Vpp {
             AnyRequest::ApiVersions(_) => {
                 filled!(ApiVersionsReply { retval: Retval::OK, api_versions: Counted::new() })
             }
-            // The definitions are not part of the simulator.
-            AnyRequest::GetApiJson(_) => filled!(GetApiJsonReply { retval: Retval::OK, json: Text::from("[]") }),
             AnyRequest::CliInband(request) => match refusal {
                 Some(retval) => {
                     answers.send(&vpp_api::messages::vlib::CliInbandReply { retval, reply: Text::default() })

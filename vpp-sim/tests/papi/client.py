@@ -50,12 +50,16 @@ def eventually(what, condition):
 
 def hello(api_socket):
     vpp = VPPApiClient(bootstrapapi=True, server_address=api_socket, read_timeout=30)
-    check("connected with the definitions that the client brings", vpp.connect("papi-hello"), 0)
+    check("connected with the definitions that VPP tells", vpp.connect("papi-hello"), 0)
     try:
         pong = vpp.api.control_ping()
         check("ping", pong.retval, 0)
         check("the same VPP answers the next ping", vpp.api.control_ping().vpe_pid, pong.vpe_pid)
-        check("VPP's definitions are JSON", type(json.loads(vpp.api.get_api_json().json)), list)
+        modules = {module["module"] for module in json.loads(vpp.api.get_api_json().json)}
+        check("VPP tells its definitions", {"lb", "ip", "memclnt"} <= modules, True)
+        # The client has learnt these from there.
+        check("a call that only VPP's definitions have", vpp.api.lb_conf_get().retval, 0)
+        check("a dump that only VPP's definitions have", len(vpp.api.lb_vip_dump()), 1)
     finally:
         vpp.disconnect()
 

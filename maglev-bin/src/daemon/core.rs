@@ -283,7 +283,11 @@ impl Core {
             sync.handle_reply(now, id, result);
             self.changed.answered = true;
             // Newer flows concern the readers of the counters also when every index is as before.
-            self.changed.indices |= read_at(sync) != before;
+            if read_at(sync) != before {
+                self.changed.indices = true;
+                // The text also tells what no dump does: whole lengths of tables, and how flows are hashed.
+                self.changed.frontends.extend(0..self.keys.len());
+            }
         }
     }
 

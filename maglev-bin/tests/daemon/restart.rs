@@ -159,3 +159,21 @@ async fn a_reload_while_vpp_is_away_keeps_the_weights_that_it_had() {
     assert_eq!(cuts, 0, "a server that nobody had judged was added at 0 or cut");
     successor.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_text_tells_is_shown_as_soon_as_it_comes() {
+    let lab = Lab::new(1);
+    let simulator = lab.simulator();
+    let never_compared = format!("{NO_DELAY}, sync-interval: 1h");
+    let config =
+        lab.config(&never_compared, "").replace("      pools:", "      new-flows-table-length: 65536\n      pools:");
+    settled(&lab, &simulator, &config).await;
+    // By then everything else has happened: a dump cannot tell this length.
+    simulator.inject("delay:message=cli_inband,by=1s".parse().unwrap());
+    let running = lab.daemon(&config);
+    let published = running.daemon.published().clone();
+    let shown = || published.snapshot().frontends[0].dataplane.as_ref().map(|vip| vip.table_length);
+    until("VPP is read, but for the text", || shown() == Some(None)).await;
+    until("the length of the table is shown", || shown() == Some(Some(65_536))).await;
+    simulator.stop();
+}

@@ -1,6 +1,7 @@
 use maglev_bin::event::What;
+use vpp_sim::Simulator;
 
-use crate::support::{Lab, until, weight};
+use crate::support::{Lab, until, weight, writes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vpp_that_comes_late_is_programmed_when_it_is_there() {
@@ -64,4 +65,21 @@ async fn a_second_daemon_for_one_vpp_does_not_start() {
     let bus = maglev_bin::event::Bus::new();
     let refused = maglev_bin::daemon::Daemon::start(crate::support::parse(&config), options, bus).unwrap_err();
     assert!(refused.to_string().contains("already steers"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_to_a_vpp_without_the_lb_plugin() {
+    let lab = Lab::new(2);
+    let absent = "absent:message=lb_add_del_vip".parse().unwrap();
+    let simulator = Simulator::start(vpp_sim::Options { faults: vec![absent], ..lab.sim_options() }).unwrap();
+    let mut running = lab.daemon(&lab.config(", startup-min-delay: 0s, startup-max-delay: 0s", ""));
+    let refused = |what: &What| matches!(what, What::Error { cause, .. } if &**cause == "vpp-unsupported");
+    let error = running.event("an error about the plugin", refused).await;
+    assert!(error.what.to_string().contains("lb_plugin.so"), "{}", error.what);
+    running.becomes("web0", "up").await;
+    let text = maglev_bin::metrics::Metrics::new(running.daemon.published().clone(), running.daemon.totals()).render();
+    assert!(text.contains("maglev_vpp_unsupported 1"), "{text}");
+    assert!(text.contains(r#"maglev_vpp_capability{capability="lb"} 0"#), "{text}");
+    assert_eq!(writes(&simulator.api_log()), [""; 0]);
+    simulator.stop();
 }

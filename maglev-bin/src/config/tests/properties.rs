@@ -5,61 +5,10 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config;
 
-/// What holds of every outcome.
-fn check(text: &str) -> Result<(), TestCaseError> {
-    let outcome = Config::parse(text, "fuzz.yaml", DATAPLANE);
-    let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
-    let diagnostics = match &outcome {
-        Ok(loaded) => {
-            hold(&loaded.config)?;
-            &loaded.warnings
-        }
-        Err(error) => {
-            prop_assert!(!error.diagnostics.is_empty());
-            prop_assert!(matches!(error.exit_code(), 1 | 2));
-            prop_assert!(!error.to_string().is_empty());
-            &error.diagnostics
-        }
-    };
-    for diagnostic in diagnostics {
-        prop_assert!(diagnostic.line <= lines, "{diagnostic} in {lines} lines");
-        prop_assert_eq!(diagnostic.line == 0, diagnostic.column == 0);
-        prop_assert!(!diagnostic.message.is_empty() && !diagnostic.message.contains('\n'), "{:?}", diagnostic.message);
-        prop_assert!(!diagnostic.to_string().contains('\n'), "{}", diagnostic);
-        prop_assert!(matches!(diagnostic.snippet.lines().count(), 0 | 2), "{:?}", diagnostic.snippet);
-    }
-    Ok(())
-}
-
-/// What the rest of the daemon relies on.
-fn hold(config: &Config) -> Result<(), TestCaseError> {
-    let lb = &config.lb;
-    prop_assert!(lb.sticky_buckets_per_core.is_power_of_two());
-    prop_assert!((1_024..=4_194_304).contains(&lb.sticky_buckets_per_core));
-    prop_assert!((1..=120).contains(&lb.flow_timeout.as_secs()) && lb.flow_timeout.subsec_nanos() == 0);
-    prop_assert!(lb.startup_min_delay <= lb.startup_max_delay);
-    for check in &config.healthchecks {
-        for time in [check.interval, check.fast_interval, check.down_interval, check.timeout] {
-            prop_assert!(time >= Duration::from_millis(10));
-        }
-        prop_assert_eq!(check.port.is_none(), check.kind == CheckKind::Icmp);
-    }
-    for frontend in &config.frontends {
-        prop_assert_eq!(frontend.protocol.is_some(), frontend.port.is_some());
-        prop_assert!(frontend.port != Some(0) && !frontend.pools.is_empty());
-        prop_assert!(frontend.table_length_chosen.is_power_of_two());
-        prop_assert!((1_024..=1_048_576).contains(&frontend.table_length_chosen));
-        for member in frontend.pools.iter().flat_map(|pool| &pool.members) {
-            let backend = config.backend(&member.backend);
-            let family = backend.map(|backend| Family::of(backend.address));
-            prop_assert_eq!(family, Some(frontend.backend_family));
-            prop_assert!(member.weight <= 100);
-        }
-        prop_assert!(config.backends.iter().all(|backend| backend.address != frontend.address));
-    }
-    Ok(())
-}
+#[path = "../../../tests/fuzzed/config.rs"]
+mod fuzzed;
 
 /// A change to a text.
 #[derive(Clone, Debug)]
@@ -169,22 +118,22 @@ proptest! {
         changes in prop::collection::vec(changes(), 1..8),
     ) {
         let text = read(if small { "good/small.yaml" } else { "good/full.yaml" });
-        check(&changes.iter().fold(text, |text, change| change.apply(&text)))?;
+        fuzzed::check(changes.iter().fold(text, |text, change| change.apply(&text)).as_bytes());
     }
 
     #[test]
     fn random_text_is_read_or_explained(text in "\\PC{0,200}") {
-        check(&text)?;
+        fuzzed::check(text.as_bytes());
     }
 
     #[test]
     fn random_yaml_is_read_or_explained(text in "(maglev|[a-z]{1,3}|[-:,&*#?|>@%!'\"{}\\[\\] \n\t0-9~<.]){0,60}") {
-        check(&text)?;
+        fuzzed::check(text.as_bytes());
     }
 
     #[test]
     fn random_bytes_are_read_or_explained(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        check(&String::from_utf8_lossy(&bytes))?;
+        fuzzed::check(&bytes);
         if let Err(error) = String::from_utf8(bytes) {
             let error = report::not_utf8(&error, "fuzz.yaml");
             prop_assert_eq!(error.exit_code(), 1);
@@ -204,7 +153,7 @@ proptest! {
     ) {
         let text = format!("{before}{}", piece.repeat(20_000 / piece.len()));
         let start = Instant::now();
-        check(&text)?;
+        let _outcome = fuzzed::explained(&text, DATAPLANE);
         let took = start.elapsed();
         prop_assert!(took < Duration::from_secs(20), "{took:?} for 20 kB of {piece:?} behind {before:?}");
     }

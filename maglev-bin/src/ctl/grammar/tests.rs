@@ -1,6 +1,13 @@
+use std::fs;
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::ctl::grammar;
+
+#[path = "../../../tests/fuzzed/command_line.rs"]
+mod fuzzed;
 
 /// Two frontends, three backends, a name that has to be quoted.
 struct Lab;
@@ -383,4 +390,21 @@ proptest! {
             prop_assert!(follow(&longer, longer.words()).is_ok(), "{}{}", text, word);
         }
     }
+}
+
+#[test]
+fn every_line_of_the_fuzz_corpus_is_a_command_or_refused_with_a_reason() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/command_line");
+    let Ok(inputs) = fs::read_dir(&corpus) else {
+        eprintln!("SKIPPED: no corpus {}", corpus.display());
+        return;
+    };
+    let mut commands = 0;
+    for input in inputs {
+        let path = input.expect("the corpus can be listed").path();
+        // Shown when the check below fails.
+        println!("{}", path.display());
+        commands += fuzzed::check(&fs::read(&path).expect("the input can be read"));
+    }
+    assert!(commands > 0, "no command in {}", corpus.display());
 }

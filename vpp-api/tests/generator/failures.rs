@@ -87,14 +87,15 @@ fn two_files_of_one_module_are_refused() {
 #[test]
 fn without_a_folder_all_modules_come_in_one_text() {
     let types = r#"{"module": "t", "types": [["point", ["u8", "x"]]]}"#;
-    let user = r#"{"module": "u", "imports": ["some/t.api"], "types": [["point", ["u8", "x"]], ["line", ["vl_api_point_t", "ends", 2]]]}"#;
+    let user = r#"{"module": "u", "imports": ["some/t.api"], "types": [["point", ["u8", "x"]], ["line", ["vl_api_point_t", "T1", 2]]]}"#;
     // The one that imports first: the order of the files does not matter.
     let (user, types) = (file("user", user), file("types", types));
     let output = run(&[user.to_str().expect("text"), types.to_str().expect("text")]);
     let said = text(&output.stdout);
     assert!(said.find("pub mod t {") < said.find("pub mod u {"), "{said}");
     assert_eq!(said.matches("struct point as Point").count(), 1, "{said}");
-    assert!(said.contains("ends: [super::t::Point; 2],"), "{said}");
+    assert_eq!(said.matches("#![allow(non_snake_case").count(), 1, "{said}");
+    assert!(said.contains("T1: [super::t::Point; 2],"), "{said}");
 }
 
 fn run(arguments: &[&str]) -> Output {

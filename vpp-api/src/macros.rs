@@ -6,6 +6,7 @@
 //! `$crate`, and no `cfg` stands inside a macro: it would ask for the features of the crate that uses it.
 
 mod messages;
+mod numbers;
 mod types;
 
 /// Paths for the macros.

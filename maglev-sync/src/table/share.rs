@@ -8,7 +8,7 @@ use crate::TableLength;
 
 /// How many buckets each server gets, in the order of the list.
 ///
-/// The same numbers as counting a [`Table`], without filling one: with `t` replicas in all, each of them has
+/// The same numbers as counting a [`Table`](super::Table), without filling one: with `t` replicas in all, each of them has
 /// `n / t` of the `n` buckets, and the first `n % t` in order of claim have one more.
 ///
 /// Cost: a sort of the list, whatever the size of the table. The weights may add up to 2^32 - 1.

@@ -7,11 +7,15 @@
 
 mod messages;
 mod numbers;
+#[cfg(feature = "serde")]
+mod serialize;
 mod types;
 
 /// Paths for the macros.
 #[doc(hidden)]
 pub mod private {
+    #[cfg(feature = "serde")]
+    pub use crate::macros::serialize::{AsText, Field, Text};
     #[cfg(feature = "serde")]
     pub use serde;
 }
@@ -147,7 +151,8 @@ macro_rules! __vpp_adapter {
     };
 }
 
-/// `serde::Serialize` for a struct: its fields, named as in VPP, but for those of the second list.
+/// `serde::Serialize` for a struct: its fields, named as in VPP, but for those of the second list. A field whose type
+/// has none is its `Debug` text.
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]
@@ -158,6 +163,8 @@ macro_rules! __vpp_serialize {
                 &self,
                 serializer: S,
             ) -> ::core::result::Result<S::Ok, S::Error> {
+                #[allow(unused_imports, reason = "for types without `Serialize`")]
+                use $crate::__private::AsText as _;
                 const HIDDEN: &[&str] = &[$($hidden)?];
                 const NAMES: &[&str] = &[$( $crate::codec::field_name(stringify!($field)) ),*];
                 let hidden = NAMES.iter().filter(|name| HIDDEN.contains(name)).count();
@@ -173,7 +180,7 @@ macro_rules! __vpp_serialize {
                         $crate::__private::serde::ser::SerializeStruct::serialize_field(
                             &mut fields,
                             NAME,
-                            &self.$field,
+                            &$crate::__private::Field(&self.$field).view(),
                         )?;
                     }
                 } )*
@@ -187,8 +194,13 @@ macro_rules! __vpp_serialize {
                 &self,
                 serializer: S,
             ) -> ::core::result::Result<S::Ok, S::Error> {
+                #[allow(unused_imports, reason = "for types without `Serialize`")]
+                use $crate::__private::AsText as _;
                 let $value = self;
-                $crate::__private::serde::Serialize::serialize(&$inner, serializer)
+                $crate::__private::serde::Serialize::serialize(
+                    &$crate::__private::Field(&$inner).view(),
+                    serializer,
+                )
             }
         }
     };

@@ -30,9 +30,10 @@
 ///
 /// Each entry gives a struct with public fields, [`Message`](crate::message::Message) and the trait of its kind,
 /// `Clone`, `Debug`, `Default` (VPP's defaults, else zeros), `Eq` and, with feature `serde` of this crate,
-/// `serde::Serialize`, in which `retval` of a reply is left out. One invocation per module: it also makes a function
-/// `visit`, which shows the module's messages to a [`Visitor`](crate::messages::Visitor), such as
-/// [`schema::Module`](crate::schema::Module) or, with feature `server`, `server::Names`.
+/// `serde::Serialize`, in which `retval` of a reply is left out and a field whose type has none is its `Debug` text.
+/// One invocation per module: it also makes a function `visit`, which shows the module's messages to a
+/// [`Visitor`](crate::messages::Visitor), such as [`schema::Module`](crate::schema::Module) or, with feature `server`,
+/// `server::Names`.
 ///
 /// # Example
 ///

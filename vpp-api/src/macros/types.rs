@@ -19,8 +19,8 @@
 /// the end of the message is [`Rest<T>`](crate::types::Rest).
 ///
 /// Each type gets public fields, [`Wire`](crate::codec::Wire), `Clone`, `Debug`, `Default` (VPP's defaults, else
-/// zeros), `Eq`, `Hash` and, with feature `serde` of this crate, `serde::Serialize`. `#[derive(Copy)]` and others are
-/// added by writing them.
+/// zeros), `Eq`, `Hash` and, with feature `serde` of this crate, `serde::Serialize`, in which a field whose type has none
+/// is its `Debug` text. `#[derive(Copy)]` and others are added by writing them.
 ///
 /// ```
 /// use vpp_api::codec::{As, HostOrder};
@@ -227,7 +227,8 @@ macro_rules! wire_union {
 /// ```
 ///
 /// Each type has the inner value as `.0`, conversions from and to it, [`Wire`](crate::codec::Wire), and with feature
-/// `serde` of this crate `serde::Serialize` as the inner one has it.
+/// `serde` of this crate `serde::Serialize` as the inner one has it, else as its
+/// `Debug` text.
 ///
 /// ```
 /// vpp_api::wire_alias! {

@@ -7,6 +7,7 @@
 mod acme;
 #[path = "../support/arbitrary.rs"]
 mod arbitrary;
+mod by_hand;
 #[cfg(all(feature = "tokio", feature = "server"))]
 mod calls;
 mod layout;

@@ -56,7 +56,7 @@ impl Writer<'_> {
             (TypeName::String, _) => "types::Text".to_owned(),
             (ty, Array::No) => self.one(ty),
             (TypeName::Basic("u8"), Array::Fixed(length @ 33..)) => format!("types::Octets<{length}>"),
-            // Longer arrays have no `serde::Serialize`, which the macros promise.
+            // Longer arrays have no `serde::Serialize`, and would be text in JSON.
             (ty, Array::Fixed(length @ ..=32)) => format!("[{}; {length}]", self.one(ty)),
             (_, Array::Fixed(length)) => {
                 let what = format!("field {}: an array of {length}; of other things than u8 at most 32", field.name);

@@ -345,8 +345,9 @@ impl Client {
         Ok(events)
     }
 
-    /// As [`subscribe`](Self::subscribe), and sends `unwant` when the last subscription made with an equal `unwant` on
-    /// this connection is dropped.
+    /// As [`subscribe`](Self::subscribe), and sends `unwant` when the last subscription made on this connection with
+    /// an equal `unwant` is dropped. Those that differ in nothing but a field `pid` count as equal, as they do for VPP;
+    /// then each of them is sent.
     ///
     /// Nobody waits for the answer to `unwant`, and an [`Observer`] is not told of it; but if VPP never answers it, the
     /// connection ends. VPP has one registration, whoever asked for it: it ends for those too that asked by

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,7 @@ use super::feed::{Fed, Feed};
 use super::shared::{Core, Shared, Waiter};
 use crate::error::{Absent, DecodeError, Disconnect};
 use crate::message::{Envelope, Event, Request, decode_body, encode_body};
+use crate::schema::{self, Field, Number};
 
 /// A subscription to the events `E` of one connection, in VPP's order: [`Client::events`](super::Client::events) and
 /// [`Client::subscribe`](super::Client::subscribe) make it.
@@ -70,16 +72,16 @@ impl<E: Event> Events<E> {
     pub(super) fn hold<R: Request>(&mut self, end: R) -> Result<(), Absent> {
         let mut core = self.shared.lock();
         let registration = Registration::new(&core, end)?;
-        *core.topics.registrations.entry(registration.key.clone()).or_default() += 1;
+        core.topics.registrations.entry(registration.key.clone()).or_default().count += 1;
         drop(core);
         self.registration = Some(registration);
         Ok(())
     }
 
-    /// Ends that without sending anything.
+    /// Ends that without sending `end`.
     pub(super) fn let_go(&mut self) {
-        if let Some(registration) = self.registration.take() {
-            self.shared.lock().topics.release(&registration.key);
+        if let Some(Registration { key, .. }) = self.registration.take() {
+            release(&self.shared, self.shared.lock(), &key, None);
         }
     }
 
@@ -120,16 +122,24 @@ impl<E> Drop for Events<E> {
     fn drop(&mut self) {
         let mut core = self.shared.lock();
         core.topics.remove(self.id, &self.feed);
-        let Some(registration) = self.registration.take() else {
-            return;
-        };
-        if core.topics.release(&registration.key) && core.closed.is_none() {
-            // In the output before any request made later: a subscription that follows stands.
-            (registration.end)(&mut core);
-            drop(core);
-            self.shared.wake.notify_one();
+        if let Some(Registration { key, end }) = self.registration.take() {
+            release(&self.shared, core, &key, Some(end));
         }
     }
+}
+
+/// One that held to a registration is gone. After the last of them everything is sent that they wanted to be sent.
+fn release(shared: &Shared, mut core: MutexGuard<'_, Core>, key: &Bytes, end: Option<End>) {
+    let ends = core.topics.release(key, end);
+    if ends.is_empty() || core.closed.is_some() {
+        return;
+    }
+    // In the output before any request made later: a subscription that follows stands.
+    for end in ends {
+        (end.send)(&mut core);
+    }
+    drop(core);
+    shared.wake.notify_one();
 }
 
 impl<E: Event> fmt::Debug for Events<E> {
@@ -165,8 +175,8 @@ pub enum Notice<E> {
 pub(super) struct Topics {
     /// By message id.
     feeds: HashMap<u16, Vec<Arc<EventFeed>>>,
-    /// How many subscriptions hold to a registration at VPP, by the request that ends it.
-    registrations: HashMap<Bytes, usize>,
+    /// Who holds to a registration at VPP, by its [`Registration::key`].
+    registrations: HashMap<Bytes, Holders>,
 }
 
 impl Topics {
@@ -200,33 +210,60 @@ impl Topics {
         }
     }
 
-    /// Whether that was the last one.
-    fn release(&mut self, key: &Bytes) -> bool {
-        let Some(count) = self.registrations.get_mut(key) else {
-            return false;
+    /// What has to be sent now: nothing before the last one is gone.
+    fn release(&mut self, key: &Bytes, end: Option<End>) -> Vec<End> {
+        let Some(holders) = self.registrations.get_mut(key) else {
+            return Vec::new();
         };
-        *count -= 1;
-        let last = *count == 0;
-        if last {
-            self.registrations.remove(key);
+        holders.count -= 1;
+        if let Some(end) = end
+            && holders.ends.iter().all(|other| other.request != end.request)
+        {
+            holders.ends.push(end);
         }
-        last
+        match holders.count {
+            0 => self.registrations.remove(key).map(|holders| holders.ends).unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
+}
+
+/// Subscriptions that hold to one registration.
+#[derive(Default)]
+struct Holders {
+    count: usize,
+    /// The requests of those that are gone, each once.
+    ends: Vec<End>,
 }
 
 /// A registration at VPP, with what ends it.
 struct Registration {
-    /// The request that ends it, as bytes without client and context.
+    /// The request that ends it, as bytes without client, context and pid.
+    ///
+    /// Nearly everywhere VPP has one registration per client, whatever its pid (`pub_sub_handler`, VPP
+    /// `src/vlibapi/api_helper_macros.h`): what ends the one with pid 8 ends that with pid 7. Other fields make
+    /// another registration: `want_ip_neighbor_events_v2` is by address, `want_wireguard_peer_events` by peer.
     key: Bytes,
-    end: Box<dyn FnOnce(&mut Core) + Send + Sync>,
+    end: End,
+}
+
+/// A request that ends a registration.
+struct End {
+    /// As bytes without client and context.
+    request: Bytes,
+    send: Box<dyn FnOnce(&mut Core) + Send + Sync>,
 }
 
 impl Registration {
     fn new<R: Request>(core: &Core, end: R) -> Result<Self, Absent> {
         let id = core.connection.table().id_of::<R>()?;
-        let mut key = BytesMut::new();
-        encode_body(id, Envelope::default(), &end, &mut key);
-        let end = move |core: &mut Core| {
+        let mut request = BytesMut::new();
+        encode_body(id, Envelope::default(), &end, &mut request);
+        let mut key = request.clone();
+        if let Some(pid) = pid_of::<R>().and_then(|pid| key.get_mut(pid)) {
+            pid.fill(0);
+        }
+        let send = move |core: &mut Core| {
             // Nobody waits for the answer; the connection still expects one.
             let (waiter, _) = oneshot::channel();
             if let Ok(context) = core.connection.call(&end, Waiter::Once(waiter)) {
@@ -234,8 +271,18 @@ impl Registration {
                 core.deadlines.handle_start(Instant::now().into_std(), context, outstanding);
             }
         };
-        Ok(Self { key: key.freeze(), end: Box::new(end) })
+        Ok(Self { key: key.freeze(), end: End { request: request.freeze(), send: Box::new(send) } })
     }
+}
+
+/// Where the pid stands in a body, if `R` has one and nothing but numbers before it, as all of VPP's requests that
+/// have one.
+fn pid_of<R: Request>() -> Option<Range<usize>> {
+    let width = |field: &Field| field.shape.number().map(Number::width);
+    let at = R::FIELDS.iter().position(|field| field.name == "pid")?;
+    let front = schema::prefix(R::KIND).iter().chain(&R::FIELDS[..at]);
+    let start = size_of::<u16>() + front.map(width).sum::<Option<usize>>()?;
+    Some(start..start + width(&R::FIELDS[at])?)
 }
 
 /// Events as VPP sent them, for one subscription.

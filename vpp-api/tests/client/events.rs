@@ -209,6 +209,37 @@ async fn registrations_that_differ_end_each_by_itself() {
     assert_still_good(&client, &mut peer).await;
 }
 
+/// VPP keeps one registration per client, whatever its pid: the first to go must not end it for the other.
+#[tokio::test]
+async fn registrations_that_differ_by_their_pid_end_together() {
+    let (client, mut peer) = Peer::connected(Options::default()).await;
+    let (want, unwant) = (WantInterfaceEvents { pid: 8, ..WANT }, WantInterfaceEvents { pid: 8, ..UNWANT });
+    let (first, ()) = tokio::join!(hold(&client), answer_want(&mut peer, &WANT, Retval::OK));
+    let second = client.subscribe_until_dropped::<SwInterfaceEvent>(&want, unwant.clone());
+    let (second, ()) = tokio::join!(second, answer_want(&mut peer, &want, ALREADY));
+    drop(first);
+    assert_still_good(&client, &mut peer).await;
+    drop(second);
+    answer_want(&mut peer, &UNWANT, Retval::OK).await;
+    answer_want(&mut peer, &unwant, ALREADY).await;
+    assert_still_good(&client, &mut peer).await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_leaves_no_registration_of_one_that_went_before_it() {
+    let (client, mut peer) = Peer::connected(Options::default()).await;
+    let (first, ()) = tokio::join!(hold(&client), answer_want(&mut peer, &WANT, Retval::OK));
+    let second = client.subscribe_until_dropped::<SwInterfaceEvent>(&WANT, UNWANT);
+    let (second, ()) = tokio::join!(second, async {
+        let incoming = peer.next().await;
+        drop(first);
+        peer.reply(incoming.context, &WantInterfaceEventsReply { retval: Retval::UNSPECIFIED }).await;
+    });
+    second.expect_err("VPP says no");
+    answer_want(&mut peer, &UNWANT, Retval::OK).await;
+    assert_still_good(&client, &mut peer).await;
+}
+
 #[tokio::test]
 async fn a_subscription_does_not_keep_the_connection_open() {
     let (client, mut peer) = Peer::connected(Options::default()).await;

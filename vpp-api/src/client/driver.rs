@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{Interest, Ready};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::READ_LEN;
@@ -51,7 +52,11 @@ async fn drive(stream: &UnixStream, shared: &Shared) -> Disconnect {
         let interest = if unsent.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
         tokio::select! {
             ready = stream.ready(interest) => {
-                let received = ready.map_err(lost).and_then(|ready| receive(stream, shared, ready, &mut buffer));
+                let received = match ready {
+                    Ok(ready) if ready.is_readable() => receive(stream, shared, &mut buffer),
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(lost(error)),
+                };
                 if let Err(reason) = received {
                     return reason;
                 }
@@ -59,6 +64,13 @@ async fn drive(stream: &UnixStream, shared: &Shared) -> Disconnect {
             () = shared.wake.notified() => {}
             () = alarm.as_mut(), if armed.is_some() => {
                 armed = None;
+                // When this process or its machine was stopped for a while, the answer may have come long ago: what is
+                // in the socket counts first. The runtime looks at its sockets before it comes back from the yield, and
+                // one `receive` takes more than a socket of the usual size holds.
+                yield_now().await;
+                if let Err(reason) = receive(stream, shared, &mut buffer) {
+                    return reason;
+                }
                 if let Some(reason) = expire(shared) {
                     return reason;
                 }
@@ -90,10 +102,7 @@ fn flush(stream: &UnixStream, shared: &Shared, unsent: &mut Bytes) -> Result<(),
 }
 
 /// Reads what is there, up to a bound, so that one busy connection does not keep its thread.
-fn receive(stream: &UnixStream, shared: &Shared, ready: Ready, buffer: &mut [u8]) -> Result<(), Disconnect> {
-    if !ready.is_readable() {
-        return Ok(());
-    }
+fn receive(stream: &UnixStream, shared: &Shared, buffer: &mut [u8]) -> Result<(), Disconnect> {
     for _ in 0..READS_IN_A_ROW {
         match stream.try_read(buffer) {
             Ok(0) => return Err(Disconnect::Eof),

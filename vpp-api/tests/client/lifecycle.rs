@@ -167,6 +167,27 @@ async fn silence_with_calls_outstanding_ends_the_connection() {
     drop(peer);
 }
 
+/// As after SIGSTOP, or a pause of the machine: the reply came in time, and the client finds it together with the alarm.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_in_the_socket_counts_however_late_it_is_read() {
+    // Which of the two the driver saw first used to be a matter of chance.
+    for _ in 0..32 {
+        let (client, mut peer) = Peer::connected(Options::default()).await;
+        let call = tokio::spawn({
+            let client = client.clone();
+            async move { client.call(&ShowVersion {}).await }
+        });
+        let incoming = peer.next().await;
+        peer.session.reply(incoming.context, &version("late")).expect("it is served");
+        let reply = peer.session.take_output();
+        assert_eq!(peer.stream.try_write(&reply).expect("there is room"), reply.len());
+        // Nothing else has run since.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        call.await.expect("no panic").expect("the reply came in time");
+        assert!(!client.is_closed());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_lives_on() {
     let (client, mut peer) = Peer::connected(Options::default()).await;

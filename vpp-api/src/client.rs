@@ -28,7 +28,7 @@ mod shared;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
@@ -42,14 +42,14 @@ pub use options::Options;
 
 use crate::connection::{Connection, Counters, StartError};
 use crate::error::{Absent, CallError, ConnectError, Disconnect, ReplyError};
-use crate::message::{Dump, Event, Get, Message, Reply, Request, decode_body};
+use crate::message::{Dump, Event, Get, Message, Oneway, Reply, Request, decode_body};
 use crate::messages::memclnt::SockclntCreate;
 use crate::release::Capabilities;
 use crate::table::MessageTable;
 use crate::types::Retval;
 use handshake::Limit;
 use observer::Report;
-use shared::{Answer, Arrived, Shared, Waiter};
+use shared::{Answer, Arrived, Core, Shared, Waiter};
 
 /// A connection to VPP. Clones share it; it closes when the last one is dropped.
 ///
@@ -147,6 +147,36 @@ impl Client {
         };
         report.end(CallResult::of(&outcome), at);
         outcome
+    }
+
+    /// Sends `message`, which VPP does not answer, behind everything sent before.
+    ///
+    /// Returns at once: the message is on its way, and lost if the connection ends first, also because its last client
+    /// is dropped. A call behind it tells that VPP has handled it: see [`Oneway`]. An [`Observer`] is not told of it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::error::CallError;
+    ///
+    /// vpp_api::messages! {
+    ///     /// Takes somebody's word for it.
+    ///     oneway acme_nudge "51077d14" as AcmeNudge {}
+    /// }
+    ///
+    /// let outcome = client.send(&AcmeNudge {});
+    /// assert!(matches!(outcome, Err(CallError::Absent(_))), "this VPP has no such plugin");
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallError::Absent`], [`CallError::TooLarge`] or [`CallError::Disconnected`]; nothing was sent.
+    pub fn send<O: Oneway>(&self, message: &O) -> Result<(), CallError> {
+        let mut core = self.open()?;
+        core.connection.send(message)?;
+        drop(core);
+        self.shared().wake.notify_one();
+        Ok(())
     }
 
     /// Sends `request` and collects its details, in VPP's order. A `control_ping` in the same write finds their end.
@@ -423,6 +453,15 @@ impl Client {
         &self.owner.shared
     }
 
+    /// The connection, unless it has ended.
+    fn open(&self) -> Result<MutexGuard<'_, Core>, CallError> {
+        let core = self.shared().lock();
+        match &core.closed {
+            Some(reason) => Err(CallError::Disconnected(reason.clone())),
+            None => Ok(core),
+        }
+    }
+
     /// The answer to what `begin` puts into the output.
     async fn wait(&self, begin: impl FnOnce(&mut Connection<Waiter>, Waiter) -> Result<u32, StartError>) -> Answer {
         let (waiter, answer) = oneshot::channel();
@@ -436,10 +475,7 @@ impl Client {
         waiter: Waiter,
         begin: impl FnOnce(&mut Connection<Waiter>, Waiter) -> Result<u32, StartError>,
     ) -> Result<(), CallError> {
-        let mut core = self.shared().lock();
-        if let Some(reason) = &core.closed {
-            return Err(CallError::Disconnected(reason.clone()));
-        }
+        let mut core = self.open()?;
         let context = begin(&mut core.connection, waiter).map_err(CallError::from)?;
         let outstanding = core.connection.outstanding();
         core.deadlines.handle_start(Instant::now().into_std(), context, outstanding);

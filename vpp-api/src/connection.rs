@@ -17,7 +17,7 @@ pub use handshake::{Config, Handshake};
 use crate::codec::Reader;
 use crate::error::{Absent, FrameError, ProtocolError};
 use crate::frame::{FrameDecoder, encode_frame};
-use crate::message::{self, Dump, Envelope, Get, Kind, Message, Request, encode_body, message_id};
+use crate::message::{self, Dump, Envelope, Get, Kind, Message, Oneway, Request, encode_body, message_id};
 use crate::messages::memclnt::{ControlPing, ControlPingReply, MemclntKeepalive, SockclntCreateReply};
 use crate::table::MessageTable;
 use known::{Entry, Known};
@@ -26,7 +26,7 @@ use known::{Entry, Known};
 ///
 /// `T` is whatever the owner wants back with the answer to a call, such as the sending half of a channel.
 ///
-/// - After every `call`, `dump`, `get` and `handle_bytes`: send what [`poll_transmit`](Self::poll_transmit) gives, and call
+/// - After every `call`, `send`, `dump`, `get` and `handle_bytes`: send what [`poll_transmit`](Self::poll_transmit) gives, and call
 ///   [`poll_event`](Self::poll_event) until `None`. Extra calls are harmless.
 /// - After an error of [`handle_bytes`](Self::handle_bytes) the position in the stream is lost: close the socket and
 ///   take the calls that will never be answered from [`abandon`](Self::abandon).
@@ -135,6 +135,32 @@ impl<T> Connection<T> {
         self.push(id, context, request)?;
         self.calls.insert(context, Call { message: R::NAME, answer_id, details: None, tag });
         Ok(context)
+    }
+
+    /// Puts a message into the output that VPP does not answer.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::connection::StartError;
+    ///
+    /// vpp_api::messages! {
+    ///     /// Takes somebody's word for it.
+    ///     oneway acme_nudge "51077d14" as AcmeNudge {}
+    /// }
+    ///
+    /// let outcome = connection.send(&AcmeNudge {});
+    /// assert!(matches!(outcome, Err(StartError::Absent(_))), "this VPP has no such plugin");
+    /// assert_eq!(connection.outstanding(), 0);
+    /// # let _ = &mut vpp;
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was put into the output.
+    pub fn send<O: Oneway>(&mut self, message: &O) -> Result<(), StartError> {
+        let id = self.table.id_of::<O>()?;
+        self.push(id, NO_CONTEXT, message)
     }
 
     /// Puts a dump and the `control_ping` that marks its end into the output and returns their context. The answer is
@@ -319,7 +345,7 @@ impl<T> Connection<T> {
         Ok(id)
     }
 
-    /// A context that no call uses: never 0, which other clients take for "no answer wanted", and below bit 31, so
+    /// A context that no call uses: never [`NO_CONTEXT`], and below bit 31, so
     /// that it differs from every client index, which events carry in the same place.
     fn next_context(&mut self) -> u32 {
         loop {
@@ -434,6 +460,9 @@ impl Details {
 }
 
 const MAX_CONTEXT: u32 = 0x7fff_ffff;
+
+/// "No answer wanted", as other clients have it too.
+const NO_CONTEXT: u32 = 0;
 
 #[cfg(test)]
 mod tests;

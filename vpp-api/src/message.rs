@@ -95,6 +95,22 @@ pub trait Get: Message {
 /// `EAGAIN`: more follows after the cursor in the reply to a [`Get`].
 pub const CALL_AGAIN: Retval = Retval(-165);
 
+/// A message that VPP does not answer: `service { rpc x returns null; }` in its definitions.
+///
+/// ```
+/// use vpp_api::client::Client;
+/// use vpp_api::error::CallError;
+/// use vpp_api::message::Oneway;
+/// use vpp_api::messages::memclnt::ControlPing;
+///
+/// /// Returns when VPP has handled `message`: it handles what a client sends in order.
+/// async fn send_and_wait<M: Oneway>(client: &Client, message: &M) -> Result<(), CallError> {
+///     client.send(message)?;
+///     client.call(&ControlPing {}).await.map(drop)
+/// }
+/// ```
+pub trait Oneway: Message {}
+
 /// A message that VPP sends by itself after it was asked to.
 pub trait Event: Message {}
 

@@ -104,6 +104,7 @@
 /// ```
 ///
 /// With the tokio client: `client.call(&AcmeAdd { .. }).await?.rule_index`, `client.dump(&AcmeDump {}).await?`.
+/// What is declared as `oneway` goes out by `client.send(..)?`.
 #[macro_export]
 macro_rules! messages {
     ($(
@@ -169,6 +170,10 @@ macro_rules! __vpp_message {
     };
     (@oneway $about:tt [] $options:tt $fields:tt) => {
         $crate::__vpp_message! { @define $about Request [] [$crate::schema::Service::NONE] $options $fields }
+        $crate::__vpp_message! { @oneway_of $about }
+    };
+    (@oneway_of ($(#[$meta:meta])* $name:ident $crc:literal $ty:ident)) => {
+        impl $crate::message::Oneway for $ty {}
     };
     (@reply $about:tt [] $options:tt { $($fields:tt)* }) => {
         $crate::__vpp_message! { @define $about Reply ["retval"] [] $options {

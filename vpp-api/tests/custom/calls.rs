@@ -37,6 +37,20 @@ async fn a_dump_of_a_declared_message_gets_its_details() {
     assert_eq!(names, ["first", "second"]);
 }
 
+#[tokio::test]
+async fn a_message_without_an_answer_arrives_in_its_place() {
+    let client = client().await;
+    client.send(&AcmeNudge { dummy: 7 }).expect("the server has it");
+    let reply = client.call(&AcmeAdd::default()).await;
+    // The server refuses with what the nudge told it.
+    assert!(matches!(reply, Err(CallError::Refused { retval: Retval(-7), .. })), "{reply:?}");
+    assert_eq!((client.counters().frames_sent, client.counters().frames_received), (2, 1));
+
+    client.close();
+    client.closed().await;
+    assert!(matches!(client.send(&AcmeNudge { dummy: 7 }), Err(CallError::Disconnected(_))));
+}
+
 #[test]
 fn a_request_is_read_as_what_it_is_and_as_nothing_else() {
     let body: &[u8] = &[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
@@ -60,23 +74,29 @@ async fn client() -> Client {
 
 async fn serve(mut stream: UnixStream, mut session: Session) {
     let mut buffer = [0; 4096];
+    let mut refusal = Retval::INVALID_VALUE;
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         session.handle_bytes(&buffer[..count]);
         while let Some(incoming) = session.poll_request().expect("the client sends good frames") {
-            answer(&mut session, &incoming);
+            answer(&mut session, &incoming, &mut refusal);
         }
         stream.write_all(&session.take_output()).await.expect("the client takes bytes");
     }
 }
 
-fn answer(session: &mut Session, Incoming { context, client_index, request, .. }: &Incoming) {
+/// What adds nothing gets `refusal`, which a nudge sets.
+fn answer(session: &mut Session, Incoming { context, client_index, request, .. }: &Incoming, refusal: &mut Retval) {
     if let Some(add) = request.read::<AcmeAdd>() {
         let add = add.expect("the client sends whole requests");
         let (retval, index) = match add.rule.matches.len() {
-            0 => (Retval::INVALID_VALUE, RuleIndex::NONE),
+            0 => (*refusal, RuleIndex::NONE),
             count => (Retval::OK, RuleIndex(u32::try_from(count).expect("a few"))),
         };
         session.reply(*context, &AcmeAddReply { retval, index }).expect("it is served");
+    } else if let Some(nudge) = request.read::<AcmeNudge>() {
+        let nudge = nudge.expect("the client sends whole messages");
+        assert_eq!(*context, 0, "no answer is wanted");
+        *refusal = Retval(-i32::try_from(nudge.dummy).expect("a small number"));
     } else if request.read::<AcmeDump>().is_some() {
         for name in ["first", "second"] {
             let row = AcmeDetails { name: FixedString::clipped(name), ..AcmeDetails::default() };

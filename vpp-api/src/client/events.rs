@@ -14,11 +14,113 @@ use futures_core::Stream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::Client;
 use super::feed::{Fed, Feed};
 use super::shared::{Core, Shared, Waiter};
-use crate::error::{Absent, DecodeError, Disconnect};
+use crate::error::{Absent, CallError, DecodeError, Disconnect};
 use crate::message::{Envelope, Event, Request, decode_body, encode_body};
 use crate::schema::{self, Field, Number};
+use crate::types::Retval;
+
+impl Client {
+    /// The events `E` that VPP sends from now on. It sends none before it is asked to, with the `want_…` request that
+    /// goes with them: [`subscribe`](Self::subscribe) does both.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::client::Notice;
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// let mut events = client.events::<SwInterfaceEvent>()?;
+    /// client.call(&WantInterfaceEvents { enable_disable: 1, pid: 7 }).await?;
+    /// let Some(Ok(Notice::Event(event))) = events.next().await else { panic!("an event") };
+    /// assert_eq!(event.pid, 7);
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Absent`] if VPP has no such event.
+    pub fn events<E: Event>(&self) -> Result<Events<E>, Absent> {
+        Events::new(&self.owner.shared)
+    }
+
+    /// Asks VPP for the events `E` by the request `want`, and gives them from the first on.
+    ///
+    /// A connection is registered once for all its subscriptions: that VPP already knows of it (`-31
+    /// INVALID_REGISTRATION`, as `want_interface_events` answers then) is success. The registration ends with the
+    /// connection. When nobody listens any more VPP still sends and the events are thrown away, not decoded; see
+    /// [`subscribe_until_dropped`](Self::subscribe_until_dropped) for events that are too many for that.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::client::Notice;
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// let want = WantInterfaceEvents { enable_disable: 1, pid: 7 };
+    /// let mut events = client.subscribe::<SwInterfaceEvent>(&want).await?;
+    /// assert!(matches!(events.next().await, Some(Ok(Notice::Event(_)))));
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallError`]: VPP has no such event or request, or `want` failed.
+    pub async fn subscribe<E: Event>(&self, want: &impl Request) -> Result<Events<E>, CallError> {
+        // First, so that no event falls between.
+        let events = self.events()?;
+        self.want(want).await?;
+        Ok(events)
+    }
+
+    /// As [`subscribe`](Self::subscribe), and sends `unwant` when the last subscription made on this connection with
+    /// an equal `unwant` is dropped. Those that differ in nothing but a field `pid` count as equal, as they do for VPP;
+    /// then each of them is sent.
+    ///
+    /// Nobody waits for the answer to `unwant`, and an [`Observer`](super::Observer) is not told of it; but if VPP never answers it, the
+    /// connection ends. VPP has one registration, whoever asked for it: it ends for those too that asked by
+    /// [`subscribe`](Self::subscribe) or by [`call`](Self::call) on the same connection. Ask for one kind of events in
+    /// one way.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::messages::interface::{SwInterfaceEvent, WantInterfaceEvents};
+    ///
+    /// let want = WantInterfaceEvents { enable_disable: 1, pid: 7 };
+    /// let unwant = WantInterfaceEvents { enable_disable: 0, pid: 7 };
+    /// let events = client.subscribe_until_dropped::<SwInterfaceEvent>(&want, unwant).await?;
+    /// drop(events);
+    /// assert_eq!(client.counters().frames_sent, 2);
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallError`]: VPP has no such event or request, or `want` failed. Dropped while `want` is under way, it sends
+    /// `unwant` behind it.
+    pub async fn subscribe_until_dropped<E: Event>(
+        &self,
+        want: &impl Request,
+        unwant: impl Request,
+    ) -> Result<Events<E>, CallError> {
+        let mut events = self.events()?;
+        events.hold(unwant)?;
+        match self.want(want).await {
+            Ok(()) => Ok(events),
+            Err(error) => {
+                events.let_go();
+                Err(error)
+            }
+        }
+    }
+
+    async fn want(&self, want: &impl Request) -> Result<(), CallError> {
+        match self.call(want).await {
+            Ok(_) | Err(CallError::Refused { retval: INVALID_REGISTRATION, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 /// A subscription to the events `E` of one connection, in VPP's order: [`Client::events`](super::Client::events) and
 /// [`Client::subscribe`](super::Client::subscribe) make it.
@@ -290,3 +392,6 @@ type EventFeed = Feed<Bytes, Disconnect>;
 
 /// Events kept for a subscription that does not read.
 const DEPTH: usize = 256;
+
+/// VPP has registered this client for these events before.
+const INVALID_REGISTRATION: Retval = Retval(-31);

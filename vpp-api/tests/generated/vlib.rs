@@ -143,12 +143,12 @@ vpp_api::messages! {
 
 impl vpp_api::message::Reply for GetF64EndianValueReply {
     fn retval(&self) -> types::Retval {
-        types::Retval::OK
+        types::Retval(self.retval.cast_signed())
     }
 }
 
 impl vpp_api::message::Reply for GetF64IncrementByOneReply {
     fn retval(&self) -> types::Retval {
-        types::Retval::OK
+        types::Retval(self.retval.cast_signed())
     }
 }

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use vpp_api::message::{Envelope, Message, decode_body, encode_body, message_id};
+use vpp_api::message::{Envelope, Kind, Message, decode_body, encode_body, message_id};
 use vpp_api::messages::{Visitor, visit_all};
 use vpp_api::schema;
+use vpp_api::types::Retval;
 
 use crate::arbitrary::{self, Source};
 use crate::generated::{interface, ip, lb, memclnt, vlib, vpe};
@@ -40,6 +41,36 @@ fn crcs_follow_from_generated_declarations() {
     for message in GENERATED.values() {
         assert!(message.name_crc.ends_with(&format!("_{:08x}", message.crc)), "{}", message.name_crc);
     }
+}
+
+/// A result code that is not read makes a success of every refusal.
+#[test]
+fn every_generated_reply_tells_the_result_code_it_has() {
+    struct Refuse(usize);
+
+    impl Visitor for Refuse {
+        fn visit<M: Message>(&mut self) {
+            let is_code = |field: &schema::Field| ["retval", "response"].contains(&field.name);
+            let Some(at) = M::FIELDS.iter().position(is_code) else { return };
+            // `memclnt_delete_reply`, which answers no call that could be told from others.
+            if M::KIND == Kind::Bare {
+                return;
+            }
+            let front = schema::prefix(M::KIND).iter().chain(&M::FIELDS[..at]);
+            let start = 2 + front.map(|field| field.shape.number().expect("numbers alone").width()).sum::<usize>();
+            let message = arbitrary::message::<M>(&mut Source::new(vec![1; 300]));
+            let mut body = BytesMut::new();
+            encode_body(7, Envelope::default(), &message, &mut body);
+            body[start..start + 4].copy_from_slice(&(-9_i32).to_be_bytes());
+            let (_, refused) = decode_body::<M>(&body).expect("as long as before");
+            assert_eq!(refused.status(), Some(Retval(-9)), "{}", M::NAME);
+            self.0 += 1;
+        }
+    }
+
+    let mut refuse = Refuse(0);
+    visit_generated(&mut refuse);
+    assert!(refuse.0 > 100, "only {} result codes", refuse.0);
 }
 
 #[test]

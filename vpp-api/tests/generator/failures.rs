@@ -48,6 +48,14 @@ fn errors_name_file_and_construct() {
             message(r#"["u32", "x", 99],"#),
             "message acme_add: field x: an array of 99; of other things than u8 at most 32",
         ),
+        (
+            "code",
+            r#"{"module": "acme", "services": {"acme_add": {"reply": "acme_add_reply"}}, "messages": [
+                ["acme_add", ["u16", "_vl_msg_id"], ["u32", "client_index"], ["u32", "context"], {"crc": "0x00000001"}],
+                ["acme_add_reply", ["u16", "_vl_msg_id"], ["u32", "context"], ["u8", "retval"], {"crc": "0x00000001"}]]}"#
+                .to_owned(),
+            "message acme_add_reply: field retval: is no number of 32 bits, as a result code has to be",
+        ),
         ("crc", message("").replace("0x", ""), "message acme_add: its crc is `00000001`, not 0x and 8 digits"),
         (
             "service",

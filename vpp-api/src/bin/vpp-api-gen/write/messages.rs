@@ -1,7 +1,5 @@
 //! Messages.
 
-use std::fmt::Write as _;
-
 use super::{Writer, docs};
 use crate::docs::Docs;
 use crate::model::{Array, Field, Message, Service, TypeName};
@@ -18,7 +16,7 @@ impl Writer<'_> {
         for message in &module.messages {
             let entry = self.entry(message)?;
             if entry.starts_with("answer") {
-                replies.push_str(&reply_by_hand(message));
+                replies.push_str(&self.reply_by_hand(message)?);
             }
             let doc = docs(&Docs::of(&message.comment).definition(&message.name), "    ");
             entries.push(format!("{doc}    {entry}"));
@@ -78,6 +76,32 @@ impl Writer<'_> {
         }
     }
 
+    /// `Reply` for a message without an `i32 retval` in its usual place: from the field that is its result code, else
+    /// always good. VPP has some of type u32, which hold a negative number all the same.
+    fn reply_by_hand(&self, message: &Message) -> Result<String, Problem> {
+        let is_code = |field: &&Field| ["retval", "response"].contains(&field.name.as_str());
+        let retval = match message.fields.iter().find(is_code) {
+            None => "types::Retval::OK",
+            Some(Field { ty, array: Array::No, name, .. }) => match (ty, name.as_str()) {
+                (TypeName::Basic("i32"), "retval") => "self.retval",
+                (TypeName::Basic("u32"), "retval") => "types::Retval(self.retval.cast_signed())",
+                (TypeName::Basic("i32"), _) => "types::Retval(self.response)",
+                (TypeName::Basic("u32"), _) => "types::Retval(self.response.cast_signed())",
+                _ => return Err(self.no_code(message, name)),
+            },
+            Some(Field { name, .. }) => return Err(self.no_code(message, name)),
+        };
+        let name = names::camel(&message.name);
+        Ok(format!(
+            "impl vpp_api::message::Reply for {name} {{\n    fn retval(&self) -> types::Retval {{\n        {retval}\n    }}\n}}\n\n"
+        ))
+    }
+
+    fn no_code(&self, message: &Message, field: &str) -> Problem {
+        let what = format!("field {field}: is no number of 32 bits, as a result code has to be");
+        self.problem(&format!("message {}", message.name), what)
+    }
+
     /// Whether one call is answered with one of these: everything but a dump's details.
     fn answers_a_call(&self, message: &Message) -> bool {
         let is_one = |service: &Service| !service.is_stream || service.details.is_some();
@@ -114,23 +138,6 @@ impl Form {
     }
 }
 
-/// `Reply` for a message without a result code in its usual place: from a field that looks like one, else always good.
-fn reply_by_hand(message: &Message) -> String {
-    let has = |name: &str| message.fields.iter().any(|field| field.name == name && is_i32(field));
-    let retval = match () {
-        () if has("retval") => "self.retval",
-        () if has("response") => "types::Retval(self.response)",
-        () => "types::Retval::OK",
-    };
-    let mut text = String::new();
-    let name = names::camel(&message.name);
-    let _ = write!(
-        text,
-        "impl vpp_api::message::Reply for {name} {{\n    fn retval(&self) -> types::Retval {{\n        {retval}\n    }}\n}}\n\n"
-    );
-    text
-}
-
 fn is_retval(field: Option<&Field>) -> bool {
     field.is_some_and(|field| field.name == "retval" && is_i32(field))
 }
@@ -141,5 +148,5 @@ fn is_i32(field: &Field) -> bool {
 
 /// A reply that no service names, as some old definitions have.
 fn ends_in_reply(message: &Message) -> bool {
-    message.name.ends_with("_reply") && is_retval(message.fields.first())
+    message.name.ends_with("_reply") && message.fields.first().is_some_and(|field| field.name == "retval")
 }

@@ -70,9 +70,10 @@ pub trait Dump: Message {
 
 /// A message that VPP answers with any number of details and then one reply, which may ask to be called again.
 ///
-/// VPP's definitions declare it as `rpc x_get returns x_get_reply stream x_details`. Most have a cursor in request and
-/// reply: VPP stops after about a millisecond with [`CALL_AGAIN`], and the next call goes on where this one stopped.
-/// Source: `REPLY_AND_DETAILS_MACRO` in VPP `src/vlibapi/api_helper_macros.h`.
+/// VPP's definitions declare it as `rpc x_get returns x_get_reply stream x_details`. All of VPP 25.10 and 26.10 have a
+/// cursor in request and reply: VPP stops after about a millisecond with [`CALL_AGAIN`], and the next call goes on where
+/// this one stopped. One that is declared without a cursor is answered in one part: the same request would begin anew,
+/// so that `CALL_AGAIN` is a refusal there. Source: `REPLY_AND_DETAILS_MACRO` in VPP `src/vlibapi/api_helper_macros.h`.
 ///
 /// ```
 /// use vpp_api::message::Get;
@@ -88,7 +89,7 @@ pub trait Get: Message {
     /// What ends the answer, or this part of it.
     type Reply: Reply;
 
-    /// The request for what follows after `reply`; `None` if that was all, or a failure.
+    /// The request for what follows after `reply`; `None` if that was all, or a failure, or without a cursor.
     fn following(&self, reply: &Self::Reply) -> Option<Self>;
 }
 

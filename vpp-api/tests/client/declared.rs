@@ -31,6 +31,18 @@ vpp_api::messages! {
         path_mtu: u16,
     }
 
+    /// Has no cursor.
+    get plugin_table_get "51077d14" as PluginTableGet => PluginTableGetReply stream PluginTableDetails {}
+
+    /// Ends the answer.
+    reply plugin_table_get_reply "e8d4e804" as PluginTableGetReply {}
+
+    /// A row.
+    details plugin_table_details "00000003" as PluginTableDetails {
+        /// A number.
+        row: u32,
+    }
+
     /// Asks for [`PluginEvent`]s.
     request want_plugin_events "00000001" as WantPluginEvents => WantPluginEventsReply [events PluginEvent] {
         /// On or off.
@@ -57,6 +69,9 @@ pub(crate) fn names() -> Vec<&'static str> {
         PathMtuGet::NAME_CRC,
         PathMtuGetReply::NAME_CRC,
         PathMtuDetails::NAME_CRC,
+        PluginTableGet::NAME_CRC,
+        PluginTableGetReply::NAME_CRC,
+        PluginTableDetails::NAME_CRC,
         WantPluginEvents::NAME_CRC,
         WantPluginEventsReply::NAME_CRC,
         PluginEvent::NAME_CRC,

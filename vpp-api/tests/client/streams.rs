@@ -10,7 +10,9 @@ use vpp_api::messages::lb::{LbAsV2Details, LbAsV2Dump};
 use vpp_api::server::{AnyRequest, ServedTable};
 use vpp_api::types::Retval;
 
-use crate::declared::{PathMtuDetails, PathMtuGet, PathMtuGetReply, names};
+use crate::declared::{
+    PathMtuDetails, PathMtuGet, PathMtuGetReply, PluginTableDetails, PluginTableGet, PluginTableGetReply, names,
+};
 use crate::peer::{Log, Peer, assert_still_good, details, pong};
 
 fn stream(client: &Client) -> DumpStream<LbAsV2Dump> {
@@ -243,6 +245,25 @@ async fn a_get_that_gets_nowhere_ends() {
     });
     let Err(CallError::Malformed { source, .. }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(source, ReplyError::Stuck);
+    assert_still_good(&client, &mut peer).await;
+}
+
+/// The same request would begin anew, for ever.
+#[tokio::test]
+async fn a_get_without_a_cursor_has_one_part() {
+    let (client, mut peer) = getting(Options::default()).await;
+    for retval in [Retval::OK, CALL_AGAIN] {
+        let (outcome, ()) = tokio::join!(client.get(&PluginTableGet {}), async {
+            let context = peer.next().await.context;
+            peer.session.reply(context, &PluginTableDetails { row: 1 }).expect("served");
+            peer.reply(context, &PluginTableGetReply { retval }).await;
+        });
+        match outcome {
+            Ok(rows) => assert_eq!((rows, retval), (vec![PluginTableDetails { row: 1 }], Retval::OK)),
+            Err(CallError::Refused { retval, .. }) => assert_eq!(retval, CALL_AGAIN),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
     assert_still_good(&client, &mut peer).await;
 }
 

@@ -47,6 +47,10 @@ use hub::Hub;
 ///   setup is the place to ask again, [`LinkState::Up`]'s generation tells that it is another connection.
 /// - A client outlives the link: its connection stays until the last clone of it is dropped.
 /// - Closing a client makes the link connect again.
+/// - It looks at nothing but its clock and [`retry_now`](Self::retry_now): no socket file is watched, since that takes
+///   inotify or polling. A daemon that wants to be back within milliseconds of VPP's start watches the file itself and
+///   calls `retry_now`; one that needs `Up` and `Down` strictly in pairs, or the setup's findings with them, as `maglevd`
+///   does, is better off with a loop of its own around [`Client::connect`] and [`Client::closed`].
 #[derive(Clone)]
 pub struct Link {
     handle: Arc<Handle>,

@@ -292,6 +292,14 @@ impl Client {
     }
 
     /// The messages this VPP has.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// let id = client.table().by_name("show_version").expect("every VPP has it");
+    /// println!("{id:?}");
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn table(&self) -> &MessageTable {
         &self.shared().table
@@ -313,12 +321,29 @@ impl Client {
     }
 
     /// The index VPP gave to this client.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// assert_eq!(client.client_index(), 0x8000_0001);
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn client_index(&self) -> u32 {
         self.shared().lock().connection.client_index()
     }
 
     /// Totals of this connection.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// client.call(&ShowVersion {}).await?;
+    /// assert_eq!(client.counters().frames_received, 1);
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared().lock().connection.counters()
@@ -340,12 +365,34 @@ impl Client {
     }
 
     /// Whether the connection has ended.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// assert!(!client.is_closed());
+    /// client.close();
+    /// client.closed().await;
+    /// assert!(client.is_closed());
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared().closed.borrow().is_some()
     }
 
     /// Closes the connection for all clones. Calls in flight end with [`Disconnect::Closed`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_client(async |client| {
+    /// use vpp_api::error::{CallError, Disconnect};
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// client.close();
+    /// let outcome = client.call(&ShowVersion {}).await;
+    /// assert!(matches!(outcome, Err(CallError::Disconnected(Disconnect::Closed))));
+    /// # Ok(()) }) }
+    /// ```
     pub fn close(&self) {
         self.shared().close();
     }

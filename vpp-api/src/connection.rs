@@ -1,5 +1,6 @@
 //! The client side of one API connection, without a socket and without a clock.
 
+mod call;
 mod deadlines;
 mod event;
 mod handshake;
@@ -20,6 +21,7 @@ use crate::frame::{FrameDecoder, encode_frame};
 use crate::message::{self, Dump, Envelope, Get, Kind, Message, Oneway, Request, encode_body, message_id};
 use crate::messages::memclnt::{ControlPing, ControlPingReply, MemclntKeepalive, SockclntCreateReply};
 use crate::table::MessageTable;
+use call::{Call, Details};
 use known::{Entry, Known};
 
 /// An established connection: requests in, frames out, frames in, answers out.
@@ -84,30 +86,83 @@ impl<T> Connection<T> {
     }
 
     /// The messages VPP has.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// assert!(connection.table().by_name("lb_vip_dump").is_some());
+    /// # let _ = (&mut connection, &mut vpp);
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn table(&self) -> &Arc<MessageTable> {
         &self.table
     }
 
     /// The index VPP gave to this client.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// assert_eq!(connection.client_index(), 0x8000_0001);
+    /// # let _ = (&mut connection, &mut vpp);
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn client_index(&self) -> u32 {
         self.client_index
     }
 
     /// Totals since the handshake.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// connection.call(&ShowVersion {}, "tag")?;
+    /// assert_eq!(connection.counters().frames_sent, 1);
+    /// # let _ = &mut vpp;
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
     /// Calls that VPP has not answered yet.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// connection.call(&ShowVersion {}, "tag")?;
+    /// let answer = vpp.answer(&connection.poll_transmit().expect("the request"));
+    /// assert_eq!(connection.outstanding(), 1);
+    /// connection.handle_bytes(&answer)?;
+    /// assert_eq!(connection.outstanding(), 0);
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.calls.len()
     }
 
     /// The request that waits under `context`, if it still does.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_connection(|mut connection, mut vpp| {
+    /// use vpp_api::messages::vpe::ShowVersion;
+    ///
+    /// let context = connection.call(&ShowVersion {}, "tag")?;
+    /// assert_eq!(connection.pending(context), Some("show_version"));
+    /// connection.give_up(context);
+    /// assert_eq!(connection.pending(context), None);
+    /// # let _ = &mut vpp;
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn pending(&self, context: u32) -> Option<&'static str> {
         self.calls.get(&context).map(|call| call.message)
@@ -432,30 +487,6 @@ impl<T> Connection<T> {
             (false, _) => Event::Mismatch { tag, message, got: known.name_crc },
         });
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Call<T> {
-    message: &'static str,
-    /// The reply; for a dump that of the ping behind it.
-    answer_id: u16,
-    details: Option<Details>,
-    tag: T,
-}
-
-#[derive(Debug)]
-struct Details {
-    id: u16,
-    /// Those that nobody has taken yet.
-    bodies: Vec<Bytes>,
-    /// Whether the owner wants to hear of the first of them.
-    announce: bool,
-}
-
-impl Details {
-    fn of(id: u16) -> Self {
-        Self { id, bodies: Vec::new(), announce: false }
     }
 }
 

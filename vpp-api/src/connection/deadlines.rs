@@ -36,12 +36,32 @@ pub struct Deadlines {
 
 impl Deadlines {
     /// With these limits, and nothing outstanding.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use vpp_api::connection::Deadlines;
+    ///
+    /// let mut deadlines = Deadlines::new(Duration::from_secs(30), Duration::from_secs(5));
+    /// assert_eq!(deadlines.poll_timeout(|_| true), None);
+    /// ```
     #[must_use]
     pub fn new(call: Duration, silence: Duration) -> Self {
         Self { call, silence, started: VecDeque::new(), quiet_since: None }
     }
 
     /// A call was put into the output; `outstanding` counts it.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use vpp_api::connection::Deadlines;
+    ///
+    /// let mut deadlines = Deadlines::new(Duration::from_secs(1), Duration::from_secs(5));
+    /// let start = Instant::now();
+    /// deadlines.handle_start(start, 1, 1);
+    /// deadlines.handle_start(start + Duration::from_millis(100), 2, 2);
+    /// let due = deadlines.poll_timeout(|_| true);
+    /// assert_eq!(due, Some(start + Duration::from_secs(1)), "of the older one");
+    /// ```
     pub fn handle_start(&mut self, now: Instant, context: u32, outstanding: usize) {
         if outstanding <= 1 {
             // All earlier calls were answered.
@@ -52,11 +72,33 @@ impl Deadlines {
     }
 
     /// Something arrived.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use vpp_api::connection::Deadlines;
+    ///
+    /// let mut deadlines = Deadlines::new(Duration::from_secs(30), Duration::from_secs(5));
+    /// let start = Instant::now();
+    /// deadlines.handle_start(start, 1, 1);
+    /// deadlines.handle_arrival(start + Duration::from_secs(4));
+    /// assert_eq!(deadlines.poll_timeout(|_| true), Some(start + Duration::from_secs(9)));
+    /// ```
     pub fn handle_arrival(&mut self, now: Instant) {
         self.quiet_since = Some(now);
     }
 
     /// When [`poll_expired`](Self::poll_expired) is next due; `None` while nothing is outstanding.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use vpp_api::connection::Deadlines;
+    ///
+    /// let mut deadlines = Deadlines::new(Duration::from_secs(30), Duration::from_secs(5));
+    /// let start = Instant::now();
+    /// deadlines.handle_start(start, 1, 1);
+    /// assert_eq!(deadlines.poll_timeout(|context| context == 1), Some(start + Duration::from_secs(5)));
+    /// assert_eq!(deadlines.poll_timeout(|_| false), None, "it was answered");
+    /// ```
     #[must_use]
     pub fn poll_timeout(&mut self, is_pending: impl Fn(u32) -> bool) -> Option<Instant> {
         while self.started.pop_front_if(|(_, context)| !is_pending(*context)).is_some() {}
@@ -67,6 +109,18 @@ impl Deadlines {
     }
 
     /// Whether a limit has passed at `now`. Early or repeated calls do nothing.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use vpp_api::connection::{Deadlines, Expired};
+    ///
+    /// let mut deadlines = Deadlines::new(Duration::from_secs(30), Duration::from_secs(5));
+    /// let start = Instant::now();
+    /// deadlines.handle_start(start, 1, 1);
+    /// let late = Some(Expired::Call { context: 1, after: Duration::from_secs(30) });
+    /// assert_eq!(deadlines.poll_expired(start, |_| true), None);
+    /// assert_eq!(deadlines.poll_expired(start + Duration::from_secs(30), |_| true), late);
+    /// ```
     #[must_use]
     pub fn poll_expired(&mut self, now: Instant, is_pending: impl Fn(u32) -> bool) -> Option<Expired> {
         if now < self.poll_timeout(is_pending)? {

@@ -5,8 +5,12 @@ use crate::error::StatsError;
 use crate::handle::ScalarHandle;
 use crate::segment::Segment;
 
-/// What counters have in common that can be subtracted from each other: the VPP that counts, and when it was last told to
-/// begin anew. If two lives differ nobody knows what happened between them.
+/// What counters have in common that can be subtracted from each other: the VPP that counts. If two lives differ, what
+/// the counters count began anew in between.
+///
+/// Cleared counters are no part of it, for VPP tells nobody of them: `clear interfaces` zeroes tables and moves nothing
+/// else (`clear_interface_counters` in `src/vnet/interface_cli.c`), and `/sys/last_stats_clear` is the time of the last
+/// `clear runtime` (`src/vlib/node_cli.c`), which concerns the nodes' statistics alone.
 ///
 /// ```
 /// # use vpp_stats::writer::SegmentWriter;
@@ -17,8 +21,8 @@ use crate::segment::Segment;
 /// # vpp.set_scalar(vpp.boottime(), 1_800_000_000)?;
 /// let mut life = LifeHandle::new(&segment);
 /// let before = life.read(0)?;
-/// # vpp.set_scalar(vpp.last_stats_clear(), 17)?;
-/// // Somebody says `clear interfaces` and the like.
+/// # vpp.set_scalar(vpp.boottime(), 1_800_000_017)?;
+/// // VPP restarts.
 /// assert_ne!(life.read(0)?, before);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -29,27 +33,23 @@ pub struct Life {
     pub generation: u64,
     /// `/sys/boottime`: Unix time of VPP's start in seconds. `None` before 23.02.
     pub boottime: Option<u64>,
-    /// `/sys/last_stats_clear`: when counters were last cleared, in seconds since VPP's start.
-    pub cleared: Option<u64>,
 }
 
 /// Reads the [`Life`] of a segment's counters again and again. Allocates nothing once the names were found.
 #[derive(Clone, Debug)]
 pub struct LifeHandle {
     boottime: ScalarHandle,
-    cleared: ScalarHandle,
 }
 
 impl LifeHandle {
     /// A handle into `segment`.
     pub fn new(segment: &Segment) -> Self {
-        Self { boottime: segment.scalar("/sys/boottime"), cleared: segment.scalar("/sys/last_stats_clear") }
+        Self { boottime: segment.scalar("/sys/boottime") }
     }
 
     /// Reads `segment` from now on.
     pub fn rebind(&mut self, segment: &Segment) {
         self.boottime.rebind(segment);
-        self.cleared.rebind(segment);
     }
 
     /// The life as it is now, of the segment with number `generation`; 0 where there is one segment only.
@@ -57,7 +57,7 @@ impl LifeHandle {
     /// # Errors
     /// As [`ScalarHandle::value`].
     pub fn read(&mut self, generation: u64) -> Result<Life, StatsError> {
-        Ok(Life { generation, boottime: self.boottime.value()?, cleared: self.cleared.value()? })
+        Ok(Life { generation, boottime: self.boottime.value()? })
     }
 }
 
@@ -65,13 +65,15 @@ impl LifeHandle {
 ///
 /// Pure: readings and the time at which they were taken come in, from any clock that does not go backwards.
 ///
-/// *Guarantees.* A rate is given where both readings count the same thing. There is none for the interval in which VPP was
-/// restarted or cleared its counters, as [`Life`] tells, nor for a counter that fell, such as one that VPP cleared by
-/// itself, nor for one that is new; the next interval has one again. So no rate is negative, and none is the leap from 0
-/// to what a counter had counted long ago. After an update that changes no length nothing is allocated.
+/// *Guarantees.* There is no rate for the interval in which VPP was restarted, as [`Life`] tells, nor for a counter that
+/// fell, as those do that somebody cleared, nor for one that is new; the next interval has one again. So no rate is
+/// negative, and none is the leap from 0 to what a counter had counted long ago. After an update that changes no length
+/// nothing is allocated.
 ///
-/// *Caveats.* VPP re-uses columns. One that stands for something else since the last reading, and has counted further
-/// than that, cannot be told: give readings in an order of your own, or [`forget`](Self::forget) it.
+/// *Caveats.* A counter that was cleared and has counted beyond its old value within one interval cannot be told from
+/// one that went on: that interval's rate is too low, by the old value over the interval. VPP re-uses columns: one that
+/// stands for something else since the last reading, and has counted further than that, cannot be told either. Give
+/// readings in an order of your own, or [`forget`](Self::forget) such a counter.
 ///
 /// ```
 /// use std::time::Duration;

@@ -149,7 +149,7 @@ impl Source {
     /// Life of the counters in the segment that the last [`poll`](Self::poll) gave, for a [`Meter`](crate::Meter).
     ///
     /// # Errors
-    /// As [`ScalarHandle::value`]. Without a segment the life has no times.
+    /// As [`ScalarHandle::value`]. Without a segment the life has no boot time.
     pub fn life(&mut self) -> Result<Life, StatsError> {
         let generation = self.generation;
         match &mut self.open {

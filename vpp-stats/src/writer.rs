@@ -177,7 +177,7 @@ impl SegmentWriter {
         ScalarId(Key { index: 0, generation: 1 })
     }
 
-    /// Entry 1: time of the last clearing of counters, in seconds since VPP started.
+    /// Entry 1: time of the last `clear runtime`, in seconds since VPP started.
     pub fn last_stats_clear(&self) -> ScalarId {
         ScalarId(Key { index: 1, generation: 2 })
     }

@@ -187,7 +187,10 @@ fn rates_survive_a_restart_and_say_nothing_of_the_time_between() {
         let rates = [Some(0.0), Some(10.0)];
         assert_eq!(seen, [[None, None], rates, rates]);
         vpp.writer.set_scalar(vpp.writer.last_stats_clear(), 7).expect("it is there");
-        assert_eq!(measure(&mut source, start + 5), [None, None], "somebody cleared the counters");
+        let idle = [Some(0.0), Some(0.0)];
+        assert_eq!(measure(&mut source, start + 5), idle, "`clear runtime` clears no counter of an interface");
+        vpp.writer.set(drops, 1, 1, 1).expect("it is there");
+        assert_eq!(measure(&mut source, start + 6), [Some(0.0), None], "`clear interfaces` does");
         vpp.crash(&path);
     }
 }

@@ -70,7 +70,8 @@ pub enum Column {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HistogramRow {
-    /// Bin `i` counts values up to two to the power of this plus `i`.
+    /// With `e` for this, bin `i` counts the values from 2^(`e` + `i`) to 2^(`e` + `i` + 1) - 1. The first one also
+    /// counts what is less, the last one also what is more.
     pub lowest_exponent: u64,
     /// Counts.
     pub bins: Vec<u64>,

@@ -112,6 +112,7 @@ fn by_entry(page: &str, kinds: &BTreeMap<String, (i64, Json)>) -> BTreeMap<Strin
         let values = match kinds.get(&name).map(|(kind, _)| *kind) {
             Some(4) => samples.iter().map(|sample| json!(sample.labels["name"])).collect(),
             Some(7) => {
+                // The last one of a row is that without a limit.
                 let is_bin = |sample: &&Sample| sample.metric.ends_with("_bucket");
                 let mut last = (String::new(), 0);
                 let bins = samples.iter().filter(is_bin).map(|sample| {
@@ -121,6 +122,15 @@ fn by_entry(page: &str, kinds: &BTreeMap<String, (i64, Json)>) -> BTreeMap<Strin
                     json!(sample.value - before)
                 });
                 bins.collect()
+            }
+            // All packets, then all bytes.
+            Some(3 | 6) if samples.last().is_some_and(|last| last.metric != samples[0].metric) => {
+                let (packets, bytes) = samples.split_at(samples.len() / 2);
+                packets
+                    .iter()
+                    .zip(bytes)
+                    .flat_map(|(packets, bytes)| [json!(packets.value), json!(bytes.value)])
+                    .collect()
             }
             _ => samples.iter().map(|sample| json!(sample.value)).collect(),
         };
@@ -181,6 +191,31 @@ fn every_type_is_exported_as_the_python_reader_has_it() {
     let vpp = everything().expect("there is room");
     serve(&socket, vpp.fd().try_clone_to_owned().expect("a descriptor"));
     assert_eq!(agree(&socket), 16);
+}
+
+#[test]
+fn a_histogram_has_the_bounds_of_vpp_and_ends_without_one_and_samples_of_a_metric_stand_together() {
+    let scratch = Scratch::new("prometheus-histogram");
+    let socket = scratch.path("stats.sock");
+    let vpp = everything().expect("there is room");
+    serve(&socket, vpp.fd().try_clone_to_owned().expect("a descriptor"));
+    let page = once(&socket);
+    // Two threads, bins from 2^3; bin 1 has one of thread 1, bin 2 two of thread 0, and so on.
+    let buckets = |thread: &str| -> Vec<(String, u64)> {
+        let samples = parse(&page).into_iter().filter(|sample| sample.labels["entry"] == "/latency");
+        let samples = samples.filter(|sample| sample.labels["thread"] == thread);
+        samples.map(|sample| (sample.labels.get("le").unwrap_or(&sample.metric).clone(), sample.value)).collect()
+    };
+    let expected = |rows: [(&str, u64); 6]| rows.map(|(le, count)| (le.to_owned(), count)).to_vec();
+    let end = "vpp_latency_count";
+    assert_eq!(buckets("0"), expected([("15", 0), ("31", 0), ("63", 2), ("127", 2), ("+Inf", 6), (end, 6)]));
+    assert_eq!(buckets("1"), expected([("15", 0), ("31", 1), ("63", 1), ("127", 4), ("+Inf", 4), (end, 4)]));
+    let mut metrics: Vec<_> = parse(&page).into_iter().map(|sample| sample.metric).collect();
+    metrics.dedup();
+    let groups = metrics.len();
+    metrics.sort();
+    metrics.dedup();
+    assert_eq!(metrics.len(), groups, "one group each: {page}");
 }
 
 #[test]
@@ -247,6 +282,11 @@ fn pages_are_served_over_http_through_a_restart_of_vpp() -> Result<(), WriteErro
         (head.lines().next().expect("a status").to_owned(), body.to_owned())
     };
     assert_eq!(get("/").0, "HTTP/1.1 404 Not Found");
+    // A request without an end is cut, and the next one is answered.
+    let mut endless = TcpStream::connect(address).expect("it listens");
+    let _ = endless.write_all(&[b'x'; 64 << 10]);
+    // An end or a reset, by whether all of it was on the way when it was refused; and no byte.
+    assert_eq!(endless.read(&mut [0; 1]).unwrap_or(0), 0);
     let (status, reason) = get("/metrics");
     assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
     assert!(reason.contains("cannot connect"), "{reason}");

@@ -135,20 +135,22 @@ fn a_symlink_shows_its_column_and_follows_it() -> Result<(), WriteError> {
 }
 
 #[test]
-fn bounds_of_a_histogram_end_where_64_bits_do() {
+fn bounds_of_a_histogram_are_those_of_vpp_and_end_where_64_bits_do() {
     let mut image = Image::new();
-    let (low, high, huge) = (image.words(&[10, 5, 0]), image.words(&[63, 1, 2]), image.words(&[u64::MAX, 1, 2]));
+    let low = image.words(&[10, 5, 0, 0]);
+    let (high, huge) = (image.words(&[63, 1, 2, 3]), image.words(&[u64::MAX, 1, 2, 3]));
     let rows = image.words(&[low, high, huge, 0]);
     image.entry(7, rows, b"latency");
     let bounds = image.segment().entry("latency").read(|view| {
         let View::Histogram(histogram) = view else { panic!("{view:?}") };
-        let bounds = |row: vpp_stats::HistogramRowView<'_>| [row.bound(0), row.bound(1)];
+        let bounds = |row: vpp_stats::HistogramRowView<'_>| [0, 1, 2, usize::MAX].map(|bin| row.bound(bin));
         let last = histogram.rows().last().expect("four rows");
         assert_eq!((histogram.threads(), last.is_empty(), last.get(0), last.get(usize::MAX)), (4, true, None, None));
-        assert_eq!(histogram.rows().next().map(|row| row.iter().collect::<Vec<_>>()), Some(vec![5, 0]));
+        assert_eq!(histogram.rows().next().map(|row| row.iter().collect::<Vec<_>>()), Some(vec![5, 0, 0]));
         histogram.rows().take(3).map(bounds).collect::<Vec<_>>()
     });
-    let wanted = vec![[Some(1 << 10), Some(1 << 11)], [Some(1 << 63), None], [None, None]];
+    // 2,048 has log2 11, and so is the first value of bin 1.
+    let wanted = vec![[Some(2_047), Some(4_095), None, None], [Some(u64::MAX), None, None, None], [None; 4]];
     assert_eq!(bounds, Ok(Some(wanted)));
 }
 

@@ -22,8 +22,8 @@ impl SegmentWriter {
         Ok(CombinedId(self.add_table(name, EntryKind::Combined, threads, columns)?))
     }
 
-    /// Adds a histogram of `bins` bins, all zero, of which the lowest counts values up to two to the power of
-    /// `lowest_exponent`.
+    /// Adds a histogram of `bins` bins, all zero, of which the lowest counts values less than two to the power of
+    /// `lowest_exponent` plus 1.
     ///
     /// # Errors
     /// [`WriteError::Name`], [`WriteError::Exists`] and [`WriteError::Full`].

@@ -71,9 +71,12 @@ fn receive(socket: &OwnedFd, byte: &mut [u8; 1], control: &mut RecvAncillaryBuff
 
 /// Maps a memory file, or copies any other file.
 pub(crate) fn map(fd: BorrowedFd<'_>) -> Result<Map, ConnectError> {
+    // Before the size: of a file that is found sealed, a size that is read afterwards is one that stays. The other way
+    // round its owner could truncate and seal it in between.
+    let seals = fcntl_get_seals(fd);
     let status = fstat(fd).map_err(|errno| ConnectError::Map(errno.into()))?;
     let size = check_size(u64::try_from(status.st_size).unwrap_or(0))?;
-    let map = match fcntl_get_seals(fd) {
+    let map = match seals {
         Ok(seals) if seals.contains(SealFlags::SHRINK) => Map::live(fd, size),
         // Only files in memory have seals. One without a name is a memfd, which nobody truncates but who made it.
         Ok(_) if status.st_nlink == 0 => fd.try_clone_to_owned().and_then(|fd| Map::watched(fd, size)),

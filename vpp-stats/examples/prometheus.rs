@@ -1,8 +1,7 @@
 //! Exports a stats segment to Prometheus: `prometheus [--once] [SOCKET [ADDRESS]]`, by default the VPP at
 //! `/run/vpp/stats.sock` at `127.0.0.1:9482`. `--once` prints what a scrape would give.
 //! Each number is a sample whose name is that of its entry, made valid, with the entry's own in a label:
-//! `vpp_if_drops{entry="/if/drops",thread="0",index="1"} 7`. Names are samples of value 1 with the text in a label.
-//! Histograms have no `_sum`, which VPP does not keep; quantiles do without.
+//! `vpp_if_drops{entry="/if/drops",thread="0",index="1"} 7`. Names: value 1, the text in a label. Histograms: no `_sum`.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -136,7 +135,8 @@ fn cells<C: Cell>(table: TableView<'_, C>, mut put: impl FnMut(fmt::Arguments<'_
 }
 
 /// The samples of a metric stand together, so packets and bytes of a table come one after the other.
-const HALVES: [(&str, fn(CombinedCounter) -> u64); 2] = [("_packets", |c| c.packets), ("_bytes", |c| c.bytes)];
+type Half = (&'static str, fn(CombinedCounter) -> u64);
+const HALVES: [Half; 2] = [("_packets", |c| c.packets), ("_bytes", |c| c.bytes)];
 
 /// An entry's name as that of a metric.
 fn valid(name: &str) -> String {

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
+use crate::epoch::Failure;
 use crate::error::StatsError;
 use crate::frame::Frame;
 use crate::name::EntryName;
@@ -119,14 +120,12 @@ pub struct Entry {
 }
 
 /// All entries that stand for something, in the order of the directory.
-pub(crate) fn entries(frame: &Frame<'_>) -> Vec<Entry> {
-    (0..frame.len())
-        .filter_map(|index| {
-            let entry = frame.entry(index)?;
-            let (kind, name) = (entry.kind(), entry.name());
-            (kind.is_occupied() && !name.is_empty()).then(|| Entry { index, kind, name: name.to_text() })
-        })
-        .collect()
+pub(crate) fn entries(frame: &Frame<'_>) -> Result<Vec<Entry>, Failure> {
+    let labels = (0..frame.len()).filter_map(|index| {
+        let label = frame.entry(index)?.label().transpose()?;
+        Some(label.map(|(kind, name)| Entry { index, kind, name: name.to_text() }))
+    });
+    labels.collect()
 }
 
 /// Goes through the directory, one consistent step at a time; made by [`Segment::directory`].
@@ -134,7 +133,8 @@ pub(crate) fn entries(frame: &Frame<'_>) -> Vec<Entry> {
 /// *Guarantees.* An entry that is there from the first step to the last is given once. No step allocates.
 ///
 /// *Caveats.* VPP may add and remove entries between two steps, of which some are seen and some are not. For all entries
-/// of one moment see [`Segment::entries`] and [`Selection`](crate::Selection).
+/// of one moment see [`Segment::entries`] and [`Selection`](crate::Selection). An entry that VPP is adding outside of a
+/// change, as `vlib_stats_add_symlink` does, and stops at in the middle of its name is given with the beginning of it.
 #[derive(Clone, Debug)]
 pub struct Directory<'a> {
     segment: &'a Segment,
@@ -172,10 +172,10 @@ impl Iterator for Directory<'_> {
         let from = self.next;
         let found = self.segment.attempt(|frame| {
             let found = (from..frame.len()).find_map(|index| {
-                let entry = frame.entry(index).filter(|entry| entry.is_taken())?;
-                Some(DirectoryEntry { index, kind: entry.kind(), name: entry.name().bytes() })
+                let label = frame.entry(index)?.label().transpose()?;
+                Some(label.map(|(kind, name)| DirectoryEntry { index, kind, name: name.bytes() }))
             });
-            Ok(found)
+            found.transpose()
         });
         match &found {
             Ok(Some(entry)) => self.next = entry.index.saturating_add(1),

@@ -167,13 +167,33 @@ impl RawEntry<'_> {
         self.kind() == held.kind && (moves || self.union() == held.union)
     }
 
-    /// Whether it stands for something that has a name.
+    /// Whether it stands for something that has a name. VPP stores that last, after type and union.
     pub(crate) fn is_taken(&self) -> bool {
-        self.kind().is_occupied() && self.word(NAME_AT) & 0xff != 0
+        let is_taken = self.kind().is_occupied() && self.word(NAME_AT) & 0xff != 0;
+        fence(Ordering::Acquire);
+        is_taken
+    }
+
+    /// Type and name of an entry that stands for something, if it had both during the whole look.
+    ///
+    /// VPP clears a removed entry word by word after the change has ended, and `vlib_stats_add_symlink` fills one outside
+    /// of any, so that the beginning of a name may look like one.
+    pub(crate) fn label(&self) -> Result<Option<(EntryKind, Name)>, Failure> {
+        if !self.is_taken() {
+            return Ok(None);
+        }
+        let (kind, name) = (self.kind(), self.name());
+        fence(Ordering::Acquire);
+        if self.kind() == kind && self.is_named(&name) { Ok(Some((kind, name))) } else { Err(Failure::Torn) }
+    }
+
+    /// Whether the name has bytes in its word `word`.
+    pub(crate) fn name_goes_on(&self, word: usize) -> bool {
+        word < ENTRY_WORDS - NAME_AT && self.word(NAME_AT + word) & 0xff != 0
     }
 
     /// The bytes of the name up to its NUL.
-    pub(crate) fn name(&self) -> Name {
+    fn name(&self) -> Name {
         Name::read(|index| self.word(NAME_AT + index))
     }
 

@@ -56,10 +56,6 @@ impl Name {
             && (full == NAME_WORDS || word(full) & mask == self.words[full])
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     #[cfg(feature = "writer")]
     pub(crate) fn words(&self) -> &[u64; NAME_WORDS] {
         &self.words
@@ -77,6 +73,35 @@ impl Name {
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_text())
+    }
+}
+
+/// Names that may be the beginning of others, and where they would go on.
+///
+/// `vlib_stats_add_symlink` fills a slot outside of any change by `directory_vector[index] = *e` (VPP
+/// `src/vlib/stats/stats.c`), and may stop anywhere in it for as long as the kernel likes. That stores whole words from
+/// the type to the end of the name, so a name that was seen before it was there ends where a word does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unfinished {
+    places: Vec<(u32, u8)>,
+}
+
+impl Unfinished {
+    pub(crate) fn clear(&mut self) {
+        self.places.clear();
+    }
+
+    /// Keeps the name of the entry at `index` in mind, if it may go on.
+    pub(crate) fn note(&mut self, index: u32, name: &Name) {
+        if name.len.is_multiple_of(WORD as usize) {
+            self.places.push((index, (name.len / WORD as usize) as u8));
+        }
+    }
+
+    /// Whether one of them has gone on.
+    pub(crate) fn went_on(&self, frame: &Frame<'_>) -> bool {
+        let mut places = self.places.iter();
+        places.any(|(index, word)| frame.entry(*index).is_some_and(|entry| entry.name_goes_on((*word).into())))
     }
 }
 
@@ -154,6 +179,7 @@ pub(crate) struct NameCache {
     by_name: HashMap<Name, u32>,
     /// Slots that held nothing. `vlib_stats_add_symlink` may fill one with nothing else moving.
     free: Vec<u32>,
+    unfinished: Unfinished,
 }
 
 impl NameCache {
@@ -163,7 +189,7 @@ impl NameCache {
             return Some(index);
         }
         let now = (frame.moment(), frame.len());
-        if self.seen != Some(now) {
+        if self.seen != Some(now) || self.unfinished.went_on(frame) {
             self.rebuild(frame);
             self.seen = Some(now);
         } else {
@@ -182,6 +208,7 @@ impl NameCache {
 
     fn rebuild(&mut self, frame: &Frame<'_>) {
         self.by_name.clear();
+        self.unfinished.clear();
         self.free.clear();
         self.free.extend(0..frame.len());
         self.revisit(frame);
@@ -189,16 +216,15 @@ impl NameCache {
 
     /// Files the free slots that are taken by now.
     fn revisit(&mut self, frame: &Frame<'_>) {
-        let by_name = &mut self.by_name;
+        let Self { by_name, unfinished, .. } = self;
         self.free.retain(|index| {
-            let Some(entry) = frame.entry(*index).filter(|entry| entry.kind().is_occupied()) else {
-                return true;
-            };
-            let name = entry.name();
-            if !name.is_empty() {
+            // One that changes at this moment is looked at again.
+            let label = frame.entry(*index).and_then(|entry| entry.label().ok()?);
+            if let Some((_, name)) = label {
+                unfinished.note(*index, &name);
                 by_name.insert(name, *index);
             }
-            name.is_empty()
+            label.is_none()
         });
     }
 }

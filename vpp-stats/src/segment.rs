@@ -147,11 +147,14 @@ impl Segment {
 
     /// All entries, in the order of the directory, without free slots. Copies every name: not for each scrape.
     ///
+    /// *Caveats.* An entry in the middle of whose name VPP stops while it adds it outside of a change is given with the
+    /// beginning of its name; see [`Directory`].
+    ///
     /// # Errors
     /// [`StatsError::Busy`] if VPP changed the directory during every attempt; safe to call again. The others say that
     /// the segment is corrupt.
     pub fn entries(&self) -> Result<Vec<Entry>, StatsError> {
-        self.attempt(|frame| Ok(directory::entries(frame)))
+        self.attempt(directory::entries)
     }
 
     /// Goes through the directory without copying it: each step finds the next entry, consistent in itself.
@@ -202,10 +205,12 @@ impl Segment {
             return Ok(None);
         };
         self.attempt(|frame| {
-            let entry = self.find(frame, &name).and_then(|index| frame.entry(index));
-            let value = entry.map(|entry| read_entry(frame, &entry)).transpose()?;
-            // Cleared since its name was compared.
-            Ok(value.filter(|value| *value != Value::Empty))
+            let Some(entry) = self.find(frame, &name).and_then(|index| frame.entry(index)) else {
+                return Ok(None);
+            };
+            let value = read_entry(frame, &entry)?;
+            // Cleared, or filled again, since its name was compared.
+            if entry.is_named(&name) { Ok(Some(value)) } else { Err(Failure::Torn) }
         })
     }
 
@@ -214,7 +219,11 @@ impl Segment {
     /// # Errors
     /// As [`value`](Self::value).
     pub fn value_at(&self, index: u32) -> Result<Option<Value>, StatsError> {
-        self.attempt(|frame| frame.entry(index).map(|entry| read_entry(frame, &entry)).transpose())
+        self.attempt(|frame| match frame.entry(index) {
+            // Without a name it is being filled or cleared, and its union may be anything.
+            Some(entry) if entry.kind().is_occupied() && !entry.is_taken() => Ok(Some(Value::Empty)),
+            entry => entry.map(|entry| read_entry(frame, &entry)).transpose(),
+        })
     }
 
     /// A handle to the entry `name` of any type, which need not exist yet.

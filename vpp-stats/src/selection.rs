@@ -5,7 +5,7 @@ use crate::directory::EntryKind;
 use crate::epoch::{Failure, Moment};
 use crate::error::StatsError;
 use crate::frame::{Frame, RawEntry};
-use crate::name::Name;
+use crate::name::{Name, Unfinished};
 use crate::pattern::Pattern;
 use crate::segment::Segment;
 use crate::view::{self, Access, Notes, View};
@@ -51,7 +51,16 @@ pub struct Selection {
 
 impl Selection {
     pub(crate) fn new(segment: Segment, pattern: Pattern) -> Self {
-        Self { segment, chosen: Chosen { pattern, seen: None, entries: Vec::new(), free: Vec::new() } }
+        Self {
+            segment,
+            chosen: Chosen {
+                pattern,
+                seen: None,
+                entries: Vec::new(),
+                free: Vec::new(),
+                unfinished: Unfinished::default(),
+            },
+        }
     }
 
     /// What it takes.
@@ -217,6 +226,7 @@ struct Chosen {
     entries: Vec<Entry>,
     /// Slots that held nothing. `vlib_stats_add_symlink` may fill one with nothing else moving.
     free: Vec<u32>,
+    unfinished: Unfinished,
 }
 
 #[derive(Clone)]
@@ -230,20 +240,22 @@ impl Chosen {
     fn follow(&mut self, frame: &Frame<'_>) {
         let now = (frame.moment(), frame.len());
         let is_taken = |index: &u32| frame.entry(*index).is_some_and(|entry| entry.is_taken());
-        if self.seen == Some(now) && !self.free.iter().any(is_taken) {
+        if self.seen == Some(now) && !self.free.iter().any(is_taken) && !self.unfinished.went_on(frame) {
             return;
         }
+        self.unfinished.clear();
         self.free.clear();
         // Most entries are what they were, and keep their text.
         let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
         for index in 0..frame.len() {
             let Some(entry) = frame.entry(index) else { continue };
             let known = old.next_if(|known| known.index == index);
-            if !entry.is_taken() {
+            // One that changes at this moment is looked at again with the next read.
+            let Ok(Some((_, name))) = entry.label() else {
                 self.free.push(index);
                 continue;
-            }
-            let name = entry.name();
+            };
+            self.unfinished.note(index, &name);
             if let Some(known) = known.filter(|known| known.name == name) {
                 self.entries.push(known);
             } else if self.pattern.takes(name.bytes().as_bytes()) {

@@ -244,10 +244,37 @@ impl SegmentWriter {
         target: impl CounterId,
         column: u32,
     ) -> Result<SymlinkId, WriteError> {
+        self.add_symlink_slowly(name, target, column, || {})
+    }
+
+    /// As [`add_symlink_quietly`](Self::add_symlink_quietly), with a call of `pause` before each of the entry's 18 words is
+    /// stored, in VPP's order: the type first, the end of the name last. For tests of readers.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// let drops = vpp.add_simple("/if/drops", 1, 1)?;
+    /// let mut seen = vec![];
+    /// vpp.add_symlink_slowly("/interfaces/loop0", drops, 0, || seen.extend(segment.names().expect("sound").pop()))?;
+    /// // VPP stops in the middle of the name.
+    /// assert!(seen.contains(&"/interfa".to_owned()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`add_symlink`](Self::add_symlink).
+    pub fn add_symlink_slowly(
+        &mut self,
+        name: &str,
+        target: impl CounterId,
+        column: u32,
+        pause: impl FnMut(),
+    ) -> Result<SymlinkId, WriteError> {
         let key = target.key();
         self.slot(key)?;
         let union = u64::from(key.index) | u64::from(column) << 32;
-        Ok(SymlinkId(self.insert(name, EntryKind::Symlink, union, Body::Plain)?))
+        Ok(SymlinkId(self.insert_slowly(name, EntryKind::Symlink, union, Body::Plain, pause)?))
     }
 
     /// Removes an entry. As in VPP its table is gone when the epoch moves, and its name a moment later, unless the
@@ -271,7 +298,7 @@ impl SegmentWriter {
         // The type first and the union last, so that no reader takes the next free slot for a pointer.
         self.memory.store(entry, kind_word(EntryKind::Empty))?;
         for word in NAME_AT as u64..ENTRY_WORDS as u64 {
-            self.memory.store(entry + word * WORD, 0)?;
+            self.memory.publish(entry + word * WORD, 0)?;
         }
         let next = self.free.last().map_or(NO_SLOT, |index| u64::from(*index));
         self.memory.publish(entry + WORD, next)?;

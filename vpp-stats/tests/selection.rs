@@ -102,6 +102,53 @@ fn symlinks_added_behind_the_epochs_back_are_selected() -> Result<(), WriteError
 /// What is renamed away is not read under its old name. What is renamed to a name that is taken is found with the next
 /// change, or when an entry that was selected turns out to be another.
 #[test]
+fn a_symlink_that_is_seen_before_its_name_is_whole_is_found_afterwards() -> Result<(), WriteError> {
+    let name = "/interfaces/loop0/drops";
+    for looks in 0..18 {
+        let (mut vpp, segment) = start();
+        let table = vpp.add_simple("/if/drops", 1, 1)?;
+        let mut selection = segment.select(Pattern::regex("0/drops$").expect("an expression"));
+        let mut handle = segment.entry(name);
+        let mut look = |wanted: &[&str]| {
+            assert_eq!(handle.read(|_| ()).map(|found| found.is_some()), Ok(wanted.contains(&name)));
+            assert_eq!(segment.value(name).map(|found| found.is_some()), Ok(wanted.contains(&name)));
+            selection.refresh().expect("sound");
+            assert!(selection.names().eq(wanted.iter().copied()), "{wanted:?} after {looks} words");
+        };
+        look(&[]);
+        let mut stored = 0;
+        vpp.add_symlink_slowly(name, table, 0, || {
+            // Type, union, and three words of name.
+            if stored == looks {
+                look(&[name][..usize::from(stored >= 5)]);
+            }
+            stored += 1;
+        })?;
+        look(&[name]);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_entry_without_a_name_yet_is_none() -> Result<(), WriteError> {
+    let (mut vpp, segment) = start();
+    let table = vpp.add_simple("/if/drops", 1, 1)?;
+    let gone = vpp.add_gauge("/gone", 1)?;
+    vpp.remove(gone)?;
+    let (mut values, mut stored) = (vec![], 0);
+    vpp.add_symlink_slowly("/quiet", table, 0, || {
+        if stored < 3 {
+            values.push((segment.value_at(4).expect("sound"), segment.entries().expect("sound").len()));
+        }
+        stored += 1;
+    })?;
+    // The type alone would make a symlink of the number of the next free slot.
+    assert_eq!(values, vec![(Some(Value::Empty), 4); 3]);
+    assert!(matches!(segment.value_at(4), Ok(Some(Value::Symlink(_)))));
+    Ok(())
+}
+
+#[test]
 fn an_entry_renamed_in_place_is_left_out() -> Result<(), WriteError> {
     let (mut vpp, segment) = start();
     vpp.add_gauge("/a/1", 1)?;

@@ -27,7 +27,7 @@ fn no_reader_of_any_kind_accepts_a_torn_value_in_a_storm_of_changes() {
     let segment = vpp.reader().expect("it is sound").with_retries(Retries::new(4, 64));
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let readers: [(&str, fn(&Segment, &AtomicBool) -> Seen); 5] =
+        let readers: [(&str, Reader); 5] =
             [("values", values), ("handles", handles), ("selections", selections), ("steps", steps), ("rings", rings)];
         let (segment, done) = (&segment, &done);
         let readers = readers.map(|(name, reader)| (name, scope.spawn(move || reader(segment, done))));
@@ -42,6 +42,8 @@ fn no_reader_of_any_kind_accepts_a_torn_value_in_a_storm_of_changes() {
         }
     });
 }
+
+type Reader = fn(&Segment, &AtomicBool) -> Seen;
 
 /// Rules: `table N` is a combined counter in which every cell of thread t has N + t packets, and 64 bytes for each, with
 /// `link N` to its last column; `gauge N` is N; names are their own index. Tables come, grow, and go, and their slots and

@@ -3,7 +3,6 @@ use super::id::Key;
 use super::{ENTRY_BYTES, SegmentWriter, WriteError, address, entry_at, kind_word};
 use crate::directory::EntryKind;
 use crate::epoch;
-use crate::frame::NAME_AT;
 use crate::map::WORD;
 use crate::name::{NAME_BYTES, Name};
 
@@ -53,6 +52,19 @@ pub(super) struct Ring {
 impl SegmentWriter {
     /// Fills a slot of the directory. Releases `body` if there is none to be had.
     pub(super) fn insert(&mut self, name: &str, kind: EntryKind, union: u64, body: Body) -> Result<Key, WriteError> {
+        self.insert_slowly(name, kind, union, body, || {})
+    }
+
+    /// As [`insert`](Self::insert), with a call of `pause` before each word. As VPP's assignment to the slot does it stores
+    /// the type first and the end of the name last.
+    pub(super) fn insert_slowly(
+        &mut self,
+        name: &str,
+        kind: EntryKind,
+        union: u64,
+        body: Body,
+        mut pause: impl FnMut(),
+    ) -> Result<Key, WriteError> {
         let field = match self.check_name(name).and_then(|field| self.reserve_slot().map(|()| field)) {
             Ok(field) => field,
             Err(error) => {
@@ -74,12 +86,11 @@ impl SegmentWriter {
         };
         self.by_name.insert(name.to_owned(), index);
         let entry = entry_at(self.directory, index);
-        for (at, word) in (NAME_AT as u64..).zip(field.words()) {
-            self.memory.store(entry + at * WORD, *word)?;
-        }
-        self.memory.store(entry + WORD, union)?;
-        self.memory.publish(entry, kind_word(kind))?;
         self.memory.set_len(self.directory, self.slots.len(), ENTRY_BYTES)?;
+        for (at, word) in (0..).zip([kind_word(kind), union].iter().chain(field.words())) {
+            pause();
+            self.memory.publish(entry + at * WORD, *word)?;
+        }
         Ok(Key { index, generation: self.generation })
     }
 

@@ -1,7 +1,5 @@
 use crate::cell::Cell;
-use crate::error::{Corruption, StatsError};
-use crate::map::WORD;
-use crate::view::{Access, LinkView, NameView, NamesView, RowView, TableView, View};
+use crate::view::{LinkView, NameView, NamesView, TableView, View};
 
 /// Packets and bytes of one column of a combined counter.
 ///
@@ -116,19 +114,11 @@ pub(crate) fn copy(view: &View<'_>) -> Value {
 }
 
 fn rows<C: Cell>(table: &TableView<'_, C>) -> Vec<Vec<C>> {
-    let mut budget = Budget::of(table.access());
-    let row = |row: RowView<'_, C>| {
-        let words = row.len() * C::WORDS;
-        if budget.take(words) { row.iter().collect() } else { Vec::new() }
-    };
-    table.rows().map(row).collect()
+    table.rows().map(|row| row.iter().collect()).collect()
 }
 
 fn names(names: &NamesView<'_>) -> Vec<Option<String>> {
-    let mut budget = Budget::of(names.access());
-    let text = |name: NameView<'_>| if budget.take(name.words()) { text(name) } else { String::new() };
-    let mut text = text;
-    names.iter().map(|name| name.map(&mut text)).collect()
+    names.iter().map(|name| name.map(text)).collect()
 }
 
 fn text(name: NameView<'_>) -> String {
@@ -139,30 +129,4 @@ fn text(name: NameView<'_>) -> String {
 fn bins(mut row: Vec<u64>) -> HistogramRow {
     let rest = row.split_off(row.len().min(1));
     HistogramRow { lowest_exponent: row.first().copied().unwrap_or(0), bins: rest }
-}
-
-/// Bytes that the rows of one entry may still claim. In a sound segment they lie side by side; in a corrupt one all may
-/// be the same megabytes, and copying each would exhaust our memory.
-struct Budget<'a> {
-    access: Access<'a>,
-    bytes: u64,
-}
-
-impl<'a> Budget<'a> {
-    fn of(access: Access<'a>) -> Self {
-        Self { access, bytes: access.frame.size() }
-    }
-
-    /// Whether there is enough left; if not, that is noted.
-    fn take(&mut self, words: usize) -> bool {
-        match self.bytes.checked_sub(words as u64 * WORD) {
-            Some(rest) => self.bytes = rest,
-            None => {
-                self.bytes = 0;
-                self.access.notes.error(StatsError::Corrupt(Corruption::Overlap));
-                return false;
-            }
-        }
-        true
-    }
 }

@@ -15,9 +15,9 @@ pub use self::ring::{RingCopy, RingThreadView, RingView};
 pub use self::table::{ColumnView, RowView, TableView};
 use crate::directory::EntryKind;
 use crate::epoch::Failure;
-use crate::error::StatsError;
+use crate::error::{Corruption, StatsError};
 use crate::frame::{Frame, Held};
-use crate::map::Words;
+use crate::map::{WORD, Words};
 use crate::value::{self, Value};
 
 /// What an entry holds, without a copy: numbers are loaded from the segment when they are asked for.
@@ -128,6 +128,30 @@ impl<'a> Access<'a> {
             self.notes.error(error);
             Words::EMPTY
         })
+    }
+}
+
+/// Bytes that the parts of one table or vector may still claim while they are gone through. In a sound segment they lie
+/// side by side; in a corrupt one all may be the same megabytes, and reading each would not end, nor copying them fit.
+#[derive(Clone, Copy)]
+pub(crate) struct Budget<'a> {
+    access: Access<'a>,
+    bytes: u64,
+}
+
+impl<'a> Budget<'a> {
+    pub(crate) fn of(access: Access<'a>) -> Self {
+        Self { access, bytes: access.frame.size() }
+    }
+
+    /// Whether there is enough left; if not, that is noted.
+    pub(crate) fn take(&mut self, words: usize) -> bool {
+        let left = self.bytes.checked_sub(words as u64 * WORD);
+        self.bytes = left.unwrap_or(0);
+        if left.is_none() {
+            self.access.notes.error(StatsError::Corrupt(Corruption::Overlap));
+        }
+        left.is_some()
     }
 }
 

@@ -135,6 +135,44 @@ fn a_symlink_shows_its_column_and_follows_it() -> Result<(), WriteError> {
 }
 
 #[test]
+fn rows_and_names_that_overlap_end_with_the_segment_and_make_the_read_fail() {
+    let mut image = Image::new();
+    // All are the same KiB, and together 16 times the segment.
+    let long = image.words(&[1; 128]);
+    let rows = image.words(&[long; 256]);
+    image.entry(2, rows, b"simple").entry(3, rows, b"combined").entry(7, rows, b"histogram");
+    let text = image.vector(1_024, &[b'x'; 1_024]);
+    let names = image.words(&[text; 256]);
+    image.entry(4, names, b"names");
+    let segment = image.segment();
+    let overlap = Err(StatsError::Corrupt(Corruption::Overlap));
+    let most = segment.size() / 8;
+    let mut looked = 0;
+    let mut simple = segment.simple("simple");
+    assert_eq!(simple.read(|table| looked = table.total()), overlap.clone().map(Some));
+    assert!(looked > 0 && looked <= most, "{looked} words of {most}");
+    let mut combined = segment.combined("combined");
+    let mut count = |table: vpp_stats::TableView<'_, CombinedCounter>| {
+        looked = table.rows().map(|row| 2 * row.iter().count() as u64).sum();
+    };
+    assert_eq!(combined.read(&mut count), overlap.clone().map(Some));
+    assert!(looked > 0 && looked <= most, "{looked} words of {most}");
+    for name in ["histogram", "names"] {
+        let read = segment.entry(name).read(|view| {
+            looked = match view {
+                View::Histogram(histogram) => histogram.rows().map(|row| row.iter().count() as u64).sum(),
+                View::Names(names) => names.iter().flatten().map(|name| name.bytes().count() as u64 / 8).sum(),
+                other => panic!("{other:?}"),
+            };
+        });
+        assert_eq!(read, overlap.clone().map(Some), "{name}");
+        assert!(looked > 0 && looked <= most, "{name}: {looked} words of {most}");
+    }
+    // One that is looked at by itself is sound.
+    assert_eq!(simple.read(|table| table.get(255, 127)), Ok(Some(Some(1))));
+}
+
+#[test]
 fn bounds_of_a_histogram_are_those_of_vpp_and_end_where_64_bits_do() {
     let mut image = Image::new();
     let low = image.words(&[10, 5, 0, 0]);

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Access;
+use super::{Access, Budget};
 use crate::error::StatsError;
 use crate::map::Words;
 
@@ -53,14 +53,10 @@ impl<'a> NamesView<'a> {
         }
     }
 
-    /// The names by index.
+    /// The names by index. If they overlap, as in no sound segment, the last ones are missing and the read fails.
     pub fn iter(&self) -> impl Iterator<Item = Option<NameView<'a>>> + use<'a> {
-        let names = *self;
-        (0..names.len()).map(move |index| names.get(index))
-    }
-
-    pub(crate) fn access(&self) -> Access<'a> {
-        self.access
+        let (names, mut budget) = (*self, Budget::of(self.access));
+        (0..names.len()).map(move |index| names.get(index).filter(|name| budget.take(name.words.len())))
     }
 }
 
@@ -81,11 +77,6 @@ impl NameView<'_> {
     /// Whether it is `name`.
     pub fn is(&self, name: &str) -> bool {
         self.bytes().eq(name.bytes())
-    }
-
-    /// Words that it takes in the segment.
-    pub(crate) fn words(&self) -> usize {
-        self.words.len()
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::Access;
+use super::{Access, Budget};
 use crate::cell::Cell;
 use crate::error::StatsError;
 use crate::map::Words;
@@ -35,10 +35,6 @@ impl<'a, C: Cell> TableView<'a, C> {
         Ok(Self { access, rows: access.frame.rows(data)?, cell: PhantomData })
     }
 
-    pub(crate) fn access(&self) -> Access<'a> {
-        self.access
-    }
-
     /// Number of rows. VPP has one for the main thread and one for each worker; a few tables have one row only.
     pub fn threads(&self) -> usize {
         self.rows.len()
@@ -55,10 +51,13 @@ impl<'a, C: Cell> TableView<'a, C> {
         Some(RowView { words: self.access.words(self.access.frame.row::<C>(pointer)), cell: PhantomData })
     }
 
-    /// The rows, main thread first.
+    /// The rows, main thread first. If they overlap, as in no sound segment, the last ones are empty and the read fails.
     pub fn rows(&self) -> impl Iterator<Item = RowView<'a, C>> + use<'a, C> {
-        let table = *self;
-        (0..table.threads()).map_while(move |thread| table.row(thread))
+        let (table, mut budget) = (*self, Budget::of(self.access));
+        (0..table.threads()).map_while(move |thread| {
+            let row = table.row(thread)?;
+            Some(if budget.take(row.words.len()) { row } else { RowView { words: Words::EMPTY, cell: PhantomData } })
+        })
     }
 
     /// One column, a value for each thread; `None` if no row has it.

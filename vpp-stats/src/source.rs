@@ -19,7 +19,7 @@ use crate::segment::Segment;
 /// - there is no socket file any longer, or another one: VPP ended, or was restarted;
 /// - `/sys/boottime` moved;
 /// - `/sys/heartbeat` stands still for longer than the [patience](Self::with_patience): VPP died without removing its
-///   socket, or hangs. If it then answers with the same memory all is well;
+///   socket, or hangs. If it then answers with the same memory, at once or at a later call, all is well;
 /// - the caller says so: [`suspect`](Self::suspect).
 ///
 /// *Guarantees.* One call connects at most once, and so blocks for at most twice the
@@ -132,7 +132,16 @@ impl Source {
             (None, Ok(_)) => None,
         };
         let socket = socket.map_err(|source| ConnectError::Connect { path: self.path.clone(), source })?;
-        let segment = Segment::connect_timeout(&self.path, self.timeout)?;
+        let segment = match Segment::connect_timeout(&self.path, self.timeout) {
+            Ok(segment) => segment,
+            Err(error) => {
+                // Where somebody listens it may be the same VPP, which is slow: what it answers at last tells.
+                if !matches!(error, ConnectError::Connect { .. }) {
+                    self.open = old.map(|old| Open { is_suspect: true, ..old });
+                }
+                return Err(error);
+            }
+        };
         let mut fresh = Open::new(segment, socket, now);
         match old {
             // It answered with what we have: VPP was slow, and handles can stay.

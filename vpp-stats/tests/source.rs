@@ -130,6 +130,39 @@ fn a_vpp_that_was_only_slow_keeps_its_segment_and_its_generation() {
 }
 
 #[test]
+fn a_vpp_that_did_not_answer_in_time_keeps_its_generation_when_it_does() {
+    let scratch = Scratch::new("source-hangs");
+    let path = scratch.path("stats.sock");
+    let writer = SegmentWriter::new(1 << 16).expect("a memory file");
+    let listener = Listener::bind(&path).expect("a fresh path");
+    // Connections wait in a queue until somebody answers those that are there, also those that were given up.
+    let answer = |count| {
+        for _ in 0..count {
+            let peer = listener.accept().expect("it waits");
+            let _ = send_fd(peer.as_fd(), writer.fd());
+        }
+    };
+    let mut source = Source::new(&path);
+    let mut poll = |now, timeout: Duration| {
+        source = std::mem::replace(&mut source, Source::new(&path)).with_connect_timeout(timeout);
+        let polled = source.poll(at(now)).map(|segment| segment.size());
+        (polled, source.generation())
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| answer(1));
+        assert!(matches!(poll(0, at(60)), (Ok(_), 1)));
+    });
+    for now in [31, 32] {
+        let polled = poll(now, Duration::from_millis(20));
+        assert!(matches!(polled, (Err(ConnectError::TimedOut { .. }), 1)), "{polled:?}");
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| answer(3));
+        assert!(matches!(poll(33, at(60)), (Ok(_), 1)), "the same memory");
+    });
+}
+
+#[test]
 fn a_boottime_that_moves_is_another_vpp_and_one_that_appears_is_not() {
     let scratch = Scratch::new("source-boottime");
     let path = scratch.path("stats.sock");

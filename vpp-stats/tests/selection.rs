@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use support::{BASE, Image};
 use vpp_stats::writer::{SegmentWriter, WriteError};
 use vpp_stats::{EntryKind, LinkView, Pattern, Retries, Segment, Selection, StatsError, Value, View};
@@ -127,6 +130,34 @@ fn a_symlink_that_is_seen_before_its_name_is_whole_is_found_afterwards() -> Resu
         look(&[name]);
     }
     Ok(())
+}
+
+#[test]
+fn a_name_is_never_given_in_part_while_it_is_cleared() {
+    let (mut vpp, segment) = start();
+    let (name, done) = ("x".repeat(127), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = 0_u64;
+            let mut check = |found: &str| {
+                assert!(found == name || found.starts_with("/sys/"), "{found:?}");
+                seen += 1;
+            };
+            while !done.load(Ordering::Acquire) {
+                segment.entries().iter().flatten().for_each(|entry| check(&entry.name));
+                segment.directory().flatten().for_each(|entry| check(&entry.name.to_text()));
+            }
+            seen
+        });
+        for _ in 0..20_000 {
+            let gauge = vpp.add_gauge(&name, 1).expect("there is room");
+            vpp.remove(gauge).expect("it is there");
+            // The epoch stands still while the name is cleared, and for some reads more.
+            (0..300).for_each(|_| std::hint::spin_loop());
+        }
+        done.store(true, Ordering::Release);
+        assert!(reader.join().expect("no name was torn") > 0);
+    });
 }
 
 #[test]

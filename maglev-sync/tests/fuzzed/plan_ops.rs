@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use maglev_sync::{ActualEncap, Call, Desired, ForeignVips, Note, Plan, Scope, Stage, Step, VipKey};
+use maglev_sync::{ActualEncap, Call, Desired, DesiredAs, ForeignVips, Note, Plan, Scope, Stage, Step, VipKey};
 
 use super::states::{byte, desired, key, vpp};
 use super::vpp::Vpp;
@@ -22,7 +22,7 @@ pub(crate) fn check(mut data: &[u8]) -> usize {
     let whole = bits & 4 == 0;
     let before = vpp(data);
     let desired = desired(data);
-    let plan = Plan::new(&desired, &before.actual(whole), &scope);
+    let plan = Plan::new(&desired, &before.read_for(&desired, whole), &scope);
     let _ = plan.to_string();
 
     let mut after = before.clone();
@@ -37,7 +37,7 @@ pub(crate) fn check(mut data: &[u8]) -> usize {
     is_as_desired(&plan, &after, &desired, whole, &scope);
     leaves_others_alone(&plan, &before, &after, &desired, &scope);
     flushes_with_the_vip_alone(&plan);
-    let second = Plan::new(&desired, &after.actual(whole), &scope);
+    let second = Plan::new(&desired, &after.read_for(&desired, whole), &scope);
     if after.vips.is_empty() && !plan.notes().is_empty() {
         // The last VIP went with this plan: from now on another number of sticky buckets costs nobody anything.
         assert_eq!((second.conf().is_some(), second.steps().count(), second.notes().len()), (true, 0, 0));
@@ -74,7 +74,11 @@ fn is_as_desired(plan: &Plan, vpp: &Vpp, desired: &Desired, whole: bool, scope: 
         let vip = &vpp.vips[key];
         assert_eq!(vip.encap, ActualEncap::Gre(wanted.encap), "{key}");
         assert!(vip.sticky == wanted.src_ip_sticky || !whole, "{key}");
-        let weights = wanted.targets.iter().map(|(&address, target)| (address, target.weight.get()));
+        let weight = |target: &DesiredAs| vpp.abilities.weight(target.weight);
+        let weights = wanted.targets.iter().map(|(&address, target)| (address, weight(target)));
+        // Without weights a server at weight 0 is not in use.
+        let weights = weights.filter(|(_, weight)| vpp.abilities.weights || !weight.is_zero());
+        let weights = weights.map(|(address, weight)| (address, weight.get()));
         assert_eq!(vip.ases, weights.collect::<BTreeMap<_, _>>(), "{key}");
         let length = if whole { vip.length } else { vip.length & 0xffff };
         let wanted_length = if whole { wanted.table_length.get() } else { wanted.table_length.get() & 0xffff };

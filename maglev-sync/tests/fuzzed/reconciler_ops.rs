@@ -1,7 +1,7 @@
 //! A reconciler in the hands of fate: calls refused, replies late, links lost, VPP restarted or written by somebody else.
 //!
 //! Input: a byte of warm-up, what VPP holds at first, what it should hold, then operations of a selector and what it
-//! needs; bytes that are missing are 0.
+//! needs; bytes that are missing are 0. A bit of what VPP holds and of each restart says whether that VPP has weights.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,7 +13,8 @@ use maglev_sync::{
 };
 
 use super::rig::Rig;
-use super::states::{byte, desired, key, vip, vpp};
+use super::states::{abilities, byte, desired, key, vip, vpp};
+use super::vpp::IN_USE;
 
 /// Checks each call when it is sent, and in the end that VPP is as desired and stays so. Returns the number of writes
 /// that VPP carried out.
@@ -62,7 +63,8 @@ struct World {
 
 impl World {
     fn apply(&mut self, data: &mut &[u8]) {
-        match byte(data) % 16 {
+        let selector = byte(data);
+        match selector % 16 {
             0 => self.advance(Duration::from_millis(u64::from(byte(data)) * 50)),
             1 => self.advance_to_next(),
             2 => self.send(1),
@@ -81,7 +83,8 @@ impl World {
             9 => self.connect(),
             10 => self.rig.down(),
             11 => {
-                self.rig.restart_vpp();
+                let weights = self.rig.vpp.abilities.weights ^ (selector & 0x10 != 0);
+                self.rig.restart_vpp(abilities(weights));
                 self.settled.clear();
                 self.programmed.clear();
                 self.meddled = false;
@@ -205,17 +208,18 @@ impl World {
         let wanted = desired.vips.get(key);
         assert!(wanted.is_none() || status.vips[key].released, "{call} before its release");
         let target = |address| wanted.and_then(|vip| vip.targets.get(address));
+        let told = |weight| self.rig.vpp.abilities.weight(weight);
         match call {
             Call::VipAdd { encap, table_length, src_ip_sticky, .. } => {
                 let told = Some((*encap, *table_length, *src_ip_sticky));
                 assert_eq!(wanted.map(|vip| (vip.encap, vip.table_length, vip.src_ip_sticky)), told, "{call}");
             }
             Call::AsAdd { address, weight, .. } => {
-                assert_eq!(target(address).map(|target| target.weight), Some(*weight), "{call}");
+                assert_eq!(target(address).map(|target| told(target.weight)), Some(*weight), "{call}");
             }
             Call::AsSetWeight { address, weight, flush, .. } => {
                 let target = target(address).unwrap_or_else(|| panic!("{call} of a server nobody wants"));
-                assert_eq!(target.weight, *weight, "{call}");
+                assert_eq!(told(target.weight), *weight, "{call}");
                 if *flush {
                     self.check_flush(call, key, *address, target);
                 }
@@ -292,7 +296,8 @@ impl World {
         self.meddled = true;
         let nth = vip.ases.keys().nth(usize::from(how >> 4) % vip.ases.len().max(1)).copied();
         match (how & 3, nth) {
-            (0, Some(address)) => drop(vip.ases.insert(address, how)),
+            (0, Some(address)) if self.rig.vpp.abilities.weights => drop(vip.ases.insert(address, how)),
+            (0, _) => vip.ases.extend(vip.removed.pop_first().map(|address| (address, IN_USE))),
             (1, Some(address)) => {
                 vip.ases.remove(&address);
                 vip.removed.insert(address);
@@ -313,7 +318,7 @@ impl World {
         let desired = self.desired.clone().expect("something is wanted");
         let ours = self.rig.sync.ours() | &self.programmed;
         let scope = Scope { ours, prune: true, recreate: false };
-        let plan = Plan::new(&desired, &self.rig.vpp.actual(false), &scope);
+        let plan = Plan::new(&desired, &self.rig.vpp.read_for(&desired, false), &scope);
         assert!(plan.is_empty(), "left to do:\n{plan}");
         let status = self.rig.sync.status();
         let waits = |(key, address): (&VipKey, &IpAddr)| {

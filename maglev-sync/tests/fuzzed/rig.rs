@@ -41,7 +41,7 @@ impl Rig {
     pub(super) fn up(&mut self) {
         self.waiting.clear();
         self.is_up = true;
-        self.sync.handle_link_up(self.now, BootId(self.boot, 0), Abilities::default());
+        self.sync.handle_link_up(self.now, BootId(self.boot, 0), self.vpp.abilities);
     }
 
     pub(super) fn down(&mut self) {
@@ -50,10 +50,10 @@ impl Rig {
         self.sync.handle_link_down(self.now);
     }
 
-    /// Another VPP, which holds nothing, is there from now on.
-    pub(super) fn restart_vpp(&mut self) {
+    /// Another VPP, which holds nothing, is there from now on; of another release if it is able to do something else.
+    pub(super) fn restart_vpp(&mut self, abilities: Abilities) {
         self.down();
-        self.vpp = Vpp::default();
+        self.vpp = Vpp::able(abilities);
         self.boot += 1;
     }
 

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use maglev_sync::{
-    ActualEncap, Cut, Desired, DesiredAs, DesiredConf, DesiredVip, Encap, FlowTimeout, FlushOrder, ForeignVips, LbConf,
-    Protocol, StickyBuckets, TableLength, VipKey, Weight,
+    Abilities, ActualEncap, Cut, Desired, DesiredAs, DesiredConf, DesiredVip, Encap, FlowTimeout, FlushOrder,
+    ForeignVips, LbConf, Protocol, StickyBuckets, TableLength, VipKey, Weight,
 };
 
-use super::vpp::{Vip, Vpp};
+use super::vpp::{IN_USE, Vip, Vpp};
 
-/// What VPP holds: a byte of settings, the number of VIPs, and each VIP. What VPP would refuse is left out.
+/// What VPP holds: a byte of settings and abilities, the number of VIPs, and each VIP. What VPP would refuse is left out.
 pub(super) fn vpp(data: &mut &[u8]) -> Vpp {
     let what = byte(data);
-    let mut vpp = Vpp { conf: LbConf::default(), vips: BTreeMap::new() };
+    let mut vpp = Vpp::able(abilities(what & 0x10 == 0));
     if what & 1 == 0 {
         let DesiredConf { ip4_src, ip6_src, sticky_buckets, flow_timeout } = conf(what >> 1);
         let (buckets, timeout) = (sticky_buckets.get(), flow_timeout.as_secs());
@@ -25,13 +25,28 @@ pub(super) fn vpp(data: &mut &[u8]) -> Vpp {
         let foreign = byte(data);
         let encap = if foreign & 1 == 0 { ActualEncap::Gre(wanted.encap) } else { ActualEncap::from_number(3) };
         let weight = |target: &DesiredAs| if foreign & 2 == 0 { target.weight.get() } else { 255 };
-        let ases = wanted.targets.iter().map(|(&address, target)| (address, weight(target))).collect();
-        let vip = Vip { ases, ..Vip::new(encap, wanted.table_length.get(), wanted.src_ip_sticky) };
+        let weights = wanted.targets.iter().map(|(&address, target)| (address, weight(target)));
+        let mut vip = Vip::new(encap, wanted.table_length.get(), wanted.src_ip_sticky);
+        if vpp.abilities.weights {
+            vip.ases = weights.collect();
+        } else {
+            let (used, others): (Vec<_>, Vec<_>) = weights.partition(|(_, weight)| *weight > 0);
+            vip.ases = used.into_iter().map(|(address, _)| (address, IN_USE)).collect();
+            // Removed with flows left, or never there.
+            vip.removed = others.into_iter().map(|(address, _)| address).filter(|_| foreign & 4 == 0).collect();
+        }
         if vpp.may_add(&key, encap).is_ok() {
             vpp.vips.insert(key, vip);
         }
     }
     vpp
+}
+
+/// Those of VPP 26.10, or of one without weights.
+pub(super) fn abilities(weights: bool) -> Abilities {
+    let mut abilities = Abilities::default();
+    abilities.weights = weights;
+    abilities
 }
 
 /// What VPP should hold: likewise.

@@ -5,19 +5,24 @@
 use std::time::Duration;
 
 use maglev_sync::{
-    Cut, Desired, DesiredAs, DesiredConf, DesiredVip, Encap, Event, FlowTimeout, ForeignVips, Protocol, StickyBuckets,
-    TableLength, VerboseStatus, VipKey, Warning, Weight,
+    Abilities, Cut, Desired, DesiredAs, DesiredConf, DesiredVip, Encap, Event, FlowTimeout, ForeignVips, Protocol,
+    StickyBuckets, TableLength, VerboseStatus, VipKey, Warning, Weight,
 };
 
 use super::rig::Rig;
+use super::states::abilities;
 use super::vpp::Vpp;
 
-/// Checks that a text is understood or its first strange line told, and that only VIPs that stand are believed to.
-/// Returns the number of flows read.
+/// Checks, of a VPP with weights and of one without, that a text is understood or its first strange line told, and that only
+/// VIPs that stand are believed to. Returns the number of flows read.
 pub(crate) fn check(data: &[u8]) -> usize {
+    [true, false].into_iter().map(|weights| check_with(data, abilities(weights))).sum()
+}
+
+fn check_with(data: &[u8], abilities: Abilities) -> usize {
     let text = String::from_utf8_lossy(data).into_owned();
     let lines = text.lines().count();
-    let mut rig = Rig::new(Vpp::default(), Duration::ZERO, Duration::ZERO);
+    let mut rig = Rig::new(Vpp::able(abilities), Duration::ZERO, Duration::ZERO);
     rig.text = Some(text);
     rig.sync.set_desired(rig.now, desired());
     rig.up();

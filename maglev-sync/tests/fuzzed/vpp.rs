@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use maglev_sync::{Abilities, Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Call, LbConf, VipKey};
+use maglev_sync::{
+    Abilities, Actual, ActualAs, ActualEncap, ActualLength, ActualVip, Call, Desired, LbConf, VipKey, Weight,
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vpp {
+    pub(super) abilities: Abilities,
     pub(super) conf: LbConf,
     pub(super) vips: BTreeMap<VipKey, Vip>,
 }
@@ -16,7 +19,7 @@ pub(super) struct Vip {
     pub(super) encap: ActualEncap,
     pub(super) length: u32,
     pub(super) sticky: bool,
-    /// Weights of the servers in use.
+    /// Weights of the servers in use, 1 for each where VPP has no weights.
     pub(super) ases: BTreeMap<IpAddr, u8>,
     /// Servers that were removed and linger.
     pub(super) removed: BTreeSet<IpAddr>,
@@ -34,8 +37,40 @@ impl Vip {
 }
 
 impl Vpp {
-    /// Carries out a write, or refuses it with VPP's error number.
+    /// One that holds nothing.
+    pub(super) fn able(abilities: Abilities) -> Self {
+        Self { abilities, ..Self::default() }
+    }
+
+    /// Carries out a write, or refuses it with VPP's error number. Where VPP has no weights it does what a
+    /// [`maglev_sync::Dataplane`] makes of the call there.
     pub(super) fn write(&mut self, call: &Call) -> Result<(), i32> {
+        if self.abilities.weights { self.carry_out(call) } else { self.carry_out_without_weights(call) }
+    }
+
+    /// Weight 1 is an addition, weight 0 a deletion; what is so already is done.
+    fn carry_out_without_weights(&mut self, call: &Call) -> Result<(), i32> {
+        let (key, address, weight, flush) = match *call {
+            // VPP is not even asked.
+            Call::AsAdd { weight: Weight::ZERO, .. } => return Ok(()),
+            Call::AsAdd { key, address, weight } => (key, address, weight, false),
+            Call::AsSetWeight { key, address, weight, flush } => (key, address, weight, flush),
+            Call::AsDel { key, address, flush } => (key, address, Weight::ZERO, flush),
+            _ => return self.carry_out(call),
+        };
+        assert!(weight.get() <= IN_USE, "{call}: this VPP has no weights");
+        let (is_so, call) = if weight.is_zero() {
+            (NO_SUCH_ENTRY, Call::AsDel { key, address, flush })
+        } else {
+            (VALUE_EXIST, Call::AsAdd { key, address, weight })
+        };
+        match self.carry_out(&call) {
+            Err(retval) if retval == is_so => Ok(()),
+            reply => reply,
+        }
+    }
+
+    fn carry_out(&mut self, call: &Call) -> Result<(), i32> {
         match *call {
             Call::Conf(update) => {
                 (self.conf.ip4_src, self.conf.ip6_src) = (update.ip4_src, update.ip6_src);
@@ -118,13 +153,23 @@ impl Vpp {
             };
             (key, actual)
         };
-        Actual { abilities: Abilities::default(), conf: self.conf, vips: self.vips.iter().map(vip).collect() }
+        Actual { abilities: self.abilities, conf: self.conf, vips: self.vips.iter().map(vip).collect() }
+    }
+
+    /// The same, as it is read for the sake of this desired state.
+    pub(super) fn read_for(&self, desired: &Desired, whole: bool) -> Actual {
+        let mut actual = self.actual(whole);
+        actual.complete(desired);
+        actual
     }
 
     fn vip(&mut self, key: &VipKey) -> Result<&mut Vip, i32> {
         self.vips.get_mut(key).ok_or(NO_SUCH_ENTRY)
     }
 }
+
+/// The weight of a server in use where VPP has no weights.
+pub(super) const IN_USE: u8 = 1;
 
 const NO_SUCH_ENTRY: i32 = -6;
 const INVALID_ARGUMENT: i32 = -73;

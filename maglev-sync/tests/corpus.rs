@@ -20,6 +20,11 @@ fn texts_of_vpp_are_read_or_their_strange_line_told() {
     replay("verbose", fuzzed::verbose::check);
 }
 
+#[test]
+fn settings_of_vpp_are_read_as_it_prints_them() {
+    replay("settings", fuzzed::settings::check);
+}
+
 /// Calls `check` with each input of a corpus. A corpus in which `check` finds nothing at all does not test anything.
 fn replay(target: &str, check: fn(&[u8]) -> usize) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);

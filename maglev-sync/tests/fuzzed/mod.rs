@@ -2,6 +2,7 @@
 
 pub(crate) mod plan_ops;
 pub(crate) mod reconciler_ops;
+pub(crate) mod settings;
 pub(crate) mod verbose;
 
 mod rig;

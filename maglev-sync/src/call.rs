@@ -144,7 +144,21 @@ impl fmt::Display for Call {
     }
 }
 
-/// New settings of the plugin.
+/// New settings of the plugin: all that `lb_conf` carries, and so complete like the [`Call`] that it is part of.
+///
+/// ```
+/// use maglev_sync::{ConfUpdate, StickyBuckets};
+///
+/// let update = ConfUpdate {
+///     ip4_src: "10.0.0.250".parse()?,
+///     ip6_src: "2001:db8::250".parse()?,
+///     sticky_buckets: Some(StickyBuckets::MIN),
+///     flow_timeout: None,
+/// };
+/// // The time-out stays as it is.
+/// assert_eq!(update.to_string(), "sources 10.0.0.250 and 2001:db8::250, 1024 sticky buckets");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ConfUpdate {
     /// Source address of GRE over IPv4; VPP has no "keep".

@@ -13,6 +13,9 @@ use crate::TableLength;
 ///
 /// Cost: a sort of the list, whatever the size of the table. The weights may add up to 2^32 - 1.
 ///
+/// An address that is listed twice counts as two servers, here and in what is computed from this, which so is safe to call on a
+/// list not yet checked. [`Table::build`](super::Table::build) insists on each being there once.
+///
 /// ```
 /// use maglev_sync::TableLength;
 /// use maglev_sync::table::bucket_counts;
@@ -107,6 +110,7 @@ pub fn shares<W: Copy + Into<u8>>(size: impl Into<TableSize>, ases: &[(IpAddr, W
 
 /// A table length together with how well it serves the weights. See [`auto_length`] and [`fixed_length`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct AutoLength {
     /// The length.
     pub length: TableLength,

@@ -71,10 +71,13 @@ impl Table {
     ///
     /// Weights are whole bytes, since VPP's API accepts more than the 100 that this crate ever sends: anything that turns into a `u8`
     /// will do, [`crate::Weight`] included. Servers of weight 0 take no part. A server must not be listed twice: VPP holds an
-    /// address once a VIP.
+    /// address once a VIP, and a table with two would be none that VPP has.
     ///
     /// Cost: about `n ln n` steps for `n` buckets, 1 to 2 ms for 65,536. Memory: 4 bytes a bucket, and while it is filled 12 for each
     /// unit of weight.
+    ///
+    /// # Panics
+    /// In debug builds, if an address is listed twice; `10.0.0.1` and `::10.0.0.1` are one to VPP.
     pub fn build<W: Copy + Into<u8>>(size: impl Into<TableSize>, ases: &[(IpAddr, W)]) -> Self {
         let size = size.into().get();
         let mut buckets = vec![NOBODY; size as usize];

@@ -49,6 +49,7 @@ impl Claim {
 /// All replicas in the order of their turns: by replica number, then by address.
 pub(super) fn claims<W: Copy + Into<u8>>(size: u32, ases: &[(IpAddr, W)]) -> Vec<Claim> {
     let order = in_order_of_address(ases);
+    assert_distinct(order.iter().map(|&at| ases[at].0));
     let highest: u8 = ases.iter().map(|&(_, weight)| weight.into()).max().unwrap_or(0);
     let mut claims = Vec::new();
     for replica in 0..highest {
@@ -56,6 +57,15 @@ pub(super) fn claims<W: Copy + Into<u8>>(size: u32, ases: &[(IpAddr, W)]) -> Vec
         claims.extend(present.map(|&at| Claim::new(size, ases[at].0, replica, at as u32)));
     }
     claims
+}
+
+/// Checks, in debug builds, that no two of these are one server to VPP. They come in VPP's order.
+pub(super) fn assert_distinct(sorted: impl Iterator<Item = IpAddr> + Clone) {
+    if cfg!(debug_assertions) {
+        for (one, next) in sorted.clone().zip(sorted.skip(1)) {
+            assert_ne!(vpp_bytes(one), vpp_bytes(next), "a server is listed twice: {next}");
+        }
+    }
 }
 
 /// Positions in the list by address as VPP sorts them: 16 bytes, IPv4 behind twelve zeros.

@@ -50,12 +50,15 @@ impl Disruption {
 ///
 /// Cost: that of two [`Table::build`] and a pass over the longer table, whatever the sides.
 ///
+/// # Panics
+/// In debug builds, where a side has one address twice, as [`Table::build`].
+///
 /// ```
 /// use maglev_sync::TableLength;
 /// use maglev_sync::table::{Side, disruption};
 ///
 /// // The third of three equal servers goes.
-/// let before = [("10.0.0.1".parse()?, 100), ("10.0.0.2".parse()?, 100), ("10.0.0.3".parse()?, 100)];
+/// let before = [("10.0.0.1".parse()?, 100_u8), ("10.0.0.2".parse()?, 100), ("10.0.0.3".parse()?, 100)];
 /// let after = [before[0], before[1]];
 /// let change = disruption(Side::new(TableLength::MIN, &before), Side::new(TableLength::MIN, &after));
 /// // It had 341 of the 1,024 buckets, and those had to go to somebody.
@@ -64,7 +67,11 @@ impl Disruption {
 /// assert_eq!((change.moved.buckets, change.avoidable(), change.between_survivors), (406, 65, 65));
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
-pub fn disruption(before: Side<'_>, after: Side<'_>) -> Disruption {
+pub fn disruption<A, B>(before: Side<'_, A>, after: Side<'_, B>) -> Disruption
+where
+    A: Copy + Into<u8>,
+    B: Copy + Into<u8>,
+{
     let of = before.size.max(after.size).get();
     let (old, new) = (before.claims(), after.claims());
     // Servers of either side in one list: those of the old one, then those that join.

@@ -2,35 +2,64 @@
 
 use std::net::IpAddr;
 
+use super::claim::assert_distinct;
 use super::{NOBODY, Table, TableSize, vpp_bytes};
 
 /// What a VIP's new-flow table follows from: its length, its servers and their weights. See [`moved`].
+///
+/// Weights are as in [`Table::build`]: anything that turns into a `u8`. Both sides of a comparison need not have the same type.
+///
+/// ```
+/// use maglev_sync::table::{Side, moved};
+/// use maglev_sync::{TableLength, Weight};
+///
+/// let servers = [("10.0.0.1".parse()?, Weight::MAX), ("10.0.0.2".parse()?, Weight::MAX)];
+/// let there = Side::new(TableLength::MIN, &servers);
+/// // A VIP that comes gives every flow its first server.
+/// assert_eq!(moved(Side::absent(), there).share(), 1.0);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Side<'a> {
+pub struct Side<'a, W = u8> {
     pub(super) size: TableSize,
-    ases: &'a [(IpAddr, u8)],
+    ases: &'a [(IpAddr, W)],
 }
 
-impl<'a> Side<'a> {
-    /// A VIP with a table of this size and these servers, in any order.
-    pub fn new(size: impl Into<TableSize>, ases: &'a [(IpAddr, u8)]) -> Self {
+impl<'a, W: Copy + Into<u8>> Side<'a, W> {
+    /// A VIP with a table of this size and these servers, in any order, none of them twice.
+    pub fn new(size: impl Into<TableSize>, ases: &'a [(IpAddr, W)]) -> Self {
         Self { size: size.into(), ases }
-    }
-
-    /// A VIP that is not there: its flows find nobody.
-    pub fn absent() -> Self {
-        Self { size: TableSize(1), ases: &[] }
     }
 
     /// The servers that take part, in VPP's order.
     pub(super) fn claims(&self) -> Vec<(IpAddr, u8)> {
-        let mut claims: Vec<_> = self.ases.iter().filter(|(_, weight)| *weight > 0).copied().collect();
+        let weights = self.ases.iter().map(|&(address, weight)| (address, weight.into()));
+        let mut claims: Vec<(IpAddr, u8)> = weights.filter(|(_, weight)| *weight > 0).collect();
         claims.sort_by_key(|(address, _)| vpp_bytes(*address));
+        assert_distinct(claims.iter().map(|(address, _)| *address));
         claims
     }
 }
 
+impl Side<'_> {
+    /// A VIP that is not there: its flows find nobody.
+    pub fn absent() -> Self {
+        Self { size: TableSize(1), ases: &[] }
+    }
+}
+
 /// How many buckets name another server than before. See [`moved`].
+///
+/// ```
+/// use maglev_sync::TableLength;
+/// use maglev_sync::table::{Side, moved};
+///
+/// let server = [("10.0.0.1".parse()?, 100_u8)];
+/// let successor = [("10.0.0.2".parse()?, 100_u8)];
+/// let moved = moved(Side::new(TableLength::MIN, &server), Side::new(TableLength::MIN, &successor));
+/// assert_eq!((moved.buckets, moved.of, moved.share()), (1024, 1024, 1.0));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Moved {
@@ -57,18 +86,25 @@ impl Moved {
 /// Cost: nothing to speak of where both sides are equal or one of them has no server with a weight, else that of two
 /// [`Table::build`].
 ///
+/// # Panics
+/// In debug builds, where a side has one address twice, as [`Table::build`].
+///
 /// ```
 /// use maglev_sync::TableLength;
 /// use maglev_sync::table::{Side, moved};
 ///
-/// let both = [("10.0.0.1".parse()?, 100), ("10.0.0.2".parse()?, 100)];
+/// let both = [("10.0.0.1".parse()?, 100_u8), ("10.0.0.2".parse()?, 100)];
 /// let [one, _] = both;
 /// let moved = moved(Side::new(TableLength::MIN, &both), Side::new(TableLength::MIN, &[one]));
 /// // What the second server had, and nothing else.
 /// assert_eq!((moved.buckets, moved.of, moved.share()), (512, 1024, 0.5));
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
-pub fn moved(before: Side<'_>, after: Side<'_>) -> Moved {
+pub fn moved<A, B>(before: Side<'_, A>, after: Side<'_, B>) -> Moved
+where
+    A: Copy + Into<u8>,
+    B: Copy + Into<u8>,
+{
     let of = before.size.max(after.size).get();
     let (old, new) = (before.claims(), after.claims());
     // Alone, or nobody, a server has every bucket of any table.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::claim::{address_seed, xxhash};
 use super::*;
+use crate::Weight;
 
 /// One row of the reference: length, servers, buckets per server, first 16 buckets, SHA-256 of the table with a byte a bucket.
 struct Golden {
@@ -239,10 +240,39 @@ fn moved_naively(before: (TableSize, &[(IpAddr, u8)]), after: (TableSize, &[(IpA
 }
 
 #[test]
+fn weights_of_both_types_are_compared() {
+    let bytes = numbered(&[100, 50]);
+    let weights: Vec<(IpAddr, Weight)> = bytes.iter().map(|&(at, byte)| (at, Weight::new(byte).unwrap())).collect();
+    let (wanted, actual) = (Side::new(TableLength::MIN, &weights), Side::new(TableLength::MIN, &bytes));
+    assert_eq!(moved(wanted, actual).buckets, 0);
+    assert_eq!(disruption(actual, wanted).avoidable(), 0);
+    assert_eq!(moved(Side::absent(), wanted).buckets, 1024);
+}
+
+#[cfg(debug_assertions)]
+#[test]
+#[should_panic(expected = "a server is listed twice")]
+fn no_table_has_a_server_twice() {
+    // VPP has the same 16 bytes for either.
+    let twice = ["10.0.0.1", "::10.0.0.1"].map(|address| (address.parse().unwrap(), 100_u8));
+    Table::build(TableLength::MIN, &twice);
+}
+
+#[cfg(debug_assertions)]
+#[test]
+#[should_panic(expected = "a server is listed twice")]
+fn nor_do_the_sides_of_a_comparison() {
+    let twice = numbered(&[100])[0];
+    let twice = [twice, twice];
+    // No table is built for these.
+    let _ = moved(Side::new(TableLength::MIN, &twice), Side::new(TableLength::MIN, &twice));
+}
+
+#[test]
 fn what_moves_between_two_tables() {
     let (short, long) = (TableSize::new(1024).unwrap(), TableSize::new(4096).unwrap());
     let (one, two, three) = (numbered(&[100]), numbered(&[100, 100]), numbered(&[100, 100, 100]));
-    let idle = numbered(&[100, 0]);
+    let (idle, nobody) = (numbered(&[100, 0]), numbered(&[]));
     let other = [("10.0.1.1".parse().unwrap(), 100)];
     let of = |before: Side<'_>, after: Side<'_>| {
         let Moved { buckets, of } = moved(before, after);
@@ -253,12 +283,12 @@ fn what_moves_between_two_tables() {
     assert_eq!(of(Side::new(short, &one), Side::new(short, &idle)), (0, 1024));
     // A server alone has every bucket of any table, and so has nobody.
     assert_eq!(of(Side::new(short, &one), Side::new(long, &one)), (0, 4096));
-    assert_eq!(of(Side::new(long, &[]), Side::new(short, &numbered(&[0, 0]))), (0, 4096));
+    assert_eq!(of(Side::new(long, &nobody), Side::new(short, &numbered(&[0, 0]))), (0, 4096));
     assert_eq!(of(Side::new(short, &one), Side::new(short, &other)), (1024, 1024));
     // The first servers come, the last ones go.
     assert_eq!(of(Side::absent(), Side::new(short, &two)), (1024, 1024));
     assert_eq!(of(Side::new(long, &two), Side::absent()), (4096, 4096));
-    assert_eq!(of(Side::absent(), Side::new(short, &[])), (0, 1024));
+    assert_eq!(of(Side::absent(), Side::new(short, &nobody)), (0, 1024));
     assert_eq!(of(Side::absent(), Side::absent()), (0, 1));
     // A cut moves what the server had: 341 buckets, and some that the others then share otherwise.
     let cut = moved(Side::new(short, &three), Side::new(short, &two));

@@ -240,5 +240,6 @@ fn demo_check() -> Check {
     Check { interval, fast_interval: interval, down_interval: interval, rise, fall }
 }
 
-/// Shorter than the interval, so that the next probe finds its thread gone.
+/// How long a target may take to answer. Longer than the interval of the demo, which does no harm: the next probe of a target is asked
+/// for when this one was answered.
 const TIMEOUT: Duration = Duration::from_secs(1);

@@ -53,6 +53,15 @@ pub enum Occasion {
 }
 
 /// How a backend joins.
+///
+/// ```
+/// use maglev_health::{Admission, Hold, Occasion, Place};
+///
+/// // One that a reload brings, with a weight in VPP that it keeps until its first verdict.
+/// let hold = Hold::Held { above_zero: true };
+/// let admission = Admission { occasion: Occasion::Reload, restored: None, hold, place: Place::ONLY };
+/// assert!(admission.hold.is_patient());
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Admission {
     /// Start or reload.

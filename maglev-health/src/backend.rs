@@ -110,6 +110,27 @@ impl Hold {
 }
 
 /// One entry of a backend's history.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+/// # let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+///
+/// let mut control = Control::new(options, &spec, now, wall);
+/// control.assume_up(now, wall);
+/// let backend = control.backends().next().ok_or("it is configured")?;
+/// // Newest first.
+/// let entered: Vec<(State, State)> = backend.history().map(|entry| (entry.from, entry.to)).collect();
+/// assert_eq!(entered[0], (State::Unknown, State::Up));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Transition {
     /// The state before.

@@ -18,6 +18,24 @@ mod reload;
 pub type Actual<'a> = dyn Fn(&str, IpAddr) -> Option<Weight> + 'a;
 
 /// A frontend of the running configuration: its position there. Good until the next reload.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+///
+/// let control = Control::new(ControlOptions::default(), &spec, now, wall);
+/// let web = control.frontend_idx("web").ok_or("it is configured")?;
+/// assert_eq!(web.get(), 0);
+/// assert!(control.program(web).is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FrontendIdx(pub(crate) usize);
 
@@ -30,6 +48,26 @@ impl FrontendIdx {
 }
 
 /// Whether there is a VPP whose weights are to be kept until a verdict.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+///
+/// for (dataplane, pending) in [(Dataplane::Absent, false), (Dataplane::Present, true)] {
+///     let control = Control::new(ControlOptions { dataplane, ..ControlOptions::default() }, &spec, now, wall);
+///     let web = control.frontend_idx("web").ok_or("it is configured")?;
+///     // What VPP has must be known before anything may be changed there.
+///     assert_eq!(control.program(web).map(|program| program.pending), Some(pending));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "there is one or there is none")]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Dataplane {
@@ -95,6 +133,38 @@ pub struct ControlOptions {
 ///
 /// # Caveats
 /// Until VPP has been read the frontends of held backends say [`Program::pending`]: they must not be applied.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+///
+/// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+/// // What the dataplane has for each server: here it is empty.
+/// control.handle_actual(wall, &|_vip, _address| None);
+///
+/// // One turn of the loop: the clock, then everything that is to be done, then what came of it.
+/// let now = control.poll_timeout().ok_or("somebody is to be probed")?;
+/// control.handle_timeout(now);
+/// while let Some(event) = control.poll_event() {
+///     if let Event::Probe { probe, .. } = event {
+///         let result = ProbeResult::pass(Code::L4Ok, "connected");
+///         assert!(control.handle_result(now, wall, probe, result, Jitter::NONE));
+///     }
+/// }
+/// for frontend in control.take_dirty() {
+///     let program = control.program(frontend).ok_or("it is configured")?;
+///     assert_eq!(program.state, FrontendState::Up);
+///     assert!(program.targets.values().all(|target| target.weight == Weight::MAX));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Control {
     fleet: Fleet,

@@ -3,6 +3,34 @@ use std::sync::Arc;
 use crate::{BackendId, BackendOverride, FrontendState, MemberKey, ProbeId, Transition, Weight};
 
 /// What to do, or what to tell. In the order in which it happened.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+///
+/// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+/// control.handle_timeout(control.poll_timeout().ok_or("somebody is to be probed")?);
+/// let (mut probes, mut log) = (Vec::new(), Vec::new());
+/// while let Some(event) = control.poll_event() {
+///     match event {
+///         Event::Probe { backend, probe } => probes.push((backend, probe)),
+///         Event::Cancel { probe, .. } => probes.retain(|(_, other)| *other != probe),
+///         Event::Started { name, .. } => log.push(format!("{name} is new")),
+///         Event::Transition { name, transition, .. } => log.push(format!("{name} is {}", transition.to)),
+///         _ => {}
+///     }
+/// }
+/// assert_eq!(probes.len(), 1);
+/// assert!(log.contains(&"a is new".to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {

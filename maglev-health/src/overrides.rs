@@ -23,6 +23,25 @@ pub struct Overrides {
 }
 
 /// An operator's decision about a backend.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+///
+/// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+/// let a = control.backend_id("a").ok_or("it is configured")?;
+/// control.pause(wall, a, "new disk")?;
+/// let kept = control.backend(a).and_then(|backend| backend.overridden());
+/// assert_eq!(kept.map(BackendOverride::as_str), Some("pause"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "one for each action that lasts")]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum BackendOverride {
@@ -47,6 +66,14 @@ impl BackendOverride {
 }
 
 /// A backend's place in a pool of a frontend, by names.
+///
+/// ```
+/// use maglev_health::MemberKey;
+///
+/// let place = |pool: &str| MemberKey { frontend: "web".into(), pool: pool.into(), backend: "web0".into() };
+/// // One backend may be in several pools of a frontend, with a weight in each.
+/// assert_ne!(place("primary"), place("fallback"));
+/// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MemberKey {
     /// The frontend's name.
@@ -58,6 +85,24 @@ pub struct MemberKey {
 }
 
 /// What an operator's action did.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+///
+/// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+/// let a = control.backend_id("a").ok_or("it is configured")?;
+/// assert_eq!(control.disable(wall, a, "on fire"), Ok(Done::Changed));
+/// assert_eq!(control.disable(wall, a, "still on fire"), Ok(Done::Already));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "an action changes something or was in force")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Done {
@@ -68,6 +113,24 @@ pub enum Done {
 }
 
 /// Why an operator's action is refused. Nothing has changed.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+///
+/// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+/// let a = control.backend_id("a").ok_or("it is configured")?;
+/// control.disable(wall, a, "on fire")?;
+/// assert_eq!(control.pause(wall, a, "new disk"), Err(ActionError::Disabled));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ActionError {

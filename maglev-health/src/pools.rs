@@ -120,6 +120,15 @@ impl fmt::Display for FrontendState {
 }
 
 /// What the pools of one frontend come to.
+///
+/// ```
+/// use maglev_health::{Decision, FrontendState, Member, Standing, Weight, decide};
+///
+/// // Nobody in either pool: the first one is shown as active, and nothing has a weight.
+/// let out = Member { standing: Standing::Out, configured: Weight::MAX, overridden: None };
+/// let nobody = Decision { active_pool: 0, weights: vec![vec![Weight::ZERO]; 2], state: FrontendState::Down };
+/// assert_eq!(decide(&[[out], [out]]), nobody);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Decision {
     /// Index of the first pool with a member that counts as up and has a weight above 0; else 0.

@@ -46,6 +46,14 @@ pub struct Program {
 }
 
 /// What one AS should look like.
+///
+/// ```
+/// use maglev_health::{Cut, Target, Weight};
+///
+/// // A backend that an operator has disabled: nothing waits, and nothing is flushed unless a flush is owed.
+/// let target = Target { weight: Weight::ZERO, cut: Cut::Urgent, flush: None };
+/// assert!(!target.weight.is_positive() && target.flush.is_none());
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Target {
     /// Its weight.

@@ -5,6 +5,18 @@ use std::sync::Arc;
 use crate::{CheckSpec, Weight};
 
 /// A backend as configured.
+///
+/// ```
+/// use maglev_health::{BackendSpec, Check, CheckSpec};
+///
+/// // Only whether two identities are equal counts: another one means another check, which begins anew.
+/// let check = CheckSpec { timing: Check::default(), identity: "http 80 GET /health".into() };
+/// let web0 = BackendSpec { name: "web0".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// // Without a check it counts as up.
+/// let fixed = BackendSpec { name: "fixed".into(), check: None, ..web0.clone() };
+/// assert!(web0 != fixed);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BackendSpec {
     /// Unique name.
@@ -18,6 +30,24 @@ pub struct BackendSpec {
 }
 
 /// A frontend as configured: one VIP and its pools.
+///
+/// ```
+/// use maglev_health::{FrontendSpec, MemberSpec, PoolSpec, Weight};
+///
+/// let pool = |name: &str, backend: &str| PoolSpec {
+///     name: name.into(),
+///     members: vec![MemberSpec { backend: backend.into(), weight: Weight::MAX }],
+/// };
+/// let web = FrontendSpec {
+///     name: "web".into(),
+///     vip: "192.0.2.1 tcp/80".into(),
+///     flush_on_down: true,
+///     // The second one serves while nobody in the first is up.
+///     pools: vec![pool("primary", "web0"), pool("sorry", "page")],
+/// };
+/// assert_eq!(web.weight("sorry", "page"), Some(Weight::MAX));
+/// assert_eq!(web.weight("primary", "page"), None);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FrontendSpec {
     /// Unique name.
@@ -49,6 +79,16 @@ impl FrontendSpec {
 }
 
 /// A pool as configured.
+///
+/// ```
+/// use maglev_health::{MemberSpec, PoolSpec, Weight};
+///
+/// // Twice as much for the larger of two.
+/// let weights = [("large", Weight::MAX), ("small", Weight::new(50).unwrap_or_default())];
+/// let members = weights.map(|(name, weight)| MemberSpec { backend: name.into(), weight });
+/// let pool = PoolSpec { name: "primary".into(), members: members.into() };
+/// assert_eq!(pool.members[1].weight.get(), 50);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PoolSpec {
     /// Unique within the frontend.
@@ -58,6 +98,14 @@ pub struct PoolSpec {
 }
 
 /// A backend's place in a pool.
+///
+/// ```
+/// use maglev_health::{MemberSpec, Weight};
+///
+/// // In the pool, and without new flows.
+/// let spare = MemberSpec { backend: "web9".into(), weight: Weight::ZERO };
+/// assert!(!spare.weight.is_positive());
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MemberSpec {
     /// Name of a backend.
@@ -168,6 +216,16 @@ fn check_pools(frontend: &FrontendSpec, addresses: &BTreeMap<&str, IpAddr>) -> R
 }
 
 /// Why a configuration makes no sense. All of them are the caller's to fix.
+///
+/// ```
+/// use maglev_health::{BackendSpec, Spec, SpecError};
+///
+/// let web0 = BackendSpec { name: "web0".into(), address: "10.0.0.1".parse()?, check: None, enabled: true };
+/// let error = Spec::new(vec![web0.clone(), web0], vec![]).unwrap_err();
+/// assert_eq!(error, SpecError::DuplicateBackend("web0".into()));
+/// assert_eq!(error.to_string(), "backend web0 is there twice");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SpecError {

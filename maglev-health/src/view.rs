@@ -10,6 +10,28 @@ use crate::{
 };
 
 /// A look at one backend. Costs nothing; copy out what must last.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+/// # let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+///
+/// let mut control = Control::new(options, &spec, now, wall);
+/// control.assume_up(now, wall);
+/// let backend = control.backends().next().ok_or("it is configured")?;
+/// assert_eq!((&**backend.name(), backend.state()), ("a", State::Up));
+/// // One pass is enough for a backend that nothing is known of: it counts as `rise` of them.
+/// assert_eq!(backend.counter(), backend.rise());
+/// assert!(backend.last_result().is_some_and(|result| result.outcome == Outcome::Pass));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct BackendView<'a> {
     pub(crate) id: BackendId,
@@ -109,6 +131,26 @@ impl<'a> BackendView<'a> {
 }
 
 /// A look at one frontend. Costs nothing; copy out what must last.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+/// # let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+///
+/// let mut control = Control::new(options, &spec, now, wall);
+/// control.assume_up(now, wall);
+/// let web = control.frontends().next().ok_or("it is configured")?;
+/// assert_eq!((&**web.name(), web.state(), web.active_pool()), ("web", FrontendState::Up, 0));
+/// assert_eq!(web.program().targets.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FrontendView<'a> {
     pub(crate) index: FrontendIdx,
@@ -160,6 +202,26 @@ impl<'a> FrontendView<'a> {
 }
 
 /// A look at one pool of a frontend.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+/// # let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+///
+/// let mut control = Control::new(options, &spec, now, wall);
+/// control.assume_up(now, wall);
+/// let web = control.frontends().next().ok_or("it is configured")?;
+/// let pool = web.pools().next().ok_or("there is one")?;
+/// assert!(&**pool.name() == "primary" && pool.is_active());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PoolView<'a> {
     frontend: &'a Frontend,
@@ -196,6 +258,26 @@ impl<'a> PoolView<'a> {
 }
 
 /// A look at one member of a pool.
+///
+/// ```
+/// use maglev_health::*;
+/// # use std::time::{Instant, SystemTime};
+/// # let (now, wall) = (Instant::now(), SystemTime::now());
+/// # let check = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+/// # let a = BackendSpec { name: "a".into(), address: "10.0.0.1".parse()?, check: Some(check), enabled: true };
+/// # let pool = PoolSpec { name: "primary".into(), members: vec![MemberSpec { backend: "a".into(), weight: Weight::MAX }] };
+/// # let vip = "192.0.2.1 tcp/80".into();
+/// # let web = FrontendSpec { name: "web".into(), vip, flush_on_down: true, pools: vec![pool] };
+/// # let spec = Spec::new(vec![a], vec![web])?;
+/// # let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+///
+/// let mut control = Control::new(options, &spec, now, wall);
+/// control.assume_up(now, wall);
+/// let web = control.frontends().next().ok_or("it is configured")?;
+/// let member = web.pools().flat_map(|pool| pool.members()).next().ok_or("there is one")?;
+/// assert_eq!((member.configured, member.overridden, member.effective), (Weight::MAX, None, Weight::MAX));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug)]
 pub struct MemberView<'a> {

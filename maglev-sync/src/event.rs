@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::call::{Call, CallFailure, ConfUpdate};
 use crate::exec::Forbidden;
 use crate::model::{ActualLength, LbConf, StickyBuckets, TableLength, VipKey, Weight};
-use crate::text::VerboseError;
+use crate::text::TextError;
 
 /// Something that happened between the reconciler and VPP.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -281,7 +281,7 @@ pub enum Warning {
     },
     /// The text of `show lb vips verbose` was not understood.
     #[error("cannot read the text of `show lb vips verbose`")]
-    VerboseUnreadable(#[source] VerboseError),
+    VerboseUnreadable(#[source] TextError),
     /// VPP refused `show lb vips verbose`.
     #[error("VPP refused `show lb vips verbose`")]
     VerboseRefused(#[source] CallFailure),

@@ -33,4 +33,4 @@ pub use self::model::{
 pub use self::plan::{Note, Plan, Scope, Stage, Step};
 pub use self::reconciler::{BootId, Reconciler, RequestScope, Settings, SyncRequest};
 pub use self::status::{Flows, Indices, SyncStatus, VerboseStatus, VipStatus};
-pub use self::text::VerboseError;
+pub use self::text::TextError;

@@ -14,14 +14,15 @@ pub use self::vips::{ShownAs, ShownVip, vips};
 /// Why a text was not understood.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("line {line} is not what VPP prints there: {text:?}")]
-pub struct VerboseError {
+#[non_exhaustive]
+pub struct TextError {
     /// Line, from 1.
     pub line: usize,
     /// What stands there, at most 80 characters.
     pub text: String,
 }
 
-impl VerboseError {
+impl TextError {
     /// The line at which reading stopped; `at` is a tail of `text`.
     fn located(text: &str, at: &str) -> Self {
         let offset = text.len().saturating_sub(at.len());

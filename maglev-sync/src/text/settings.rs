@@ -11,7 +11,7 @@ use nom::multi::many0;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
-use super::VerboseError;
+use super::TextError;
 use crate::model::LbConf;
 
 /// Reads the text of `show lb`.
@@ -21,7 +21,7 @@ use crate::model::LbConf;
 /// main thread, which packets may have left long ago.
 ///
 /// # Errors
-/// [`VerboseError`] names the first line that VPP would not print.
+/// [`TextError`] names the first line that VPP would not print.
 ///
 /// ```
 /// let text = "lb_main ip4-src-address: 10.2.0.1 \n ip6-src-address: 2001:db8:2::1 \n #vips: 2\n #ass: 1\n";
@@ -32,14 +32,14 @@ use crate::model::LbConf;
 /// let text = format!("{text}core 1\n  timeout: 40s\n  usage: 12 / 1027\n");
 /// let settings = maglev_sync::text::settings(&text)?;
 /// assert_eq!((settings.sticky_buckets_per_core, settings.flow_timeout), (Some(1024), Some(40)));
-/// # Ok::<(), maglev_sync::VerboseError>(())
+/// # Ok::<(), maglev_sync::TextError>(())
 /// ```
-pub fn settings(text: &str) -> Result<LbConf, VerboseError> {
+pub fn settings(text: &str) -> Result<LbConf, TextError> {
     match whole(text) {
         Ok((rest, conf)) if rest.trim_ascii().is_empty() => Ok(conf),
-        Ok((rest, _)) => Err(VerboseError::located(text, rest)),
-        Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(VerboseError::located(text, error.input)),
-        Err(nom::Err::Incomplete(_)) => Err(VerboseError::located(text, "")),
+        Ok((rest, _)) => Err(TextError::located(text, rest)),
+        Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(TextError::located(text, error.input)),
+        Err(nom::Err::Incomplete(_)) => Err(TextError::located(text, "")),
     }
 }
 

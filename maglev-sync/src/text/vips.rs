@@ -16,7 +16,7 @@ use nom::multi::{count, many0};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
-use super::VerboseError;
+use super::TextError;
 use crate::call::{AsRow, VipRow};
 use crate::model::{ActualEncap, Protocol, VipKey, Weight};
 
@@ -80,7 +80,7 @@ impl ShownVip {
 /// ones included. No VIPs are an empty text.
 ///
 /// # Errors
-/// [`VerboseError`] names the first line that VPP would not print.
+/// [`TextError`] names the first line that VPP would not print.
 ///
 /// ```
 /// let text = " ip4-gre4 [2] 192.0.2.10/32 src_ip_sticky
@@ -100,9 +100,9 @@ impl ShownVip {
 /// assert_eq!(vips[0].key.to_string(), "192.0.2.10 tcp/443");
 /// assert_eq!((vips[0].pool_index, vips[0].src_ip_sticky), (2, true));
 /// assert_eq!((vips[0].ases[1].flows, vips[0].ases[1].removed), (1, true));
-/// # Ok::<(), maglev_sync::VerboseError>(())
+/// # Ok::<(), maglev_sync::TextError>(())
 /// ```
-pub fn vips(text: &str) -> Result<Vec<ShownVip>, VerboseError> {
+pub fn vips(text: &str) -> Result<Vec<ShownVip>, TextError> {
     let mut vips = Vec::new();
     let mut rest = text;
     while !rest.trim_ascii_start().is_empty() {
@@ -116,7 +116,7 @@ pub fn vips(text: &str) -> Result<Vec<ShownVip>, VerboseError> {
                     nom::Err::Error(error) | nom::Err::Failure(error) => error.input,
                     nom::Err::Incomplete(_) => rest,
                 };
-                return Err(VerboseError::located(text, at));
+                return Err(TextError::located(text, at));
             }
         }
     }

@@ -57,7 +57,7 @@ fn no_vips_are_no_text() {
 #[test]
 fn an_error_names_the_line() {
     let broken = TEXT.replacen("  new_size:1024", "  new_size:many", 1);
-    assert_eq!(vips(&broken), Err(VerboseError { line: 2, text: "  new_size:many".to_owned() }));
+    assert_eq!(vips(&broken), Err(TextError { line: 2, text: "  new_size:many".to_owned() }));
     let broken = TEXT.replacen("flows:43", "flows:-1", 1);
     assert_eq!(vips(&broken).map_err(|error| error.line), Err(11));
     let cut = &TEXT[..TEXT.len() / 2];

@@ -1,13 +1,15 @@
-//! What VPP prints: the texts of `show lb vips verbose` and `show lb`, and how long the first one may be.
+//! What VPP prints: the texts of `show lb vips`, with and without `verbose`, and of `show lb`, and how long they may be.
 //!
 //! The texts tell what no message does: pool indices, flows and `src_ip_sticky` in every release, and up to VPP 26.06 also which VIPs
 //! there are (`lb_vip_dump` lists removed ones without a mark) and the plugin's settings (there is no `lb_conf_get`).
 
+mod list;
 mod settings;
 mod vips;
 
 use thiserror::Error;
 
+pub use self::list::{ListedVip, list};
 pub use self::settings::settings;
 pub use self::vips::{ShownAs, ShownVip, vips};
 
@@ -28,39 +30,72 @@ impl TextError {
         let offset = text.len().saturating_sub(at.len());
         let read = text.get(..offset).unwrap_or(text);
         let start = read.rfind('\n').map_or(0, |end| end + 1);
-        let line = text[start..].lines().next().unwrap_or_default();
-        Self { line: read.matches('\n').count() + 1, text: line.chars().take(80).collect() }
+        Self::new(read.matches('\n').count() + 1, text[start..].lines().next().unwrap_or_default())
+    }
+
+    fn new(line: usize, text: &str) -> Self {
+        Self { line, text: text.chars().take(80).collect() }
     }
 }
 
-/// `show lb vips verbose` must not be asked for.
+/// A text must not be asked for.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("the text of `show lb vips verbose` may have {expected} bytes, more than VPP's API segment may have room for")]
+#[error("the text of `{command}` may have {expected} bytes, more than VPP's API segment may have room for")]
 #[non_exhaustive]
 pub struct TooLarge {
+    /// The command that prints it.
+    pub command: &'static str,
     /// Bytes expected.
     pub expected: u64,
 }
 
-/// Whether `show lb vips verbose` may be asked for of a VPP with so many VIPs and servers, removed ones included.
-///
-/// A live VPP aborted over a text larger than its API segment, which has 16 MiB unless configured otherwise. The limit is 4 MiB,
-/// at 300 bytes a VIP and 70 a server.
-///
-/// # Errors
-/// [`TooLarge`] with the expected size. Do not ask.
+/// How many bytes a text may have. A live VPP aborted over one larger than its API segment, which has 16 MiB unless configured otherwise.
 ///
 /// ```
-/// use maglev_sync::text;
+/// use maglev_sync::text::Limit;
 ///
-/// assert!(text::check_size(1_000, 8_000).is_ok());
-/// assert_eq!(text::check_size(600, 60_000).unwrap_err().expected, 4_380_000);
+/// let limit = Limit::default();
+/// assert!(limit.check_verbose(1_000, 8_000).is_ok());
+/// assert_eq!(limit.check_verbose(600, 60_000).unwrap_err().expected, 4_380_000);
+/// // The list has no servers.
+/// assert!(limit.check_list(32_768).is_ok() && limit.check_list(32_769).is_err());
 /// ```
-pub fn check_size(vips: u64, ases: u64) -> Result<(), TooLarge> {
-    let expected = vips.saturating_mul(BYTES_A_VIP).saturating_add(ases.saturating_mul(BYTES_AN_AS));
-    if expected > LARGEST { Err(TooLarge { expected }) } else { Ok(()) }
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limit(u64);
+
+/// 4 MiB.
+impl Default for Limit {
+    fn default() -> Self {
+        Self(4 << 20)
+    }
 }
 
-const BYTES_A_VIP: u64 = 300;
-const BYTES_AN_AS: u64 = 70;
-const LARGEST: u64 = 4 << 20;
+impl Limit {
+    /// So many bytes.
+    pub const fn bytes(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether `show lb vips verbose` may be asked for of a VPP with so many VIPs and servers, removed ones included, at 300 bytes a VIP
+    /// and 70 a server.
+    ///
+    /// # Errors
+    /// [`TooLarge`] with the expected size. Do not ask.
+    pub fn check_verbose(self, vips: u64, ases: u64) -> Result<(), TooLarge> {
+        let expected = vips.saturating_mul(300).saturating_add(ases.saturating_mul(70));
+        self.check("show lb vips verbose", expected)
+    }
+
+    /// Whether `show lb vips` may be asked for of a VPP with so many VIPs, removed ones included, at 128 bytes a VIP: the longest line of
+    /// one over GRE has 126.
+    ///
+    /// # Errors
+    /// [`TooLarge`] with the expected size. Do not ask.
+    pub fn check_list(self, vips: u64) -> Result<(), TooLarge> {
+        self.check("show lb vips", vips.saturating_mul(128))
+    }
+
+    fn check(self, command: &'static str, expected: u64) -> Result<(), TooLarge> {
+        if expected > self.0 { Err(TooLarge { command, expected }) } else { Ok(()) }
+    }
+}

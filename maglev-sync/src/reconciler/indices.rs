@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::model::VipKey;
 use crate::status::{Flows, Indices, VerboseStatus};
-use crate::text::{TooLarge, check_size};
+use crate::text::{Limit, TooLarge};
 
 /// The indices, and the look-ups that are still to be made.
 #[derive(Debug, Default)]
@@ -201,7 +201,7 @@ impl VerboseText {
             return Ok(false);
         }
         let (vips, ases) = self.census;
-        if let Err(too_large) = check_size(vips, ases) {
+        if let Err(too_large) = Limit::default().check_verbose(vips, ases) {
             self.wanted = false;
             self.status = VerboseStatus::TooLarge { expected: too_large.expected };
             self.flows = None;

@@ -196,7 +196,7 @@ fn claim_without_weight(input: &str) -> IResult<&str, Claim> {
 }
 
 /// `ip4-gre4`: the second half is the encapsulation.
-fn encap(kind: &str) -> ActualEncap {
+pub(super) fn encap(kind: &str) -> ActualEncap {
     ActualEncap::from_number(match kind.split_once('-').map_or(kind, |(_, encap)| encap) {
         "gre4" => 0,
         "gre6" => 1,
@@ -207,15 +207,15 @@ fn encap(kind: &str) -> ActualEncap {
     })
 }
 
-fn is_kind(character: char) -> bool {
+pub(super) fn is_kind(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '-'
 }
 
-fn word(input: &str) -> IResult<&str, &str> {
+pub(super) fn word(input: &str) -> IResult<&str, &str> {
     take_till1(|character: char| character.is_ascii_whitespace()).parse(input)
 }
 
-fn flag<'a>(name: &'static str) -> impl Parser<&'a str, Output = bool, Error = nom::error::Error<&'a str>> {
+pub(super) fn flag<'a>(name: &'static str) -> impl Parser<&'a str, Output = bool, Error = nom::error::Error<&'a str>> {
     opt(tag(name)).map(|found: Option<&str>| found.is_some())
 }
 

@@ -172,7 +172,7 @@ impl Old {
             Some(counted) => counted + before,
             None => self.client.dump(&LbAsDump::all()).await.map_err(failure)?.len() as u64,
         };
-        text::check_size(vips, servers).map_err(|error| nonsense(&error))?;
+        text::Limit::default().check_verbose(vips, servers).map_err(|error| nonsense(&error))?;
         let shown = cli(&self.client, SHOW_VIPS).await?;
         // A text that cannot be read counts too: each server has a line with this word.
         *counted = Some(shown.lines().filter(|line| line.contains(" dpo:")).count() as u64);

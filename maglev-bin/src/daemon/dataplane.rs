@@ -7,6 +7,7 @@ mod modern;
 mod old;
 
 use ipnet::IpNet;
+use maglev_sync::text::Limit;
 use maglev_sync::{Abilities, Call, CallFailure, ConfUpdate, Dataplane, Reply, VipKey};
 use vpp_api::client::Client;
 use vpp_api::error::CallError;
@@ -37,6 +38,11 @@ enum Dialect {
 impl VppDataplane {
     /// Over a link that stands, to a VPP with the lb plugin.
     pub fn new(client: Client) -> Self {
+        Self::with_limit(client, Limit::default())
+    }
+
+    /// The same with another limit of the texts that are asked for before 26.10, to try what is done beyond it.
+    pub fn with_limit(client: Client, limit: Limit) -> Self {
         let capabilities = client.capabilities();
         let can = Can::of(capabilities);
         let mut abilities = Abilities::default();
@@ -44,7 +50,7 @@ impl VppDataplane {
         abilities.src_ip_sticky = can.src_ip_sticky;
         let dialect = match can.weights {
             true => Dialect::Modern(Modern::new(client)),
-            false => Dialect::Old(Old::new(client, capabilities.quirks())),
+            false => Dialect::Old(Old::new(client, capabilities.quirks(), limit)),
         };
         Self { abilities, dialect }
     }

@@ -1,11 +1,11 @@
 //! Each call in the words of the VPP at hand.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use maglev_bin::daemon::VppDataplane;
-use maglev_sync::{Call, CallFailure, Dataplane, Encap, Protocol, Reply, TableLength, VipKey, Weight};
+use maglev_sync::text::Limit;
+use maglev_sync::{AsRow, Call, CallFailure, Dataplane, Encap, Protocol, Reply, TableLength, VipKey, VipRow, Weight};
 use rstest::rstest;
 use vpp_api::client::{Client, Options};
 use vpp_sim::{Release, Simulator};
@@ -99,38 +99,110 @@ async fn settings_are_read_as_far_as_vpp_tells_them(
     simulator.stop();
 }
 
+/// What is asked on the command line, over and over.
+fn commands(simulator: &Simulator) -> usize {
+    requests(&simulator.api_log()).iter().filter(|name| **name == "cli_inband").count()
+}
+
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_may_be_too_large_is_not_asked_for() {
-    const VIPS: u32 = 14_000;
+async fn beyond_the_limit_of_the_verbose_text_all_else_goes_on(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
+) {
+    let lab = Lab::new(0);
+    let simulator = start(&lab, release);
+    let client = Client::connect(simulator.api_path(), Options { name: "test".to_owned(), ..Options::default() });
+    // A VIP with one server, and not quite another one.
+    let limit = Limit::bytes(300 + 70 + 69);
+    let vpp = VppDataplane::with_limit(client.await.expect("a simulator that listens"), limit);
+    let one = key("192.0.2.1");
+    let other = "10.2.0.12".parse().expect("an address");
+    assert_eq!(vpp.call(add(one)).await, Ok(Reply::Done));
+    let put = |address| Call::AsAdd { key: one, address, weight: Weight::MAX };
+    assert_eq!(vpp.call(put(server())).await, Ok(Reply::Done));
+    for _ in 0..3 {
+        // What is so already does not count, nor does what comes back.
+        assert_eq!(vpp.call(put(server())).await, Ok(Reply::Done));
+        assert_eq!(vpp.call(weight(one, 0, false)).await, Ok(Reply::Done));
+        assert_eq!(vpp.call(put(server())).await, Ok(Reply::Done));
+        assert!(matches!(vpp.call(Call::Verbose).await, Ok(Reply::Text(_))));
+    }
+    assert_eq!(vpp.call(put(other)).await, Ok(Reply::Done));
+    let before = commands(&simulator);
+    match vpp.call(Call::Verbose).await {
+        Err(CallFailure::Refused { text, .. }) => assert!(text.contains("verbose` may have 440 bytes"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    // Only the list was asked for, which says so.
+    assert_eq!(commands(&simulator), before + 1);
+    let row = |address| AsRow { key: one, address, in_use: true, weight: 1 };
+    let vip = VipRow { key: one, encap: Encap::Gre4.into(), table_length: 1024 };
+    assert_eq!(vpp.call(Call::VipDump).await, Ok(Reply::Vips(vec![vip])));
+    assert_eq!(vpp.call(Call::AsDump(None)).await, Ok(Reply::Ases(vec![row(server()), row(other)])));
+    simulator.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_may_be_too_large_is_not_asked_for() {
     let lab = Lab::new(0);
     let simulator = start(&lab, Release::V25_10);
-    let vpp = dataplane(&simulator).await;
-    assert!(vpp.call(Call::VipDump).await.is_ok());
-    let asked =
-        |simulator: &Simulator| requests(&simulator.api_log()).iter().filter(|name| **name == "cli_inband").count();
-    assert_eq!(asked(&simulator), 1);
-    let mut calls = FuturesUnordered::new();
-    for n in 0..VIPS {
-        let [_, high, middle, low] = n.to_be_bytes();
-        let key = VipKey::host(IpAddr::from([100, 64 + high, middle, low]), Protocol::TCP, 80);
-        calls.push(vpp.call(add(key)));
-        if calls.len() == 64 {
-            assert_eq!(calls.next().await, Some(Ok(Reply::Done)));
-        }
+    let client = Client::connect(simulator.api_path(), Options { name: "test".to_owned(), ..Options::default() });
+    let vpp = VppDataplane::with_limit(client.await.expect("a simulator that listens"), Limit::bytes(2 * 128));
+    for address in ["192.0.2.1", "192.0.2.2"] {
+        assert_eq!(vpp.call(add(key(address))).await, Ok(Reply::Done));
     }
-    while let Some(reply) = calls.next().await {
-        assert_eq!(reply, Ok(Reply::Done));
-    }
+    assert!(matches!(vpp.call(Call::VipDump).await, Ok(Reply::Vips(rows)) if rows.len() == 2));
+    let before = commands(&simulator);
+    // Removed ones count: they are in the text.
+    assert_eq!(vpp.call(Call::VipDel(key("192.0.2.2"))).await, Ok(Reply::Done));
+    assert_eq!(vpp.call(add(key("192.0.2.2"))).await, Ok(Reply::Done));
     for call in [Call::VipDump, Call::AsDump(None), Call::Verbose] {
         match vpp.call(call.clone()).await {
-            Err(CallFailure::Refused { text, .. }) => assert!(text.contains("4200000 bytes"), "{text}"),
+            Err(CallFailure::Refused { text, .. }) => assert!(text.contains("384 bytes"), "{text}"),
             other => panic!("{call}: {other:?}"),
         }
     }
-    assert_eq!(asked(&simulator), 1);
+    assert_eq!(commands(&simulator), before);
     // The servers of one VIP can be asked for all the same.
-    let one = VipKey::host("100.64.0.7".parse().expect("an address"), Protocol::TCP, 80);
-    assert_eq!(vpp.call(Call::AsDump(Some(one))).await, Ok(Reply::Ases(vec![])));
-    until("the simulator lives", || simulator.crashes() == 0).await;
+    assert_eq!(vpp.call(Call::AsDump(Some(key("192.0.2.1")))).await, Ok(Reply::Ases(vec![])));
+    assert_eq!(simulator.crashes(), 0);
+    simulator.stop();
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_are_told_by_vip_where_rows_tell_no_protocol(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
+) {
+    let lab = Lab::new(0);
+    let simulator = start(&lab, release);
+    let vpp = dataplane(&simulator).await;
+    let of = |address: &str, protocol| VipKey::host(address.parse().expect("an address"), protocol, 53);
+    let (tcp, udp) = (of("192.0.2.1", Protocol::TCP), of("192.0.2.1", Protocol::UDP));
+    let alone = of("192.0.2.2", Protocol::UDP);
+    for (key, servers) in [(tcp, [1, 2]), (udp, [2, 3]), (alone, [3, 4])] {
+        assert_eq!(vpp.call(add(key)).await, Ok(Reply::Done));
+        for host in servers {
+            let add = Call::AsAdd { key, address: IpAddr::from([10, 2, 0, host]), weight: Weight::MAX };
+            assert_eq!(vpp.call(add).await, Ok(Reply::Done));
+        }
+    }
+    // A removed namesake beside it, with the same servers.
+    assert_eq!(vpp.call(Call::VipDel(alone)).await, Ok(Reply::Done));
+    assert_eq!(vpp.call(add(alone)).await, Ok(Reply::Done));
+    let put = Call::AsAdd { key: alone, address: IpAddr::from([10, 2, 0, 4]), weight: Weight::MAX };
+    assert_eq!(vpp.call(put).await, Ok(Reply::Done));
+
+    let Ok(Reply::Ases(rows)) = vpp.call(Call::AsDump(None)).await else { panic!("no servers are told") };
+    let in_use: BTreeSet<String> =
+        rows.iter().filter(|row| row.in_use).map(|row| format!("{} {}", row.key, row.address)).collect();
+    let expected = [
+        "192.0.2.1 tcp/53 10.2.0.1",
+        "192.0.2.1 tcp/53 10.2.0.2",
+        "192.0.2.1 udp/53 10.2.0.2",
+        "192.0.2.1 udp/53 10.2.0.3",
+        "192.0.2.2 udp/53 10.2.0.4",
+    ];
+    assert_eq!(in_use, expected.map(str::to_owned).into());
     simulator.stop();
 }

@@ -1,26 +1,32 @@
-//! VPP before 26.10: a server is in use or it is not, the same messages mean other things, and only texts tell which VIPs there are.
+//! VPP before 26.10: a server is in use or it is not, the same messages mean other things, and only a text tells which VIPs there are.
 //!
 //! | call | becomes |
 //! | --- | --- |
 //! | a server with a weight above 0 | `lb_add_del_as`; one that is in use already is done |
 //! | a server at weight 0, or deleted | `lb_add_del_as` with `is_del`, flushing as told; one that is not there is done |
 //! | the settings | `show lb` |
-//! | the VIPs, or all servers | `show lb vips verbose`: `lb_vip_dump` tells neither protocols nor which VIPs were removed |
+//! | the VIPs | `show lb vips brief`, a line each: `lb_vip_dump` tells neither protocols nor which VIPs were removed |
 //! | the servers of one VIP | `lb_as_dump`, whose rows are those asked for but for other lengths of the prefix |
+//! | all servers | one `lb_as_dump`; its rows tell no protocol, so that those of VIPs that differ in nothing else are asked for one by one |
+//!
+//! A text that does not fit the API segment aborts VPP. So VIPs are counted before each list, by `lb_vip_dump`, and the list counts what a
+//! verbose text would tell; texts come one after another. Beyond the limit of the verbose text, which no call but [`Call::Verbose`] needs,
+//! everything else goes on; beyond that of the list (32,768 VIPs, removed ones included, which stay for ever here) VIPs cannot be read.
 //!
 //! What fields must hold so that these releases understand them is [`Quirks`]' knowledge.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use maglev_sync::text::{self, ShownVip};
+use ipnet::IpNet;
+use maglev_sync::text::{self, Limit, ListedVip};
 use maglev_sync::{AsRow, Call, CallFailure, Encap, Reply, TableLength, VipKey};
 use tokio::sync::Mutex;
 use vpp_api::client::Client;
-use vpp_api::messages::lb::{LbAddDelAs, LbAddDelVip, LbAddDelVipV2, LbAsDump, LbVip, LbVipDump};
+use vpp_api::messages::lb::{LbAddDelAs, LbAddDelVip, LbAddDelVipV2, LbAsDetails, LbAsDump, LbVipDump};
 use vpp_api::release::Quirks;
-use vpp_api::types::{self, SrvType};
+use vpp_api::types::{self, PrefixError, SrvType};
 
 use super::{NO_SUCH_ENTRY, SHOW_VIPS, cli, failure, nonsense, protocol, route, set_conf, write};
 
@@ -29,21 +35,14 @@ use super::{NO_SUCH_ENTRY, SHOW_VIPS, cli, failure, nonsense, protocol, route, s
 pub(super) struct Old {
     client: Client,
     quirks: Quirks,
-    census: Arc<Census>,
-}
-
-/// How many servers the text may list. A text that does not fit the API segment aborts VPP.
-#[derive(Debug, Default)]
-struct Census {
-    /// Counted before the first text, and by each text. Its lock also makes texts come one after another.
-    counted: Mutex<Option<u64>>,
-    /// Added since.
-    added: AtomicU64,
+    limit: Limit,
+    /// Held while a text is on its way.
+    texts: Arc<Mutex<()>>,
 }
 
 impl Old {
-    pub(super) fn new(client: Client, quirks: Quirks) -> Self {
-        Self { client, quirks, census: Arc::default() }
+    pub(super) fn new(client: Client, quirks: Quirks, limit: Limit) -> Self {
+        Self { client, quirks, limit, texts: Arc::default() }
     }
 
     pub(super) async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
@@ -53,14 +52,11 @@ impl Old {
                 text::settings(&shown).map(Reply::Conf).map_err(|error| nonsense(&error))
             }
             Call::VipDump => {
-                let shown = self.shown().await?;
-                Ok(Reply::Vips(shown.iter().filter(|vip| !vip.removed).map(ShownVip::row).collect()))
+                let listed = self.listed().await?;
+                Ok(Reply::Vips(listed.iter().filter(|vip| !vip.removed).map(ListedVip::row).collect()))
             }
-            Call::AsDump(None) => {
-                let shown = self.shown().await?;
-                Ok(Reply::Ases(shown.iter().flat_map(ShownVip::as_rows).collect()))
-            }
-            Call::AsDump(Some(key)) => self.ases(key).await,
+            Call::AsDump(None) => self.all_ases().await.map(Reply::Ases),
+            Call::AsDump(Some(key)) => self.ases(key).await.map(Reply::Ases),
             Call::VipAdd { key, encap, table_length, src_ip_sticky } => {
                 self.write_vip(Vip { key, encap, table_length, src_ip_sticky, is_del: false }).await
             }
@@ -78,7 +74,7 @@ impl Old {
             Call::AsAdd { key, address, .. } | Call::AsSetWeight { key, address, .. } => {
                 self.put_into_use(key, address).await
             }
-            Call::Verbose => self.text().await.map(Reply::Text),
+            Call::Verbose => self.verbose().await.map(Reply::Text),
             Call::Conf(update) => set_conf(&self.client, update).await,
             Call::Route(prefix) => route(&self.client, prefix).await,
         }
@@ -122,7 +118,6 @@ impl Old {
     }
 
     async fn put_into_use(&self, key: VipKey, address: IpAddr) -> Result<Reply, CallFailure> {
-        self.census.added.fetch_add(1, Ordering::Relaxed);
         let request = LbAddDelAs { as_address: address.into(), ..self.server(key) };
         is_so_already(write(&self.client, request).await, IN_USE)
     }
@@ -143,43 +138,77 @@ impl Old {
         }
     }
 
-    async fn ases(&self, key: VipKey) -> Result<Reply, CallFailure> {
+    async fn ases(&self, key: VipKey) -> Result<Vec<AsRow>, CallFailure> {
         let filter = self.quirks.as_dump(key.prefix(), protocol(&key), key.port());
         let rows = self.client.dump(&filter).await.map_err(failure)?;
         // A row has no protocol: it is the one that was asked for.
-        let is_of_it =
-            |vip: &LbVip| vip.port == key.port() && self.quirks.net(&vip.pfx).is_ok_and(|net| net == key.prefix());
-        let rows = rows.iter().filter(|row| is_of_it(&row.vip)).map(|row| AsRow {
-            key,
-            address: row.app_srv.ip(),
-            in_use: row.flags & 1 != 0,
-            weight: 1,
-        });
-        Ok(Reply::Ases(rows.collect()))
+        let is_of_it = |row: &&LbAsDetails| self.name(row).is_ok_and(|name| name == (key.prefix(), key.port()));
+        Ok(rows.iter().filter(is_of_it).map(|row| as_row(key, row)).collect())
     }
 
-    async fn shown(&self) -> Result<Vec<ShownVip>, CallFailure> {
-        let shown = self.text().await?;
-        text::vips(&shown).map_err(|error| nonsense(&error))
+    async fn all_ases(&self) -> Result<Vec<AsRow>, CallFailure> {
+        // By what a row tells: the VIPs it may be of, and how many rows they have.
+        let mut vips: BTreeMap<Name, (BTreeSet<VipKey>, usize)> = BTreeMap::new();
+        for vip in self.listed().await? {
+            let (keys, servers) = vips.entry((vip.key.prefix(), vip.key.port())).or_default();
+            keys.insert(vip.key);
+            *servers += vip.servers as usize;
+        }
+        let dumped = self.client.dump(&LbAsDump::all()).await.map_err(failure)?;
+        let mut rows: BTreeMap<Name, Vec<LbAsDetails>> = BTreeMap::new();
+        for row in dumped {
+            rows.entry(self.name(&row).map_err(|error| nonsense(&error))?).or_default().push(row);
+        }
+        let mut ases = Vec::new();
+        for (name, (keys, servers)) in vips {
+            let rows = rows.remove(&name).unwrap_or_default();
+            match keys.first() {
+                // Another number of rows: somebody changed what goes by this name after it was listed.
+                Some(&key) if keys.len() == 1 && rows.len() == servers => {
+                    ases.extend(rows.iter().map(|row| as_row(key, row)));
+                }
+                _ => {
+                    for key in keys {
+                        ases.extend(self.ases(key).await?);
+                    }
+                }
+            }
+        }
+        Ok(ases)
     }
 
-    /// `show lb vips verbose`, unless it may be too large. VIPs are counted each time: here removed ones stay for ever.
-    async fn text(&self) -> Result<String, CallFailure> {
-        let mut counted = self.census.counted.lock().await;
+    fn name(&self, row: &LbAsDetails) -> Result<Name, PrefixError> {
+        Ok((self.quirks.net(&row.vip.pfx)?, row.vip.port))
+    }
+
+    async fn listed(&self) -> Result<Vec<ListedVip>, CallFailure> {
+        let _alone = self.texts.lock().await;
+        self.list().await
+    }
+
+    /// `show lb vips`, unless it may be too large. Without a further word these releases print nothing.
+    async fn list(&self) -> Result<Vec<ListedVip>, CallFailure> {
         let vips = self.client.dump(&LbVipDump::all()).await.map_err(failure)?.len() as u64;
-        let before = self.census.added.load(Ordering::Relaxed);
-        let servers = match *counted {
-            Some(counted) => counted + before,
-            None => self.client.dump(&LbAsDump::all()).await.map_err(failure)?.len() as u64,
-        };
-        text::Limit::default().check_verbose(vips, servers).map_err(|error| nonsense(&error))?;
-        let shown = cli(&self.client, SHOW_VIPS).await?;
-        // A text that cannot be read counts too: each server has a line with this word.
-        *counted = Some(shown.lines().filter(|line| line.contains(" dpo:")).count() as u64);
-        // What was added meanwhile may be in the text or not: rather once too often.
-        self.census.added.fetch_sub(before, Ordering::Relaxed);
-        Ok(shown)
+        self.limit.check_list(vips).map_err(|error| nonsense(&error))?;
+        let shown = cli(&self.client, "show lb vips brief").await?;
+        text::list(&shown).map_err(|error| nonsense(&error))
     }
+
+    /// `show lb vips verbose`, unless it may be too large.
+    async fn verbose(&self) -> Result<String, CallFailure> {
+        let _alone = self.texts.lock().await;
+        let vips = self.list().await?;
+        let servers = vips.iter().map(|vip| u64::from(vip.servers)).sum();
+        self.limit.check_verbose(vips.len() as u64, servers).map_err(|error| nonsense(&error))?;
+        cli(&self.client, SHOW_VIPS).await
+    }
+}
+
+/// What a row tells of its VIP: prefix and port.
+type Name = (IpNet, u16);
+
+fn as_row(key: VipKey, row: &LbAsDetails) -> AsRow {
+    AsRow { key, address: row.app_srv.ip(), in_use: row.flags & 1 != 0, weight: 1 }
 }
 
 /// A VIP to add or to delete.

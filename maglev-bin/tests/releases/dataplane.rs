@@ -62,9 +62,22 @@ async fn a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done(
         assert_eq!(vpp.call(call.clone()).await, Ok(Reply::Done), "{call}");
         assert_eq!(in_use(), expected, "after {call}");
     }
-    // What VPP cannot do is refused all the same.
-    let missing = weight(key("192.0.2.9"), 1, false);
-    assert!(matches!(vpp.call(missing).await, Err(CallFailure::Refused { retval: -6, .. })));
+    // What VPP cannot do is refused all the same: it says the same of a server that is gone and of one whose VIP is.
+    let gone = key("192.0.2.9");
+    assert_eq!(vpp.call(add(gone)).await, Ok(Reply::Done));
+    assert_eq!(vpp.call(weight(gone, 1, false)).await, Ok(Reply::Done));
+    assert_eq!(vpp.call(Call::VipDel(gone)).await, Ok(Reply::Done));
+    for key in [gone, key("192.0.2.10")] {
+        for call in [
+            weight(key, 1, false),
+            weight(key, 0, false),
+            weight(key, 0, true),
+            Call::AsDel { key, address: server(), flush: true },
+        ] {
+            let reply = vpp.call(call.clone()).await;
+            assert!(matches!(reply, Err(CallFailure::Refused { retval: -6, .. })), "{call}: {reply:?}");
+        }
+    }
     assert!(matches!(vpp.call(add(one)).await, Err(CallFailure::Refused { retval: -81, .. })));
     assert_eq!(vpp.call(Call::VipDel(one)).await, Ok(Reply::Done));
     assert_eq!(vpp.call(Call::VipDump).await, Ok(Reply::Vips(vec![])));

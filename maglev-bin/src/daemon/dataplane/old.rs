@@ -3,7 +3,7 @@
 //! | call | becomes |
 //! | --- | --- |
 //! | a server with a weight above 0 | `lb_add_del_as`; one that is in use already is done |
-//! | a server at weight 0, or deleted | `lb_add_del_as` with `is_del`, flushing as told; one that is not there is done |
+//! | a server at weight 0, or deleted | `lb_add_del_as` with `is_del`, flushing as told; one that is not there is done, if the VIP is |
 //! | the settings | `show lb` |
 //! | the VIPs | `show lb vips brief`, a line each: `lb_vip_dump` tells neither protocols nor which VIPs were removed |
 //! | the servers of one VIP | `lb_as_dump`, whose rows are those asked for but for other lengths of the prefix |
@@ -119,12 +119,21 @@ impl Old {
 
     async fn put_into_use(&self, key: VipKey, address: IpAddr) -> Result<Reply, CallFailure> {
         let request = LbAddDelAs { as_address: address.into(), ..self.server(key) };
-        is_so_already(write(&self.client, request).await, IN_USE)
+        match write(&self.client, request).await {
+            Err(CallFailure::Refused { retval: IN_USE, .. }) => Ok(Reply::Done),
+            reply => reply,
+        }
     }
 
     async fn take_out(&self, key: VipKey, address: IpAddr, flush: bool) -> Result<Reply, CallFailure> {
         let request = LbAddDelAs { as_address: address.into(), is_del: true, is_flush: flush, ..self.server(key) };
-        is_so_already(write(&self.client, request).await, NO_SUCH_ENTRY.0)
+        let reply = write(&self.client, request).await;
+        // The same word for a server that is not there and for a VIP that is not.
+        let is_word = matches!(reply, Err(CallFailure::Refused { retval, .. }) if retval == NO_SUCH_ENTRY.0);
+        if is_word && self.listed().await?.iter().any(|vip| vip.key == key && !vip.removed) {
+            return Ok(Reply::Done);
+        }
+        reply
     }
 
     fn server(&self, key: VipKey) -> LbAddDelAs {
@@ -218,14 +227,6 @@ struct Vip {
     table_length: TableLength,
     src_ip_sticky: bool,
     is_del: bool,
-}
-
-/// What is so already is done.
-fn is_so_already(reply: Result<Reply, CallFailure>, word: i32) -> Result<Reply, CallFailure> {
-    match reply {
-        Err(CallFailure::Refused { retval, .. }) if retval == word => Ok(Reply::Done),
-        reply => reply,
-    }
 }
 
 /// VPP's word for a server that is in use already.

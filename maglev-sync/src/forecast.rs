@@ -75,7 +75,7 @@ pub struct Forecast {
 impl Forecast {
     fn new(outlook: &Outlook, recreate: bool) -> Self {
         let scope = Scope { ours: outlook.ours.clone(), prune: true, recreate };
-        let plan = Plan::new(&outlook.desired, &outlook.actual, &scope);
+        let plan = Plan::of(&outlook.desired, &outlook.actual, &scope);
         let mut then = outlook.clone();
         let mut steps: BTreeMap<VipKey, Vec<Step>> = BTreeMap::new();
         for step in plan.steps() {

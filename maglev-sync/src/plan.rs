@@ -51,7 +51,8 @@ pub struct Scope {
 /// deletions first. A VIP that goes loses its servers, with flush, and then itself.
 ///
 /// # Guarantees
-/// The plan depends on the two states alone. Over equal states it is empty.
+/// The plan depends on the two states alone. Over equal states it is empty. A setting that VPP does not tell is not equal: before 26.10
+/// it is sent as long as VPP has no session ([`LbConf`]).
 ///
 /// # Caveats
 /// Flushes that are owed depend on history and are not part of a plan; see [`crate::Reconciler`], and [`crate::Forecast`] for what
@@ -116,8 +117,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans the way from `actual` to `desired`.
+    /// Plans the way from `actual`, as it was read, to `desired`.
     pub fn new(desired: &Desired, actual: &Actual, scope: &Scope) -> Self {
+        Self::of(desired, &actual.completed(desired), scope)
+    }
+
+    /// Plans the way from what is known, and complete already.
+    pub(crate) fn of(desired: &Desired, actual: &Actual, scope: &Scope) -> Self {
         let permit = Everything { scope, foreign: desired.foreign };
         let view = View { desired: &desired.vips, actual: &actual.vips, permit: &permit, abilities: actual.abilities };
         let mut notes = Vec::new();

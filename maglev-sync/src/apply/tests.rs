@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Desired, DesiredVip, Encap, ForeignVips};
+use crate::forecast::Outlook;
+use crate::model::{Abilities, Desired, DesiredVip, Encap, ForeignVips};
 use crate::plan::Scope;
 use crate::testing::{FakeVpp, desired, down, key, server, up, vip};
 
@@ -53,6 +54,10 @@ impl Dataplane for Slow {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         reply
     }
+
+    fn abilities(&self) -> Abilities {
+        self.vpp.lock().expect("no test panicked").abilities
+    }
 }
 
 fn refused(text: &str) -> CallFailure {
@@ -78,6 +83,26 @@ async fn a_plan_is_carried_out_with_calls_in_flight_and_the_next_one_is_empty() 
     let again = run(&wanted, &slow).await;
     assert!(again.conf == Outcome::Unchanged && again.vips.values().all(|outcome| *outcome == Outcome::Unchanged));
     assert_eq!(slow.vpp().log.len(), 1 + 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_weights_what_was_read_comes_to_an_empty_plan() {
+    let web = key("192.0.2.1", 80);
+    let wanted = desired([(web, vip([up(1, 100), up(2, 50), down(3)]))]);
+    let slow = Slow::new(FakeVpp::able(crate::testing::abilities(false)));
+    let tells_numbers = |tells| slow.vpp.lock().expect("no test panicked").has_sticky_table = tells;
+    tells_numbers(false);
+    for steps in [4, 0, 0] {
+        let actual = read(&slow).await.expect("a VPP that answers");
+        let plan = Plan::new(&wanted, &actual, &Scope::default());
+        assert_eq!(plan.steps().count(), steps, "{plan}");
+        // A forecast begins where the plan does.
+        assert_eq!(Outlook::new(wanted.clone(), actual).forecast(false).vips().len(), usize::from(steps > 0));
+        assert!(apply(&plan, &slow, ApplyOptions::default()).await.is_ok());
+    }
+    // Settings are told there with the first session, and sent until then.
+    tells_numbers(true);
+    assert!(Plan::new(&wanted, &read(&slow).await.expect("a VPP that answers"), &Scope::default()).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

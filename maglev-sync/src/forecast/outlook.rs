@@ -90,7 +90,8 @@ pub enum Wait {
 
 impl Outlook {
     /// A VPP as it was read, and nothing else: no VIP is ours, nothing is owed but what `desired` orders, nothing waits.
-    pub fn new(desired: Desired, actual: Actual) -> Self {
+    pub fn new(desired: Desired, mut actual: Actual) -> Self {
+        actual.complete(&desired);
         let hurdles = Hurdles {
             phase: WarmUpPhase::Done,
             new_vips_wait: false,

@@ -1,5 +1,6 @@
 //! What VPP holds.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -31,13 +32,23 @@ impl Actual {
     /// Adds, on a VPP without weights, the servers of `desired` that it does not have in use, at weight 0: no dump tells a server at
     /// weight 0 there from one that it never had. Does nothing where VPP has weights.
     ///
-    /// To be called on what was read, before a plan is made of it; [`crate::Reconciler`] does so by itself.
+    /// [`crate::Plan`], [`crate::Outlook`] and [`crate::Reconciler`] do so by themselves with what was read.
     pub fn complete(&mut self, desired: &Desired) {
         for (key, wanted) in &desired.vips {
             if let Some(vip) = self.vips.get_mut(key) {
                 vip.complete(wanted, self.abilities);
             }
         }
+    }
+
+    /// The same, completed; a copy only where VPP has no weights.
+    pub(crate) fn completed(&self, desired: &Desired) -> Cow<'_, Self> {
+        if self.abilities.weights {
+            return Cow::Borrowed(self);
+        }
+        let mut actual = self.clone();
+        actual.complete(desired);
+        Cow::Owned(actual)
     }
 }
 

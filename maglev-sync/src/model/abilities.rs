@@ -4,6 +4,9 @@ use super::Weight;
 
 /// What a VPP can do, as far as reconciliation depends on it. By default everything, as VPP 26.10 can.
 ///
+/// It is one of three views: `vpp_api::release::Capabilities` tells which messages a VPP has, maglevd's `Can` what it makes of
+/// them and shows to people, and this what plans depend on, whatever the dataplane is.
+///
 /// ```
 /// use maglev_sync::{Abilities, Weight};
 ///

@@ -77,10 +77,10 @@ impl Client {
     /// an equal `unwant` is dropped. Those that differ in nothing but a field `pid` count as equal, as they do for VPP;
     /// then each of them is sent.
     ///
-    /// Nobody waits for the answer to `unwant`, and an [`Observer`](super::Observer) is not told of it; but if VPP never answers it, the
-    /// connection ends. VPP has one registration, whoever asked for it: it ends for those too that asked by
-    /// [`subscribe`](Self::subscribe) or by [`call`](Self::call) on the same connection. Ask for one kind of events in
-    /// one way.
+    /// Nobody waits for the answer to `unwant`, and an [`Observer`](super::Observer) is not told of it; but if VPP never
+    /// answers it, the connection ends. VPP has one registration, whoever asked for it: it ends for those too that asked
+    /// by [`subscribe`](Self::subscribe) or by [`call`](Self::call) on the same connection. Ask for one kind of events
+    /// in one way.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));

@@ -230,6 +230,32 @@ impl fmt::Display for Plan {
 }
 
 /// One call of a plan.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// let plan = Plan::new(&desired, &empty, &Scope::default());
+/// let step = plan.steps().next().ok_or("there is something to do")?;
+/// assert_eq!((step.key, step.stage, step.before), (web, Stage::Create, None));
+/// assert_eq!(step.to_string(), "192.0.2.1 tcp/80: create, gre4, 1024 buckets");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Step {
@@ -264,6 +290,13 @@ impl fmt::Display for Step {
 }
 
 /// Where a step stands in the order of its unit.
+///
+/// ```
+/// use maglev_sync::Stage;
+///
+/// // Who does not serve goes first, and who still does when others have come.
+/// assert!(Stage::UrgentCut < Stage::Grow && Stage::Grow < Stage::Shrink);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Stage {
@@ -282,6 +315,35 @@ pub enum Stage {
 }
 
 /// Something that differs and is left as it is.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// let mut longer = desired.clone();
+/// longer.vips.values_mut().for_each(|vip| vip.table_length = TableLength::MAX);
+/// let standing = Outlook::new(desired, empty).forecast(false).after().clone();
+/// // It would take the VIP's flows, so nobody does it unasked.
+/// let plan = Plan::new(&longer, &standing, &Scope::default());
+/// assert!(plan.is_empty());
+/// assert!(matches!(plan.notes(), [Note::TableLength { wanted: TableLength::MAX, .. }]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Note {

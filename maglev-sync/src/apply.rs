@@ -31,6 +31,49 @@ impl Default for ApplyOptions {
 }
 
 /// What became of a plan, key by key.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+///
+/// /// For the operator who asked.
+/// fn report(status: &Status) -> String {
+///     if status.is_ok() {
+///         let changed = status.vips.values().filter(|outcome| **outcome == Outcome::Changed).count();
+///         return format!("{changed} VIPs changed");
+///     }
+///     status.failures().map(|(key, failure)| format!("{key}: {failure}\n")).collect()
+/// }
+/// # struct Willing;
+/// # impl Dataplane for Willing {
+/// #     async fn call(&self, _: Call) -> Result<Reply, CallFailure> {
+/// #         Ok(Reply::Done)
+/// #     }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # let dataplane = Willing;
+/// let plan = Plan::new(&desired, &empty, &Scope::default());
+/// let status = apply(&plan, &dataplane, ApplyOptions::default()).await;
+/// assert_eq!(report(&status), "1 VIPs changed");
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Status {

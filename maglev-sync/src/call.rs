@@ -185,6 +185,23 @@ impl fmt::Display for ConfUpdate {
 }
 
 /// What VPP answers.
+///
+/// ```
+/// use maglev_sync::{Call, CallFailure, LbConf, Reply};
+///
+/// /// A dataplane with nothing in it.
+/// fn answer(call: &Call) -> Result<Reply, CallFailure> {
+///     match call {
+///         Call::ConfGet => Ok(Reply::Conf(LbConf::default())),
+///         Call::VipDump => Ok(Reply::Vips(Vec::new())),
+///         Call::AsDump(_) => Ok(Reply::Ases(Vec::new())),
+///         Call::Route(_) => Ok(Reply::Route(None)),
+///         _ => Err(CallFailure::Refused { retval: -1, text: "not supported".to_owned() }),
+///     }
+/// }
+/// assert_eq!(answer(&Call::VipDump), Ok(Reply::Vips(Vec::new())));
+/// assert!(answer(&Call::Verbose).is_err());
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "as closed as `Call`")]
 pub enum Reply {
@@ -203,6 +220,17 @@ pub enum Reply {
 }
 
 /// One VIP of a dump.
+///
+/// ```
+/// use maglev_sync::{Encap, Protocol, TableLength, VipKey, VipRow};
+///
+/// let key = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// let length = TableLength::new(65_536)?;
+/// // As VPP lists it: the length has 16 bits there.
+/// let row = VipRow { key, encap: Encap::Gre4.into(), table_length: length.get() as u16 };
+/// assert_eq!(row.table_length, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct VipRow {
     /// The VIP.
@@ -214,6 +242,17 @@ pub struct VipRow {
 }
 
 /// One server of a dump.
+///
+/// ```
+/// use maglev_sync::{AsRow, Protocol, VipKey};
+///
+/// let key = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// let row = |host: u8, in_use| AsRow { key, address: [10, 0, 0, host].into(), in_use, weight: 100 };
+/// // A removed server is listed until VPP has collected it.
+/// let rows = [row(1, true), row(2, false)];
+/// assert_eq!(rows.iter().filter(|row| row.in_use).count(), 1);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct AsRow {
     /// The VIP; the same for a VIP that was removed and added again.
@@ -227,6 +266,14 @@ pub struct AsRow {
 }
 
 /// Why a call was not carried out.
+///
+/// ```
+/// use maglev_sync::CallFailure;
+///
+/// let refused = CallFailure::Refused { retval: -81, text: "Value already exists".to_owned() };
+/// assert_eq!(refused.to_string(), "Value already exists (-81)");
+/// assert_eq!(CallFailure::Lost.to_string(), "lost the link to VPP");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a call is refused or lost; there is no third outcome to handle")]
 pub enum CallFailure {

@@ -12,6 +12,25 @@ use crate::model::{ActualLength, LbConf, StickyBuckets, TableLength, VipKey, Wei
 use crate::text::TextError;
 
 /// Something that happened between the reconciler and VPP.
+///
+/// ```
+/// use maglev_sync::{Event, Protocol, VipKey};
+///
+/// /// A line for the log, where it is worth one.
+/// fn line(event: &Event) -> Option<String> {
+///     match event {
+///         Event::VipAdded(key) => Some(format!("{key} is there")),
+///         Event::VipFailed { key, failure, retry_in } => Some(format!("{key}: {failure}; again in {retry_in:?}")),
+///         Event::Drift { key, what } => Some(format!("{key}: {what}")),
+///         // Not all that may come is known today.
+///         _ => None,
+///     }
+/// }
+///
+/// let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// assert_eq!(line(&Event::VipAdded(web)).as_deref(), Some("192.0.2.1 tcp/80 is there"));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -233,6 +252,14 @@ pub enum Failure {
 }
 
 /// How VPP was found changed by somebody else.
+///
+/// ```
+/// use maglev_sync::Drift;
+///
+/// let drift = Drift::As { address: "10.0.0.1".parse()?, expected: Some(100), found: Some(44) };
+/// assert_eq!(drift.to_string(), "server 10.0.0.1 has weight 44, not 100");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Drift {

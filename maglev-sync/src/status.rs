@@ -10,6 +10,37 @@ use crate::event::{Failure, WarmUpPhase};
 use crate::model::{ActualLength, StickyBuckets, TableLength, VipKey};
 
 /// Where the reconciler stands.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// use std::time::Instant;
+///
+/// let now = Instant::now();
+/// let mut reconciler = Reconciler::new(Settings::default(), now);
+/// reconciler.set_desired(now, desired);
+/// let status = reconciler.status();
+/// assert!(!status.connected && status.warm_up == WarmUpPhase::HandsOff);
+/// let behind: Vec<_> = status.vips.iter().filter(|(_, vip)| !vip.in_sync).collect();
+/// assert_eq!(behind.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SyncStatus {
@@ -34,6 +65,36 @@ pub struct SyncStatus {
 }
 
 /// Where one VIP stands.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// use std::time::Instant;
+///
+/// let now = Instant::now();
+/// let mut reconciler = Reconciler::new(Settings::default(), now);
+/// reconciler.set_desired(now, desired);
+/// let vip = &reconciler.status().vips[&web];
+/// assert!(!vip.released && !vip.standing && vip.last_error.is_none());
+/// assert_eq!(vip.table_length_wanted, Some(TableLength::MIN));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VipStatus {
@@ -58,6 +119,16 @@ pub struct VipStatus {
 }
 
 /// How `show lb vips verbose` fares.
+///
+/// ```
+/// use maglev_sync::VerboseStatus;
+///
+/// /// For a metric.
+/// fn is_trouble(status: VerboseStatus) -> bool {
+///     matches!(status, VerboseStatus::TooLarge { .. } | VerboseStatus::Failed)
+/// }
+/// assert!(!is_trouble(VerboseStatus::default()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum VerboseStatus {
@@ -79,6 +150,22 @@ pub enum VerboseStatus {
 }
 
 /// Where VPP keeps the counters of what we programmed. Valid until the generation changes.
+///
+/// ```
+/// use maglev_sync::{Indices, Protocol, VipKey};
+///
+/// /// Looks places up again only when they may have changed.
+/// fn refresh(seen: &mut u64, indices: &Indices) -> bool {
+///     std::mem::replace(seen, indices.generation) != indices.generation
+/// }
+///
+/// let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// let indices = Indices { generation: 1, vips: [(web, 3)].into(), ..Indices::default() };
+/// let mut seen = 0;
+/// assert!(refresh(&mut seen, &indices) && !refresh(&mut seen, &indices));
+/// assert_eq!(indices.vips.get(&web), Some(&3));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Indices {
     /// Number of this state; another number means that something below changed.
@@ -92,6 +179,19 @@ pub struct Indices {
 }
 
 /// Flows that VPP remembers, from the verbose text.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use maglev_sync::{Flows, Protocol, VipKey};
+///
+/// let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// let server = |host: u8| (web, [10, 0, 0, host].into());
+/// let flows = Flows { at: Instant::now(), flows: [(server(1), 43), (server(2), 7)].into() };
+/// let of_vip: u64 = flows.flows.iter().filter(|((vip, _), _)| *vip == web).map(|(_, flows)| flows).sum();
+/// assert_eq!(of_vip, 50);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Flows {
     /// When the text was read.

@@ -11,6 +11,33 @@ use crate::plan::Step;
 use crate::table::{Moved, Side, TableSize, bucket_counts, moved};
 
 /// What becomes of a VIP.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// let forecast = Outlook::new(desired, empty).forecast(false);
+/// let vip = &forecast.vips()[&web];
+/// assert_eq!((vip.action, vip.before.is_none(), vip.steps.len()), (Action::Create, true, 2));
+/// // Every flow goes somewhere that it did not go before.
+/// assert_eq!(vip.moved.map(|moved| moved.share()), Some(1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VipForecast {

@@ -42,7 +42,7 @@ impl<'a, C: Cell> TableView<'a, C> {
 
     /// Columns of the longest row.
     pub fn columns(&self) -> usize {
-        self.rows().map(|row| row.len()).max().unwrap_or(0)
+        self.bare_rows().map(|row| row.len()).max().unwrap_or(0)
     }
 
     /// The row of one thread; `None` beyond the last.
@@ -53,17 +53,22 @@ impl<'a, C: Cell> TableView<'a, C> {
 
     /// The rows, main thread first. If they overlap, as in no sound segment, the last ones are empty and the read fails.
     pub fn rows(&self) -> impl Iterator<Item = RowView<'a, C>> + use<'a, C> {
-        let (table, mut budget) = (*self, Budget::of(self.access));
-        (0..table.threads()).map_while(move |thread| {
-            let row = table.row(thread)?;
-            Some(if budget.take(row.words.len()) { row } else { RowView { words: Words::EMPTY, cell: PhantomData } })
+        let mut budget = Budget::of(self.access);
+        self.bare_rows().map(move |row| {
+            if budget.take(row.words.len()) { row } else { RowView { words: Words::EMPTY, cell: PhantomData } }
         })
+    }
+
+    /// The rows, for what looks at no more cells of each than it was asked for.
+    fn bare_rows(&self) -> impl Iterator<Item = RowView<'a, C>> + use<'a, C> {
+        let table = *self;
+        (0..table.threads()).map_while(move |thread| table.row(thread))
     }
 
     /// One column, a value for each thread; `None` if no row has it.
     pub fn column(&self, column: u32) -> Option<ColumnView<'a, C>> {
         let view = ColumnView { table: *self, column };
-        self.rows().any(|row| row.get(column).is_some()).then_some(view)
+        self.bare_rows().any(|row| row.get(column).is_some()).then_some(view)
     }
 
     /// One cell; `None` beyond the end of the row.
@@ -74,7 +79,7 @@ impl<'a, C: Cell> TableView<'a, C> {
     /// The sum over all threads of one column; `None` if no row has it.
     pub fn sum(&self, column: u32) -> Option<C> {
         let mut sum = None;
-        for cell in self.rows().filter_map(|row| row.get(column)) {
+        for cell in self.bare_rows().filter_map(|row| row.get(column)) {
             sum.get_or_insert_with(C::default).accumulate(cell);
         }
         sum
@@ -85,7 +90,7 @@ impl<'a, C: Cell> TableView<'a, C> {
     pub fn sum_columns(&self, columns: &[u32], out: &mut [C]) -> usize {
         out.fill(C::default());
         let mut longest = 0;
-        for row in self.rows() {
+        for row in self.bare_rows() {
             longest = longest.max(row.len());
             row.add_columns(columns, out);
         }
@@ -97,7 +102,7 @@ impl<'a, C: Cell> TableView<'a, C> {
     pub fn sum_all(&self, out: &mut [C]) -> usize {
         out.fill(C::default());
         let mut longest = 0;
-        for row in self.rows() {
+        for row in self.bare_rows() {
             longest = longest.max(row.len());
             for (sum, cell) in out.iter_mut().zip(row.iter()) {
                 sum.accumulate(cell);
@@ -217,7 +222,7 @@ impl<'a, C: Cell> ColumnView<'a, C> {
     /// The values, main thread first.
     pub fn iter(&self) -> impl Iterator<Item = C> + use<'a, C> {
         let column = self.column;
-        self.table.rows().map(move |row| row.get(column).unwrap_or_default())
+        self.table.bare_rows().map(move |row| row.get(column).unwrap_or_default())
     }
 
     /// Their sum, wrapping around.

@@ -349,6 +349,7 @@ impl Can {
     /// By the messages that it has.
     pub fn of(capabilities: Capabilities) -> Self {
         let Capabilities { lb, weights, lb_conf_get, src_ip_sticky, .. } = capabilities;
+        // All that the dialect with weights sends: beside `lb_conf_get`, `src_ip_sticky` says that `lb_add_del_vip_v2` is there.
         Self { lb, weights: weights && lb_conf_get && src_ip_sticky, src_ip_sticky }
     }
 

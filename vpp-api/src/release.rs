@@ -63,7 +63,7 @@ pub struct Capabilities {
     /// The message came with 23.02, where the handlers of both versions set the flag at random from memory that is not
     /// initialised, and where VIPs with a port evaluated it wrongly, up to 23.06. 23.10 and 24.02 are right and
     /// have the same messages, so that the first release to be trusted is the first that can be told by its table: the
-    /// one with [`GetApiJson`].
+    /// one with [`GetApiJson`]. Who has [`LbConfGet`] is newer, and need not have it.
     pub src_ip_sticky: bool,
     /// [`IpRouteLookupV2`] is there, whose reply also tells the source of a route.
     pub ip_route_lookup_v2: bool,
@@ -75,13 +75,13 @@ impl Capabilities {
     /// Judges a message table. A message counts with what answers it, and with the CRC that this crate knows.
     #[must_use]
     pub fn of(table: &MessageTable) -> Self {
-        let api_json = takes::<GetApiJson>(table);
+        let (api_json, lb_conf_get) = (takes::<GetApiJson>(table), takes::<LbConfGet>(table));
         let sets = takes::<LbConf>(table) && takes::<LbAddDelVip>(table) && takes::<LbAddDelAs>(table);
         Self {
             lb: sets && shows::<LbVipDump>(table) && shows::<LbAsDump>(table),
             weights: takes::<LbAddDelAsV2>(table) && takes::<LbAsSetWeight>(table) && shows::<LbAsV2Dump>(table),
-            lb_conf_get: takes::<LbConfGet>(table),
-            src_ip_sticky: takes::<LbAddDelVipV2>(table) && api_json,
+            lb_conf_get,
+            src_ip_sticky: takes::<LbAddDelVipV2>(table) && (api_json || lb_conf_get),
             ip_route_lookup_v2: takes::<IpRouteLookupV2>(table),
             api_json,
         }

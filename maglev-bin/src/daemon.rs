@@ -168,6 +168,7 @@ impl Daemon {
             told: Vec::new(),
             answers: Vec::new(),
             syncs: syncs::Syncs::default(),
+            weightless: weightless::Told::default(),
             book,
             writer: writer.clone(),
             overrides,

@@ -104,6 +104,8 @@ pub(super) struct Brain {
     pub(super) answers: Vec<Answer>,
     /// Who waits for a sync.
     pub(super) syncs: Syncs,
+    /// What was said of a VPP without weights.
+    pub(super) weightless: weightless::Told,
     /// What is to outlive the process.
     pub(super) book: Book,
     /// Saves the book.
@@ -257,7 +259,8 @@ impl Brain {
                     Some(why) => self.tell(What::Error { cause: "vpp-unsupported".into(), message: why.clone() }),
                     None => {
                         if !link.info.can.weights {
-                            self.tell(weightless::warning(&link.info.version, self.core.config()));
+                            let warning = self.weightless.connected(&link.info.version, self.core.config());
+                            self.tell(warning);
                         }
                         let dataplane = VppDataplane::new(link.client.clone());
                         let abilities = dataplane.abilities();
@@ -389,9 +392,9 @@ impl Brain {
             }
         };
         if let Some(vpp) = self.views.vpp_without_weights()
-            && weightless::uneven(self.core.config()).next().is_some()
+            && let Some(warning) = self.weightless.reloaded(&vpp.version, self.core.config())
         {
-            self.tell(weightless::warning(&vpp.version.clone(), self.core.config()));
+            self.tell(warning);
         }
         self.prober.reload_roots();
         self.probes.configure(self.core.config(), self.core.control());

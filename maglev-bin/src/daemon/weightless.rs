@@ -1,10 +1,33 @@
 //! What a VPP without weights makes of a config: a backend is in or out.
 
+use std::collections::BTreeSet;
+
 use crate::config::{Config, Frontend};
 use crate::event::What;
 
-/// What operators should know when the link to such a VPP stands, or its config changes.
-pub(super) fn warning(version: &str, config: &Config) -> What {
+/// What operators were told of it.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    uneven: BTreeSet<String>,
+}
+
+impl Told {
+    /// The link to such a VPP stands.
+    pub(super) fn connected(&mut self, version: &str, config: &Config) -> What {
+        self.uneven = uneven(config).map(|frontend| frontend.name.clone()).collect();
+        warning(version, config)
+    }
+
+    /// The config changed while it does: worth a word if other frontends lose their shares than those named before, unless none does.
+    pub(super) fn reloaded(&mut self, version: &str, config: &Config) -> Option<What> {
+        let uneven: BTreeSet<String> = uneven(config).map(|frontend| frontend.name.clone()).collect();
+        let changed = uneven != self.uneven && !uneven.is_empty();
+        self.uneven = uneven;
+        changed.then(|| warning(version, config))
+    }
+}
+
+fn warning(version: &str, config: &Config) -> What {
     let uneven: Vec<&str> = uneven(config).map(|frontend| frontend.name.as_str()).collect();
     let uneven = match uneven.as_slice() {
         [] => String::new(),
@@ -36,7 +59,7 @@ mod tests {
     use super::*;
     use crate::config::Context;
 
-    fn told(weights: &[&str]) -> String {
+    fn config(weights: &[&str]) -> Config {
         let frontends = weights.iter().enumerate().map(|(number, weights)| {
             format!(
                 "    f{number}: {{ address: 192.0.2.{number}, pools: [{{ name: p, backends: {{ {weights} }} }}] }}\n"
@@ -52,7 +75,11 @@ mod tests {
         );
         let loaded =
             Config::parse(&text, "test.yaml", Context { dataplane: true }).unwrap_or_else(|error| panic!("{error}"));
-        warning("25.10", &loaded.config).to_string()
+        loaded.config
+    }
+
+    fn told(weights: &[&str]) -> String {
+        warning("25.10", &config(weights)).to_string()
     }
 
     #[test]
@@ -64,5 +91,23 @@ mod tests {
         assert!(told(&[even, uneven, drained, uneven]).contains("count as equal: f1, f3."));
         let many = told(&[uneven; 8]);
         assert!(many.contains("f0, f1, f2, f3, f4 and 3 more.") && !many.contains("f5"), "{many}");
+    }
+
+    #[test]
+    fn a_reload_is_worth_a_word_when_other_frontends_lose_their_shares() {
+        let (even, uneven, other) = ("a: {}, b: {}", "a: {}, b: { weight: 31 }", "a: {}, b: { weight: 32 }");
+        let mut told = Told::default();
+        told.connected("25.10", &config(&[even, uneven]));
+        let steps = [
+            ([even, uneven], false),
+            ([even, other], false),
+            ([uneven, other], true),
+            ([uneven, uneven], false),
+            ([even, even], false),
+            ([even, uneven], true),
+        ];
+        for (step, (weights, expected)) in steps.iter().enumerate() {
+            assert_eq!(told.reloaded("25.10", &config(weights)).is_some(), *expected, "step {step}");
+        }
     }
 }

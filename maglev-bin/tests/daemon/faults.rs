@@ -1,14 +1,25 @@
 use maglev_bin::event::What;
 
+use rstest::rstest;
+use vpp_sim::{Release, Simulator};
+
 use crate::support::{Lab, parse, until, weight, writes};
 
+fn start(lab: &Lab, release: Release) -> Simulator {
+    Simulator::start(vpp_sim::Options { release, ..lab.sim_options() }).unwrap()
+}
+
+fn serves(simulator: &Simulator, lab: &Lab, server: usize) -> bool {
+    weight(simulator, lab.address(server)).is_some_and(|weight| weight > 0)
+}
+
 /// Reloads a config that keeps probes from being sent, and expects a warning, no transition and no write.
-async fn changes_no_weight(lab: &Lab, broken: &str, cause: &str) {
-    let simulator = lab.simulator();
+async fn changes_no_weight(lab: &Lab, release: Release, broken: &str, cause: &str) {
+    let simulator = start(lab, release);
     let config = lab.config("", "");
     let mut running = lab.daemon(&config);
-    let serves = |server: usize| weight(&simulator, lab.address(server)) == Some(100);
-    until("the servers serve", || serves(0) && serves(1)).await;
+    let both_serve = || serves(&simulator, lab, 0) && serves(&simulator, lab, 1);
+    until("the servers serve", both_serve).await;
     let before = simulator.api_log().len();
     running.daemon.reload(parse(broken), &[]).await.unwrap();
     let warned = |what: &What| match what {
@@ -28,38 +39,42 @@ async fn changes_no_weight(lab: &Lab, broken: &str, cause: &str) {
         count("web0") > 4 && count("web1") > 4
     })
     .await;
-    assert!(serves(0) && serves(1));
+    assert!(both_serve());
     let log = simulator.api_log();
     assert_eq!(writes(&log[before..]), [""; 0]);
     drop(running);
     simulator.stop();
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_address_that_is_missing_changes_no_weight() {
+async fn a_source_address_that_is_missing_changes_no_weight(
+    #[values(Release::V25_10, Release::V26_10)] release: Release,
+) {
     let lab = Lab::new(2);
     let broken = lab.config("", ", probe-ipv4-src: 198.51.100.77");
-    changes_no_weight(&lab, &broken, "source").await;
+    changes_no_weight(&lab, release, &broken, "source").await;
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_is_missing_changes_no_weight() {
+async fn a_namespace_that_is_missing_changes_no_weight(#[values(Release::V25_10, Release::V26_10)] release: Release) {
     let lab = Lab::new(2);
     let broken = lab.config("", "").replace("maglev:\n", "maglev:\n  healthchecker: { netns: maglev-test-nowhere }\n");
-    changes_no_weight(&lab, &broken, "netns-missing").await;
+    changes_no_weight(&lab, release, &broken, "netns-missing").await;
 }
 
+#[rstest]
+#[case::with_weights(Release::V26_10, "lb_add_del_as_v2")]
+#[case::without_weights(Release::V25_10, "lb_add_del_as")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_call_is_told_and_tried_again() {
+async fn a_refused_call_is_told_and_tried_again(#[case] release: Release, #[case] message: &str) {
     let lab = Lab::new(2);
-    let simulator = lab.simulator();
-    simulator.inject("refuse:message=lb_add_del_as_v2,call=1,retval=-1".parse().unwrap());
+    let simulator = start(&lab, release);
+    simulator.inject(format!("refuse:message={message},call=1,retval=-1").parse().unwrap());
     let mut running = lab.daemon(&lab.config("", ""));
     let failed = |what: &What| matches!(what, What::VppLbSyncError { .. });
     running.event("an error about the refused call", failed).await;
-    until("the server is added after all", || {
-        [0, 1].iter().all(|server| weight(&simulator, lab.address(*server)) == Some(100))
-    })
-    .await;
+    until("the server is added after all", || serves(&simulator, &lab, 0) && serves(&simulator, &lab, 1)).await;
     simulator.stop();
 }

@@ -90,12 +90,13 @@ mod tests {
 
     use super::*;
 
-    /// The first two lines from a live VPP 26.10, the others from VPP's format strings.
+    /// The first two lines from a live VPP 26.10, the last one from a live 25.10, the others from VPP's format strings.
     const TEXT: &str = "ip4-gre4 192.0.2.10/32 new_size:1024 #as:6  protocol:6 port:80 
 ip4-gre4 198.51.100.7/32 new_size:1024 #as:1
 ip4-l3dsr 192.0.2.11/32 new_size:1024 #as:0  protocol:17 port:53   dscp:7
 ip4-nat4 192.0.2.12/32 new_size:1024 #as:2 removed  protocol:6 port:80  type:clusterip port:20480 target_port:8080
 ip6-gre4 2001:db8::/64 new_size:131072 #as:0 removed
+ip6-gre6 2001:db8::1/128 new_size:131072 #as:0 removed  protocol:17 port:53 
 ";
 
     #[test]
@@ -113,6 +114,7 @@ ip6-gre4 2001:db8::/64 new_size:131072 #as:0 removed
                 "192.0.2.11 udp/53 l3dsr 1024 0",
                 "192.0.2.12 tcp/80 nat4 1024 2 removed",
                 "2001:db8::/64 any gre4 131072 0 removed",
+                "2001:db8::1 udp/53 gre6 131072 0 removed",
             ]
         );
         assert_eq!(vips[4].row().table_length, 0);
@@ -124,7 +126,7 @@ ip6-gre4 2001:db8::/64 new_size:131072 #as:0 removed
         let line = |text: &str| list(text).expect_err("it is broken").line;
         assert_eq!(line(&TEXT.replace("#as:1\n", "#as:1 servers\n")), 2);
         assert_eq!(line(&TEXT.replace("dscp:7", "dscp:700")), 3);
-        assert_eq!(line(&format!("{TEXT}\nsomething else\n")), 7);
+        assert_eq!(line(&format!("{TEXT}\nsomething else\n")), 8);
     }
 
     proptest! {

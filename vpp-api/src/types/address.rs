@@ -15,6 +15,12 @@ wire_enum! {
     /// `address_family`, one byte.
     ///
     /// VPP's decoder leaves the destination uninitialised for any other value, so that only these two may be sent.
+    ///
+    /// ```
+    /// use vpp_api::types::AddressFamily;
+    ///
+    /// assert_eq!(AddressFamily::from(1), AddressFamily::Ip6);
+    /// ```
     enum address_family: u8 as AddressFamily {
         /// IPv4: the first 4 of the 16 address bytes count.
         ADDRESS_IP4 = 0 as Ip4,
@@ -24,6 +30,16 @@ wire_enum! {
 }
 
 /// `address`, 17 bytes: family and a 16-byte union, IPv4 in its first 4 bytes.
+///
+/// ```
+/// use std::net::{IpAddr, Ipv4Addr};
+/// use vpp_api::types::{Address, AddressFamily};
+///
+/// let address = Address::from(Ipv4Addr::new(192, 0, 2, 10));
+/// assert_eq!(address.af, AddressFamily::Ip4);
+/// assert_eq!(address.bytes[..5], [192, 0, 2, 10, 0]);
+/// assert_eq!(address.ip(), IpAddr::from([192, 0, 2, 10]));
+/// ```
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Address {
     /// Family.
@@ -109,6 +125,17 @@ impl Wire for Address {
 ///
 /// The length is kept as the peer sent it. Releases up to 26.06 count 96 more for IPv4 in the lb messages, so that
 /// 128 with an IPv4 address does occur; [`Prefix::net`] refuses it.
+///
+/// ```
+/// use ipnet::IpNet;
+/// use vpp_api::types::Prefix;
+///
+/// let net: IpNet = "192.0.2.10/32".parse()?;
+/// let prefix = Prefix::from(net);
+/// assert_eq!(prefix.net(), Ok(net));
+/// assert!(Prefix { len: 128, ..prefix }.net().is_err());
+/// # Ok::<_, ipnet::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
 pub struct Prefix {
     /// Address; host bits may be set.
@@ -167,6 +194,13 @@ impl Wire for Prefix {
 }
 
 /// A prefix longer than its family allows.
+///
+/// ```
+/// use vpp_api::types::Prefix;
+///
+/// let error = Prefix { len: 33, ..Prefix::default() }.net().unwrap_err();
+/// assert_eq!(error.to_string(), "0.0.0.0/33 is longer than an address");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{ip}/{len} is longer than an address")]
 pub struct PrefixError {
@@ -179,12 +213,26 @@ pub struct PrefixError {
 wire_alias! {
     /// `address_with_prefix`, which VPP defines as another name for `prefix`: a field that has it is a
     /// `Prefix as As<AddressWithPrefix>`.
+    ///
+    /// ```
+    /// use vpp_api::types::{AddressWithPrefix, Prefix};
+    ///
+    /// let prefix = Prefix::default();
+    /// assert_eq!(Prefix::from(AddressWithPrefix(prefix)), prefix);
+    /// ```
     #[derive(Copy)]
     alias address_with_prefix as AddressWithPrefix: Prefix;
 }
 
 wire_struct! {
     /// `prefix_matcher`, 2 bytes. No message here gives it a meaning.
+    ///
+    /// ```
+    /// use vpp_api::types::PrefixMatcher;
+    ///
+    /// let any_length = PrefixMatcher { le: 255, ge: 255 };
+    /// assert_ne!(any_length, PrefixMatcher::default());
+    /// ```
     #[derive(Copy)]
     struct prefix_matcher as PrefixMatcher {
         /// At most this long; 255 is unset.
@@ -195,6 +243,15 @@ wire_struct! {
 }
 
 /// `address_union`, 16 bytes whose family another field tells.
+///
+/// ```
+/// use std::net::IpAddr;
+/// use vpp_api::types::AddressUnion;
+///
+/// let next_hop = AddressUnion::from(IpAddr::from([10, 0, 0, 1]));
+/// assert_eq!(next_hop.ip4().octets(), [10, 0, 0, 1]);
+/// assert_eq!(next_hop.to_string(), "10.0.0.1");
+/// ```
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
 pub struct AddressUnion(pub [u8; 16]);
 
@@ -292,6 +349,12 @@ impl Wire for Ipv6Addr {
 }
 
 /// `mac_address`, 6 bytes.
+///
+/// ```
+/// use vpp_api::types::MacAddress;
+///
+/// assert_eq!(MacAddress([2, 0xfe, 0, 0, 0, 0x11]).to_string(), "02:fe:00:00:00:11");
+/// ```
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
 pub struct MacAddress(pub [u8; 6]);
 

@@ -131,6 +131,13 @@ impl<T: serde::Serialize, C> serde::Serialize for Counted<T, C> {
 }
 
 /// More items than the count field can say.
+///
+/// ```
+/// use vpp_api::types::Counted;
+///
+/// let error = Counted::<u16, u8>::try_from(vec![0; 256]).unwrap_err();
+/// assert_eq!(error.to_string(), "256 items, the message can count 255");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{len} items, the message can count {max}")]
 pub struct TooMany {
@@ -141,6 +148,13 @@ pub struct TooMany {
 }
 
 /// A number type that counts array items on the wire.
+///
+/// ```
+/// use vpp_api::types::Count;
+///
+/// assert_eq!(<u8 as Count>::of(255), Some(255));
+/// assert_eq!(<u8 as Count>::of(256), None);
+/// ```
 pub trait Count: Wire + Copy {
     /// The largest count.
     const LIMIT: usize;
@@ -211,6 +225,13 @@ impl<T: Wire> Wire for Rest<T> {
 
 /// `u8 name[N]`, for arrays too long for what Rust does with arrays: beyond 32 elements they have neither `Default`
 /// nor `serde::Serialize`.
+///
+/// ```
+/// use vpp_api::types::Octets;
+///
+/// let key = Octets::<64>::default();
+/// assert_eq!(key.0, [0; 64]);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Octets<const N: usize>(
     /// The bytes.

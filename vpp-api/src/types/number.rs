@@ -9,6 +9,13 @@ use crate::{wire_alias, wire_enum, wire_number};
 
 wire_enum! {
     /// `lb_encap_type`: how packets travel to the application server. VPP `src/plugins/lb/lb_types.api`.
+    ///
+    /// ```
+    /// use vpp_api::types::Encap;
+    ///
+    /// assert_eq!(u32::from(Encap::L3dsr), 2);
+    /// assert_eq!(Encap::from(9), Encap::Unknown(9), "of a later VPP");
+    /// ```
     enum lb_encap_type: u32 as Encap {
         /// GRE in IPv4.
         LB_API_ENCAP_TYPE_GRE4 = 0 as Gre4,
@@ -24,6 +31,12 @@ wire_enum! {
     }
 
     /// `if_type`. VPP `src/vnet/interface_types.api`.
+    ///
+    /// ```
+    /// use vpp_api::types::IfType;
+    ///
+    /// assert_eq!(IfType::from(1), IfType::Sub);
+    /// ```
     enum if_type: u32 as IfType {
         /// A hardware interface.
         IF_API_TYPE_HARDWARE = 0 as Hardware,
@@ -36,6 +49,12 @@ wire_enum! {
     }
 
     /// `link_duplex`. VPP `src/vnet/interface_types.api`.
+    ///
+    /// ```
+    /// use vpp_api::types::LinkDuplex;
+    ///
+    /// assert_eq!(LinkDuplex::from(2), LinkDuplex::Full);
+    /// ```
     enum link_duplex: u32 as LinkDuplex {
         /// Not known.
         LINK_DUPLEX_API_UNKNOWN = 0 as NotKnown,
@@ -46,6 +65,16 @@ wire_enum! {
     }
 
     /// `fib_path_type`. VPP `src/vnet/fib/fib_types.api`.
+    ///
+    /// ```
+    /// use vpp_api::types::FibPathType;
+    ///
+    /// /// Whether packets come out somewhere.
+    /// fn delivers(path: FibPathType) -> bool {
+    ///     !matches!(path, FibPathType::Drop | FibPathType::IcmpUnreach | FibPathType::IcmpProhibit)
+    /// }
+    /// assert!(delivers(FibPathType::Normal));
+    /// ```
     enum fib_path_type: u32 as FibPathType {
         /// Forwarded to a next hop.
         FIB_API_PATH_TYPE_NORMAL = 0 as Normal,
@@ -72,6 +101,12 @@ wire_enum! {
     }
 
     /// `fib_path_nh_proto`. VPP `src/vnet/fib/fib_types.api`.
+    ///
+    /// ```
+    /// use vpp_api::types::NextHopProto;
+    ///
+    /// assert_eq!(NextHopProto::from(1), NextHopProto::Ip6);
+    /// ```
     enum fib_path_nh_proto: u32 as NextHopProto {
         /// IPv4.
         FIB_API_PATH_NH_PROTO_IP4 = 0 as Ip4,
@@ -88,12 +123,26 @@ wire_enum! {
 
 wire_number! {
     /// `interface_index`, VPP's `sw_if_index`.
+    ///
+    /// ```
+    /// use vpp_api::types::InterfaceIndex;
+    ///
+    /// assert_eq!(InterfaceIndex::from(u32::MAX), InterfaceIndex::NONE);
+    /// assert_eq!(InterfaceIndex(3).0, 3);
+    /// ```
     alias interface_index: u32 as InterfaceIndex {
         /// None, or in a dump all: all ones.
         NONE = u32::MAX,
     }
 
     /// `ip_proto`: IP protocol number, one byte.
+    ///
+    /// ```
+    /// use vpp_api::types::IpProto;
+    ///
+    /// assert_eq!(IpProto::TCP.0, 6);
+    /// assert_eq!(IpProto::from(255), IpProto::ANY);
+    /// ```
     enum ip_proto: u8 as IpProto {
         /// IPv6 hop-by-hop options.
         IP_API_PROTO_HOPOPT = 0 as HOPOPT,
@@ -124,6 +173,13 @@ wire_number! {
     }
 
     /// `ip_dscp`: 6 bits of differentiated services code point, in one byte.
+    ///
+    /// ```
+    /// use vpp_api::types::Dscp;
+    ///
+    /// assert_eq!(Dscp::EF.0, 46);
+    /// assert_eq!(Dscp::from(8), Dscp::CS1);
+    /// ```
     enum ip_dscp: u8 as Dscp {
         /// `CS0`.
         IP_API_DSCP_CS0 = 0 as CS0,
@@ -170,6 +226,13 @@ wire_number! {
     }
 
     /// `if_status_flags`, bits.
+    ///
+    /// ```
+    /// use vpp_api::types::IfStatusFlags;
+    ///
+    /// let flags = IfStatusFlags(3);
+    /// assert!(flags.0 & IfStatusFlags::LINK_UP.0 != 0);
+    /// ```
     enum if_status_flags: u32 as IfStatusFlags {
         /// Set up by the administrator.
         IF_STATUS_API_FLAG_ADMIN_UP = 1 as ADMIN_UP,
@@ -178,6 +241,13 @@ wire_number! {
     }
 
     /// `sub_if_flags`, bits.
+    ///
+    /// ```
+    /// use vpp_api::types::SubIfFlags;
+    ///
+    /// let flags = SubIfFlags(18);
+    /// assert_eq!(flags.0, SubIfFlags::ONE_TAG.0 | SubIfFlags::EXACT_MATCH.0);
+    /// ```
     enum sub_if_flags: u32 as SubIfFlags {
         /// No VLAN tag.
         SUB_IF_API_FLAG_NO_TAGS = 1 as NO_TAGS,
@@ -202,6 +272,12 @@ wire_number! {
     }
 
     /// `fib_path_flags`, bits.
+    ///
+    /// ```
+    /// use vpp_api::types::FibPathFlags;
+    ///
+    /// assert_eq!(FibPathFlags::default(), FibPathFlags::NONE);
+    /// ```
     enum fib_path_flags: u32 as FibPathFlags {
         /// None.
         FIB_API_PATH_FLAG_NONE = 0 as NONE,
@@ -219,6 +295,14 @@ wire_number! {
 /// VPP copies this field to and from a single byte without swapping, in requests and in details
 /// (`src/plugins/lb/api.c`): only the first byte on the wire counts there. This codec puts the value where VPP looks
 /// for it; a peer that encodes big-endian shows up as [`SrvType::Unknown`] and VPP would take it for `ClusterIp`.
+///
+/// ```
+/// use vpp_api::codec::{Reader, Wire};
+/// use vpp_api::types::SrvType;
+///
+/// let of_vpp = SrvType::decode(&mut Reader::new(&[1, 0, 0, 0]), "type");
+/// assert_eq!(of_vpp, Ok(SrvType::NodePort));
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SrvType {
@@ -351,10 +435,23 @@ impl serde::Serialize for F64 {
 
 wire_alias! {
     /// `timestamp`: Unix time in seconds with a fraction.
+    ///
+    /// ```
+    /// use vpp_api::types::Timestamp;
+    ///
+    /// let when = Timestamp::from_secs(1_700_000_000.5);
+    /// assert_eq!(when.secs().fract(), 0.5);
+    /// ```
     #[derive(Copy)]
     alias timestamp as Timestamp: F64;
 
     /// `timedelta`: seconds with a fraction.
+    ///
+    /// ```
+    /// use vpp_api::types::Timedelta;
+    ///
+    /// assert_eq!(Timedelta::from_secs(0.25).secs(), 0.25);
+    /// ```
     #[derive(Copy)]
     alias timedelta as Timedelta: F64;
 }

@@ -9,6 +9,16 @@ use crate::schema::Shape;
 /// `retval`: 0 good, negative one of `VNET_API_ERROR_*` in VPP `src/vnet/error.h`.
 ///
 /// Displayed as `-81 VALUE_EXIST (Value already exists)`.
+///
+/// ```
+/// use vpp_api::types::Retval;
+///
+/// assert!(Retval(0).is_ok());
+/// assert_eq!(Retval(-81), Retval::VALUE_EXIST);
+/// assert_eq!(Retval(-81).name(), Some("VALUE_EXIST"));
+/// assert_eq!(Retval(-81).text(), Some("Value already exists"));
+/// assert_eq!(Retval(-9999).to_string(), "-9999");
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Retval(pub i32);

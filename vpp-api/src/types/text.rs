@@ -14,6 +14,16 @@ use crate::schema::{Array, Shape, Type};
 /// VPP leaves bytes behind the NUL uninitialised in places (`show_version_reply`); they are kept, so that a frame
 /// survives decoding and encoding, and count in comparisons. [`FixedString::as_bytes`] and the text forms stop at the
 /// NUL.
+///
+/// ```
+/// use vpp_api::types::FixedString;
+///
+/// let tag = FixedString::<8>::try_from("uplink")?;
+/// assert_eq!(tag.raw(), b"uplink\0\0");
+/// assert_eq!(tag.to_string(), "uplink");
+/// assert_eq!(FixedString::<8>::clipped("too long for it").to_string(), "too lon");
+/// # Ok::<_, vpp_api::types::TooLong>(())
+/// ```
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct FixedString<const N: usize>([u8; N]);
 
@@ -112,6 +122,13 @@ impl<const N: usize> serde::Serialize for FixedString<N> {
 }
 
 /// A text that does not fit its field together with a NUL, or holds a NUL itself.
+///
+/// ```
+/// use vpp_api::types::FixedString;
+///
+/// let error = FixedString::<4>::try_from("four").unwrap_err();
+/// assert_eq!(error.to_string(), "`four` does not fit 3 bytes without a NUL");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("`{}` does not fit {max} bytes without a NUL", text.escape_debug())]
 pub struct TooLong {
@@ -122,6 +139,14 @@ pub struct TooLong {
 }
 
 /// `string name[]`: a length and that many bytes, not NUL-terminated. Always the last field.
+///
+/// ```
+/// use vpp_api::types::Text;
+///
+/// let text = Text::from("show lb vips");
+/// assert_eq!(text.as_bytes(), b"show lb vips");
+/// assert_eq!(Text::from(vec![b'o', b'k', 0xff]).into_string(), "ok\u{fffd}");
+/// ```
 #[derive(Clone, Default, Eq, Hash, PartialEq)]
 pub struct Text(Vec<u8>);
 

@@ -17,6 +17,14 @@ use crate::{messages, wire_struct};
 
 messages! {
     /// Sets source addresses, sticky table size and flow time-out; -70 for a size that is no power of two. 38 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::LbConf;
+    ///
+    /// let (ip4_src_address, ip6_src_address) = ([192, 0, 2, 1].into(), [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into());
+    /// let conf = LbConf { ip4_src_address, ip6_src_address, ..LbConf::default() };
+    /// assert_eq!(conf.flow_timeout, u32::MAX, "stays as it is");
+    /// ```
     request lb_conf "56cd3261" as LbConf => LbConfReply {
         /// GRE source for IPv4; always set.
         ip4_src_address: Ipv4Addr,
@@ -32,9 +40,25 @@ messages! {
     reply lb_conf_reply "e8d4e804" as LbConfReply {}
 
     /// Asks for what [`LbConf`] sets; 26.10-rc0 and later. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{message::Message, messages::lb::LbConfGet, table::MessageTable};
+    ///
+    /// /// Whether this VPP reads `pfx.len`, `encap` and `port` as 26.10-rc0 does.
+    /// fn is_recent(table: &MessageTable) -> bool {
+    ///     table.id(LbConfGet::NAME_CRC).is_some()
+    /// }
+    /// ```
     request lb_conf_get "51077d14" as LbConfGet => LbConfGetReply {}
 
     /// Answer to [`LbConfGet`]. 38 bytes.
+    ///
+    /// ```
+    /// /// The source of GRE in IPv4, if one was ever set.
+    /// fn ip4_source(conf: &vpp_api::messages::lb::LbConfGetReply) -> Option<std::net::Ipv4Addr> {
+    ///     Some(conf.ip4_src_address).filter(|source| !source.is_broadcast())
+    /// }
+    /// ```
     reply lb_conf_get_reply "923427ac" as LbConfGetReply {
         /// 255.255.255.255 until configured.
         ip4_src_address: Ipv4Addr,
@@ -47,6 +71,15 @@ messages! {
     }
 
     /// Adds or deletes a VIP, without source stickiness. 49 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::LbAddDelVip;
+    ///
+    /// let pfx = "192.0.2.10/32".parse::<ipnet::IpNet>()?.into();
+    /// let delete = LbAddDelVip { pfx, is_del: true, ..LbAddDelVip::default() };
+    /// assert_eq!((delete.protocol.0, delete.port), (255, 0), "the one for all ports");
+    /// # Ok::<_, ipnet::AddrParseError>(())
+    /// ```
     request lb_add_del_vip "6fa569c7" as LbAddDelVip => LbAddDelVipReply {
         /// Prefix of the VIP; VPP does not check the length.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -74,6 +107,17 @@ messages! {
     reply lb_add_del_vip_reply "e8d4e804" as LbAddDelVipReply {}
 
     /// Adds or deletes a VIP; 23.02 and later. 50 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::LbAddDelVipV2;
+    /// use vpp_api::types::{Encap, IpProto};
+    ///
+    /// let pfx = "192.0.2.10/32".parse::<ipnet::IpNet>()?.into();
+    /// let (protocol, port, encap) = (IpProto::TCP, 443, Encap::Gre6);
+    /// let add = LbAddDelVipV2 { pfx, protocol, port, encap, src_ip_sticky: true, ..LbAddDelVipV2::default() };
+    /// assert_eq!(add.new_flows_table_length, 1024);
+    /// # Ok::<_, ipnet::AddrParseError>(())
+    /// ```
     request lb_add_del_vip_v2 "7c520e0f" as LbAddDelVipV2 => LbAddDelVipV2Reply {
         /// Prefix of the VIP; VPP does not check the length.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -100,9 +144,23 @@ messages! {
     }
 
     /// Answer to [`LbAddDelVipV2`]. 10 bytes.
+    ///
+    /// ```
+    /// # use vpp_api::{messages::lb::LbAddDelVipV2Reply, types::Retval};
+    /// assert_eq!(LbAddDelVipV2Reply { retval: Retval(-81) }.retval, Retval::VALUE_EXIST);
+    /// ```
     reply lb_add_del_vip_v2_reply "e8d4e804" as LbAddDelVipV2Reply {}
 
     /// Adds, with weight 100, or deletes an application server. 50 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::LbAddDelAs;
+    ///
+    /// let pfx = "192.0.2.10/32".parse::<ipnet::IpNet>()?.into();
+    /// let as_address = std::net::Ipv4Addr::new(10, 0, 0, 1).into();
+    /// let delete = LbAddDelAs { pfx, as_address, is_del: true, is_flush: true, ..LbAddDelAs::default() };
+    /// # Ok::<_, ipnet::AddrParseError>(())
+    /// ```
     request lb_add_del_as "35d72500" as LbAddDelAs => LbAddDelAsReply {
         /// The VIP's prefix.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -122,6 +180,16 @@ messages! {
     reply lb_add_del_as_reply "e8d4e804" as LbAddDelAsReply {}
 
     /// Adds or deletes an application server; 26.10-rc0 and later. 51 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::LbAddDelAsV2;
+    ///
+    /// let pfx = "192.0.2.10/32".parse::<ipnet::IpNet>()?.into();
+    /// let as_address = std::net::Ipv4Addr::new(10, 0, 0, 1).into();
+    /// let add = LbAddDelAsV2 { pfx, as_address, ..LbAddDelAsV2::default() };
+    /// assert_eq!(add.weight, 100);
+    /// # Ok::<_, ipnet::AddrParseError>(())
+    /// ```
     request lb_add_del_as_v2 "2f1d3b0e" as LbAddDelAsV2 => LbAddDelAsV2Reply {
         /// The VIP's prefix.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -143,6 +211,15 @@ messages! {
     reply lb_add_del_as_v2_reply "e8d4e804" as LbAddDelAsV2Reply {}
 
     /// Changes the weight of an application server in use; 26.10-rc0 and later. 50 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::{LbAddDelAsV2, LbAsSetWeight};
+    ///
+    /// /// No new flows for a server that was added.
+    /// fn drain(&LbAddDelAsV2 { pfx, protocol, port, as_address, .. }: &LbAddDelAsV2) -> LbAsSetWeight {
+    ///     LbAsSetWeight { pfx, protocol, port, as_address, weight: 0, is_flush: false }
+    /// }
+    /// ```
     request lb_as_set_weight "2d89bdbd" as LbAsSetWeight => LbAsSetWeightReply {
         /// The VIP's prefix.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -164,6 +241,15 @@ messages! {
     /// Forgets all sessions of a VIP. 31 bytes.
     ///
     /// **For a VIP that does not exist VPP returns 0 and works on an uninitialised index.**
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::{LbFlushVip, LbVip};
+    ///
+    /// /// Of one that was dumped, so that it exists.
+    /// fn flush(&LbVip { pfx, protocol, port }: &LbVip) -> LbFlushVip {
+    ///     LbFlushVip { pfx, protocol, port }
+    /// }
+    /// ```
     request lb_flush_vip "1063f819" as LbFlushVip => LbFlushVipReply {
         /// The VIP's prefix.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -177,6 +263,15 @@ messages! {
     reply lb_flush_vip_reply "e8d4e804" as LbFlushVipReply {}
 
     /// Asks for all VIPs in use; VPP ignores every field. 33 bytes.
+    ///
+    /// ```
+    /// use vpp_api::connection::{Connection, StartError};
+    /// use vpp_api::messages::lb::LbVipDump;
+    ///
+    /// fn ask(connection: &mut Connection<&'static str>) -> Result<u32, StartError> {
+    ///     connection.dump(&LbVipDump::all(), "vips")
+    /// }
+    /// ```
     dump lb_vip_dump "56110cb7" as LbVipDump => LbVipDetails {
         /// Ignored.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -189,6 +284,15 @@ messages! {
     }
 
     /// One VIP. 40 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::LbVipDetails;
+    ///
+    /// /// Such as `192.0.2.10/32 all ports`.
+    /// fn title(LbVipDetails { vip, .. }: &LbVipDetails) -> String {
+    ///     if vip.port == 0 { format!("{} all ports", vip.pfx) } else { format!("{} {}", vip.pfx, vip.port) }
+    /// }
+    /// ```
     details lb_vip_details "1329ec9b" as LbVipDetails {
         /// Its key.
         vip: LbVip,
@@ -205,6 +309,11 @@ messages! {
     }
 
     /// Asks for application servers. 31 bytes. See [`LbAsV2Dump`] for the filter.
+    ///
+    /// ```
+    /// let everything = vpp_api::messages::lb::LbAsDump::all();
+    /// assert_eq!(everything.pfx.address.bytes, [0; 16]);
+    /// ```
     dump lb_as_dump "1063f819" as LbAsDump => LbAsDetails {
         /// All 16 address bytes zero: everything.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -215,6 +324,13 @@ messages! {
     }
 
     /// One application server. 49 bytes.
+    ///
+    /// ```
+    /// /// Whether it was removed, and only waits for its flows to end.
+    /// fn lingers(server: &vpp_api::messages::lb::LbAsDetails) -> bool {
+    ///     server.flags & 1 == 0
+    /// }
+    /// ```
     details lb_as_details "8d24c29e" as LbAsDetails {
         /// The VIP.
         vip: LbVip,
@@ -230,6 +346,14 @@ messages! {
     ///
     /// The filter compares the 16 address bytes with VPP's own form of a prefix, in which IPv4 stands at the end;
     /// an IPv4 prefix in its normal place matches nothing. [`LbAsV2Dump::vip`] places it right.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbAsV2Dump, types::IpProto};
+    ///
+    /// let of_one = LbAsV2Dump::vip("192.0.2.10/32".parse()?, IpProto::TCP, 443);
+    /// assert_eq!(of_one.pfx.address.bytes[12..], [192, 0, 2, 10]);
+    /// # Ok::<_, ipnet::AddrParseError>(())
+    /// ```
     dump lb_as_v2_dump "1063f819" as LbAsV2Dump => LbAsV2Details {
         /// All 16 address bytes zero: everything; `af` and `len` are ignored.
         pfx: Prefix as As<AddressWithPrefix>,
@@ -240,6 +364,13 @@ messages! {
     }
 
     /// One application server with its weight. 54 bytes.
+    ///
+    /// ```
+    /// /// Whether new flows come to it.
+    /// fn takes_flows(server: &vpp_api::messages::lb::LbAsV2Details) -> bool {
+    ///     server.flags & 1 == 1 && server.num_buckets > 0
+    /// }
+    /// ```
     details lb_as_v2_details "90064aae" as LbAsV2Details {
         /// The VIP; a removed one appears under the same key as its successor.
         vip: LbVip,
@@ -256,6 +387,12 @@ messages! {
     }
 
     /// Switches NAT4 on an interface; -2 for a bad index. 15 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbAddDelIntfNat4, types::InterfaceIndex};
+    ///
+    /// let on = LbAddDelIntfNat4 { is_add: true, sw_if_index: InterfaceIndex(1) };
+    /// ```
     request lb_add_del_intf_nat4 "47d6e753" as LbAddDelIntfNat4 => LbAddDelIntfNat4Reply {
         /// On or off.
         is_add: bool,
@@ -267,6 +404,12 @@ messages! {
     reply lb_add_del_intf_nat4_reply "e8d4e804" as LbAddDelIntfNat4Reply {}
 
     /// Switches NAT6 on an interface; -2 for a bad index. 15 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbAddDelIntfNat6, types::InterfaceIndex};
+    ///
+    /// let off = LbAddDelIntfNat6 { is_add: false, sw_if_index: InterfaceIndex(1) };
+    /// ```
     request lb_add_del_intf_nat6 "47d6e753" as LbAddDelIntfNat6 => LbAddDelIntfNat6Reply {
         /// On or off.
         is_add: bool,
@@ -280,6 +423,16 @@ messages! {
 
 wire_struct! {
     /// `lb_vip`, 21 bytes: what identifies a VIP.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::{LbAsV2Dump, LbVip};
+    /// use vpp_api::types::PrefixError;
+    ///
+    /// /// Asks for its servers.
+    /// fn servers(vip: &LbVip) -> Result<LbAsV2Dump, PrefixError> {
+    ///     Ok(LbAsV2Dump::vip(vip.pfx.net()?, vip.protocol, vip.port))
+    /// }
+    /// ```
     #[derive(Copy)]
     struct lb_vip as LbVip {
         /// Masked prefix.

@@ -13,6 +13,24 @@ pub mod vpe;
 use crate::message::Message;
 
 /// Something to be done with the type of every message: see [`visit_all`].
+///
+/// ```
+/// use vpp_api::message::Message;
+/// use vpp_api::messages::{Visitor, lb};
+///
+/// #[derive(Default)]
+/// struct Count(usize);
+///
+/// impl Visitor for Count {
+///     fn visit<M: Message>(&mut self) {
+///         self.0 += 1;
+///     }
+/// }
+///
+/// let mut count = Count::default();
+/// lb::visit(&mut count);
+/// assert_eq!(count.0, 26);
+/// ```
 pub trait Visitor {
     /// Called once per message.
     fn visit<M: Message>(&mut self);

@@ -6,6 +6,12 @@ use crate::types::{FixedString, IfStatusFlags, IfType, InterfaceIndex, LinkDuple
 
 messages! {
     /// Asks for [`SwInterfaceEvent`]s until the connection ends; -31 if already so. 18 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::interface::WantInterfaceEvents;
+    ///
+    /// let want = WantInterfaceEvents { enable_disable: 1, pid: std::process::id() };
+    /// ```
     request want_interface_events "476f5a08" as WantInterfaceEvents => WantInterfaceEventsReply [events SwInterfaceEvent] {
         /// 1 on, 0 off.
         enable_disable: u32,
@@ -14,11 +20,27 @@ messages! {
     }
 
     /// Answer to [`WantInterfaceEvents`]. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::interface::WantInterfaceEventsReply, types::Retval};
+    ///
+    /// let again = WantInterfaceEventsReply { retval: Retval(-31) };
+    /// assert_eq!(again.retval.name(), Some("INVALID_REGISTRATION"));
+    /// ```
     reply want_interface_events_reply "e8d4e804" as WantInterfaceEventsReply {}
 
     /// An interface went up or down or away. 19 bytes.
     ///
     /// Has a client index where replies have their context.
+    ///
+    /// ```
+    /// use vpp_api::{messages::interface::SwInterfaceEvent, types::IfStatusFlags};
+    ///
+    /// /// Whether packets can pass now.
+    /// fn is_up(event: &SwInterfaceEvent) -> bool {
+    ///     !event.deleted && event.flags.0 & IfStatusFlags::LINK_UP.0 != 0
+    /// }
+    /// ```
     event sw_interface_event "2d3d95a7" as SwInterfaceEvent {
         /// As given in [`WantInterfaceEvents`].
         pid: u32,
@@ -31,6 +53,13 @@ messages! {
     }
 
     /// One interface. 295 bytes.
+    ///
+    /// ```
+    /// /// Such as `1 eth0 02:fe:00:00:00:11`.
+    /// fn title(interface: &vpp_api::messages::interface::SwInterfaceDetails) -> String {
+    ///     format!("{} {} {}", interface.sw_if_index, interface.interface_name, interface.l2_address)
+    /// }
+    /// ```
     details sw_interface_details "6c221fc7" as SwInterfaceDetails {
         /// Interface.
         sw_if_index: InterfaceIndex,
@@ -87,6 +116,12 @@ messages! {
     }
 
     /// Asks for interfaces. At least 19 bytes. VPP stops its workers for it.
+    ///
+    /// ```
+    /// use vpp_api::messages::interface::SwInterfaceDump;
+    ///
+    /// let loops = SwInterfaceDump { name_filter_valid: true, name_filter: "loop".into(), ..SwInterfaceDump::all() };
+    /// ```
     dump sw_interface_dump "aa610c27" as SwInterfaceDump => SwInterfaceDetails {
         /// All ones or 0: all; else just that one.
         sw_if_index: InterfaceIndex = 4294967295,

@@ -9,12 +9,28 @@ messages! {
     ///
     /// VPP aborts when what the command prints does not fit its API segment (16 MB by default): do not ask for
     /// enormous output.
+    ///
+    /// ```
+    /// use vpp_api::messages::vlib::CliInband;
+    ///
+    /// let request = CliInband { cmd: "show lb vips".into() };
+    /// ```
     request cli_inband "f8377302" as CliInband => CliInbandReply {
         /// The command, without a newline.
         cmd: Text,
     }
 
     /// Answer to [`CliInband`]. At least 14 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::vlib::CliInbandReply;
+    ///
+    /// /// What the command printed, or why it failed.
+    /// fn outcome(answer: CliInbandReply) -> Result<String, String> {
+    ///     let text = answer.reply.into_string();
+    ///     if answer.retval.is_ok() { Ok(text) } else { Err(text) }
+    /// }
+    /// ```
     answer cli_inband_reply "05879051" as CliInbandReply {
         /// The command's own code, or -1 when it failed without one. Not serialised: in a log it stands beside the
         /// fields.

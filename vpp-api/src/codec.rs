@@ -16,6 +16,16 @@ use crate::schema::{Array, Number, Order, Shape, Type};
 pub use adapter::{Adapter, As, HostOrder, Plain, default_of};
 
 /// A cursor over one message body. Each read names what it wanted, so that an error can say it.
+///
+/// ```
+/// use vpp_api::codec::{Reader, Wire};
+/// use vpp_api::error::DecodeError;
+///
+/// let mut reader = Reader::new(&[0, 80, 1]);
+/// assert_eq!(u16::decode(&mut reader, "port"), Ok(80));
+/// assert_eq!(reader.left(), 1);
+/// assert_eq!(u32::decode(&mut reader, "weight"), Err(DecodeError::Short { wanted: "weight", need: 4, left: 1 }));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -36,6 +46,16 @@ impl<'a> Reader<'a> {
 
     /// The next `count` bytes, borrowed.
     ///
+    /// ```
+    /// use vpp_api::codec::Reader;
+    ///
+    /// let mut reader = Reader::new(b"vpe\0");
+    /// assert_eq!(reader.take("program", 3)?, b"vpe");
+    /// assert!(reader.take("version", 2).is_err());
+    /// assert_eq!(reader.left(), 1);
+    /// # Ok::<_, vpp_api::error::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left; nothing is consumed then.
     #[inline]
@@ -51,6 +71,12 @@ impl<'a> Reader<'a> {
 
     /// The next `N` bytes.
     ///
+    /// ```
+    /// let mut reader = vpp_api::codec::Reader::new(&[192, 0, 2, 1]);
+    /// assert_eq!(reader.array::<4>("address")?, [192, 0, 2, 1]);
+    /// # Ok::<_, vpp_api::error::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left.
     #[inline]
@@ -62,6 +88,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends the reading.
+    ///
+    /// ```
+    /// use vpp_api::{codec::Reader, error::DecodeError};
+    ///
+    /// assert_eq!(Reader::new(&[]).finish(), Ok(()));
+    /// assert_eq!(Reader::new(&[0; 3]).finish(), Err(DecodeError::Leftover { count: 3 }));
+    /// ```
     ///
     /// # Errors
     /// [`DecodeError::Leftover`] if anything is left.
@@ -75,6 +108,17 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends fields to a buffer.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use vpp_api::codec::{Wire, Writer};
+///
+/// let mut out = BytesMut::new();
+/// let mut writer = Writer::new(&mut out);
+/// 443_u16.encode(&mut writer);
+/// writer.put(b"ok");
+/// assert_eq!(&out[..], [1, 187, b'o', b'k']);
+/// ```
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut BytesMut,
@@ -152,6 +196,18 @@ pub trait Wire: Sized {
 /// An array whose length stands in an earlier field: `type name[count]`.
 ///
 /// [`Counted`](crate::types::Counted) is one.
+///
+/// ```
+/// use vpp_api::codec::{CountedArray, Reader};
+/// use vpp_api::types::Counted;
+///
+/// type Ports = Counted<u16, u8>;
+/// let ports = Ports::decode(2, &mut Reader::new(&[0, 80, 1, 187]), "ports")?;
+/// assert_eq!(ports[..], [80, 443]);
+/// assert_eq!(CountedArray::count(&ports), 2);
+/// assert!(Ports::decode(255, &mut Reader::new(&[0, 80]), "ports").is_err());
+/// # Ok::<_, vpp_api::error::DecodeError>(())
+/// ```
 pub trait CountedArray: Sized {
     /// The type of that field.
     type Count: Wire;

@@ -66,6 +66,14 @@ pub trait Adapter<T> {
 }
 
 /// `T`'s own encoding: the adapter of a field that names none.
+///
+/// ```
+/// use vpp_api::codec::{Adapter, Plain, Reader};
+///
+/// let port: u16 = Plain::decode(&mut Reader::new(&[0, 80]), "port")?;
+/// assert_eq!(port, 80);
+/// # Ok::<_, vpp_api::error::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
@@ -91,6 +99,14 @@ impl<T: Wire> Adapter<T> for Plain {
 
 /// A field that VPP forgets to swap, or swaps twice: it arrives in the order of VPP's host, little-endian on every
 /// machine this was checked on.
+///
+/// ```
+/// use vpp_api::codec::{Adapter, HostOrder, Reader};
+///
+/// let port: u16 = HostOrder::decode(&mut Reader::new(&[80, 0]), "target_port")?;
+/// assert_eq!(port, 80);
+/// # Ok::<_, vpp_api::error::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct HostOrder;
 
@@ -124,6 +140,15 @@ host_order!(u16, u32, u64, i16, i32, i64);
 /// A field that VPP's definition gives the type `W`, and that has a better one in Rust.
 ///
 /// The lb plugin takes an IP protocol as a `u8`: `protocol: IpProto as As<u8>`.
+///
+/// ```
+/// use vpp_api::codec::{Adapter, As, Reader};
+/// use vpp_api::types::IpProto;
+///
+/// let protocol: IpProto = As::<u8>::decode(&mut Reader::new(&[6]), "protocol")?;
+/// assert_eq!(protocol, IpProto::TCP);
+/// # Ok::<_, vpp_api::error::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct As<W>(PhantomData<W>);
 

@@ -24,6 +24,21 @@ pub const DEFAULT_MAX_LEN: usize = 64 << 20;
 /// Bytes go in by [`FrameDecoder::extend`], bodies come out by [`FrameDecoder::next_frame`] until it gives `None`;
 /// after an error the decoder gives the same error for ever. Memory grows with what arrived, never with what a header
 /// announces. A body is a view of the buffer, not a copy.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use vpp_api::frame::{DEFAULT_MAX_LEN, FrameDecoder, HEADER_LEN, encode_frame};
+///
+/// let mut frame = BytesMut::new();
+/// encode_frame(&mut frame, DEFAULT_MAX_LEN, |out| out.extend_from_slice(b"body"))?;
+///
+/// let mut decoder = FrameDecoder::new(DEFAULT_MAX_LEN);
+/// decoder.extend(&frame[..HEADER_LEN]);
+/// assert_eq!(decoder.next_frame()?, None, "it is not whole yet");
+/// decoder.extend(&frame[HEADER_LEN..]);
+/// assert_eq!(decoder.next_frame()?.as_deref(), Some(&b"body"[..]));
+/// # Ok::<_, vpp_api::error::FrameError>(())
+/// ```
 #[derive(Debug)]
 pub struct FrameDecoder {
     buffer: BytesMut,
@@ -43,6 +58,17 @@ impl FrameDecoder {
     }
 
     /// The next whole body; `None` when more bytes are needed. An empty body is possible.
+    ///
+    /// ```
+    /// use vpp_api::error::FrameError;
+    /// use vpp_api::frame::{FrameDecoder, HEADER_LEN};
+    ///
+    /// let mut decoder = FrameDecoder::new(1024);
+    /// let mut header = [0; HEADER_LEN];
+    /// header[8..12].copy_from_slice(&2000_u32.to_be_bytes());
+    /// decoder.extend(&header);
+    /// assert_eq!(decoder.next_frame(), Err(FrameError::Oversized { len: 2000, max: 1024 }));
+    /// ```
     ///
     /// # Errors
     /// [`FrameError::Oversized`] as soon as a header announces more than the limit.
@@ -70,6 +96,18 @@ impl FrameDecoder {
 }
 
 /// Appends a frame whose body `fill` writes.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use vpp_api::frame::{HEADER_LEN, encode_frame};
+///
+/// let mut out = BytesMut::new();
+/// encode_frame(&mut out, 1024, |body| body.extend_from_slice(b"body"))?;
+/// assert_eq!(out[8..12], [0, 0, 0, 4], "length of the body");
+/// assert_eq!(&out[HEADER_LEN..], b"body");
+/// assert!(encode_frame(&mut out, 3, |body| body.extend_from_slice(b"body")).is_err());
+/// # Ok::<_, vpp_api::error::FrameError>(())
+/// ```
 ///
 /// # Errors
 /// [`FrameError::Oversized`] if the body exceeds `max_len`; `out` is as before then.

@@ -10,6 +10,17 @@ use crate::messages::memclnt::MessageTableEntry;
 /// Name and id of every message of one VPP process, as its handshake told.
 ///
 /// Ids differ from process to process and must not outlive the connection.
+///
+/// ```
+/// use vpp_api::messages::lb::{LbConf, LbConfGet};
+/// use vpp_api::table::MessageTable;
+///
+/// let rows = [(57, "lb_conf_56cd3261"), (58, "lb_conf_reply_e8d4e804")];
+/// let table: MessageTable = rows.into_iter().collect();
+/// assert_eq!(table.id_of::<LbConf>(), Ok(57));
+/// assert_eq!(table.name(58), Some("lb_conf_reply_e8d4e804"));
+/// assert!(table.id_of::<LbConfGet>().is_err());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MessageTable {
     ids: HashMap<Arc<str>, u16>,
@@ -37,6 +48,14 @@ impl MessageTable {
 
     /// The id of `M`.
     ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbConf, table::MessageTable};
+    ///
+    /// let table: MessageTable = [(57, "lb_conf_00000000")].into_iter().collect();
+    /// let absent = table.id_of::<LbConf>().unwrap_err();
+    /// assert_eq!(absent.other.as_deref(), Some("lb_conf_00000000"), "another layout");
+    /// ```
+    ///
     /// # Errors
     /// [`Absent`] if VPP has no such message, or one of the same name with another layout.
     pub fn id_of<M: Message>(&self) -> Result<u16, Absent> {
@@ -45,6 +64,14 @@ impl MessageTable {
     }
 
     /// Name and CRC of the message called `name`, whatever its CRC.
+    ///
+    /// ```
+    /// use vpp_api::table::MessageTable;
+    ///
+    /// let table: MessageTable = [(57, "lb_conf_56cd3261")].into_iter().collect();
+    /// assert_eq!(table.by_name("lb_conf"), Some("lb_conf_56cd3261"));
+    /// assert_eq!(table.by_name("lb"), None);
+    /// ```
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&str> {
         self.iter()

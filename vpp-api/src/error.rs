@@ -12,6 +12,15 @@ use thiserror::Error;
 use crate::types::Retval;
 
 /// A message body does not have the layout its CRC promises. The peer is at fault; a retry gives the same result.
+///
+/// ```
+/// use vpp_api::messages::lb::LbConfReply;
+/// use vpp_api::{error::DecodeError, message::decode_body};
+///
+/// let missing = decode_body::<LbConfReply>(&[0, 58, 0, 0, 0, 1, 0, 0]).unwrap_err();
+/// assert_eq!(missing, DecodeError::Short { wanted: "retval", need: 4, left: 2 });
+/// assert_eq!(missing.to_string(), "body ends inside `retval`: 4 bytes needed, 2 left");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -34,6 +43,13 @@ pub enum DecodeError {
 }
 
 /// A frame header that cannot be followed: the position of the next frame is lost, so the stream is useless.
+///
+/// ```
+/// use vpp_api::error::FrameError;
+///
+/// let error = FrameError::Oversized { len: 2000, max: 1024 };
+/// assert_eq!(error.to_string(), "frame of 2000 bytes, at most 1024 are allowed");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -48,6 +64,15 @@ pub enum FrameError {
 }
 
 /// The peer broke the protocol in a way that leaves the connection unusable.
+///
+/// ```
+/// use vpp_api::error::{FrameError, ProtocolError};
+///
+/// /// Whether a higher limit would have helped.
+/// fn is_too_long(error: &ProtocolError) -> bool {
+///     matches!(error, ProtocolError::Frame(FrameError::Oversized { .. }))
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -79,6 +104,13 @@ pub enum ProtocolError {
 
 /// VPP has no message of this name and CRC: its plugin is not loaded, or this release does not know it or knows
 /// another layout. Calling again on the same connection never helps.
+///
+/// ```
+/// use vpp_api::error::Absent;
+///
+/// let absent = Absent { name_crc: "lb_as_v2_dump_1063f819", other: None };
+/// assert_eq!(absent.to_string(), "VPP has no message lb_as_v2_dump_1063f819");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub struct Absent {
     /// What was looked for, such as `lb_as_v2_dump_1063f819`.
@@ -98,6 +130,15 @@ impl fmt::Display for Absent {
 }
 
 /// Why a connection ended. Every call in flight ends with the same reason.
+///
+/// ```
+/// use vpp_api::error::Disconnect;
+///
+/// /// Whether somebody should look at it: VPP restarts, and clients close.
+/// fn is_odd(reason: &Disconnect) -> bool {
+///     !matches!(reason, Disconnect::Eof | Disconnect::Closed)
+/// }
+/// ```
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Disconnect {
@@ -128,6 +169,22 @@ pub enum Disconnect {
 }
 
 /// Why a call gave no reply, or not the wished one.
+///
+/// ```
+/// use vpp_api::{error::CallError, types::Retval};
+///
+/// /// Deleting what is not there is good as well.
+/// fn deleted(outcome: Result<(), CallError>) -> Result<(), CallError> {
+///     match outcome {
+///         Err(CallError::Refused { retval: Retval::NO_SUCH_ENTRY, .. }) => Ok(()),
+///         other => other,
+///     }
+/// }
+///
+/// let refused = CallError::Refused { message: "lb_add_del_as", retval: Retval::NO_SUCH_ENTRY, text: None };
+/// assert_eq!(refused.to_string(), "lb_add_del_as refused: -6 NO_SUCH_ENTRY (No such entry)");
+/// assert!(deleted(Err(refused)).is_ok());
+/// ```
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -177,6 +234,13 @@ pub enum CallError {
 }
 
 /// How a reply was wrong.
+///
+/// ```
+/// use vpp_api::error::ReplyError;
+///
+/// let error = ReplyError::WrongMessage { got: "control_ping_reply_f6b0b8ca" };
+/// assert_eq!(error.to_string(), "answered with control_ping_reply_f6b0b8ca");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ReplyError {
@@ -201,6 +265,16 @@ pub enum ReplyError {
 }
 
 /// Why no connection came about. All but [`ConnectError::Protocol`] are worth a retry.
+///
+/// ```
+/// use vpp_api::error::ConnectError;
+///
+/// /// Whether to try again in a while.
+/// fn is_temporary(error: &ConnectError) -> bool {
+///     !matches!(error, ConnectError::Protocol(_))
+/// }
+/// assert!(is_temporary(&ConnectError::Eof));
+/// ```
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {

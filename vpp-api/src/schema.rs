@@ -16,6 +16,16 @@ pub use module::{Module, export, export_array};
 use crate::message::Kind;
 
 /// A type of VPP's API language.
+///
+/// ```
+/// use vpp_api::codec::Wire;
+/// use vpp_api::schema::Type;
+/// use vpp_api::types::Encap;
+///
+/// let Type::Enum { name, values, .. } = Encap::SHAPE.ty else { panic!("an enumeration") };
+/// assert_eq!(*name, "lb_encap_type");
+/// assert_eq!(values[1].name, "LB_API_ENCAP_TYPE_GRE6");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "the whole language; who walks over types has to know all of it")]
 pub enum Type {
@@ -87,6 +97,13 @@ impl Type {
 }
 
 /// The types that the language brings.
+///
+/// ```
+/// use vpp_api::schema::Number;
+///
+/// assert_eq!(Number::U16.name(), "u16");
+/// assert_eq!(Number::U16.width(), 2);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Number {
@@ -143,6 +160,16 @@ impl Number {
 }
 
 /// A type, and whether it is an array of it.
+///
+/// ```
+/// use vpp_api::codec::Wire;
+/// use vpp_api::schema::{Array, Number, Shape};
+///
+/// let shape = <[u32; 4] as Wire>::SHAPE;
+/// assert_eq!(shape, <u32 as Wire>::SHAPE.arrayed(Array::Fixed(4)));
+/// assert_eq!(<u32 as Wire>::SHAPE.number(), Some(Number::U32));
+/// assert_eq!(shape.number(), None, "it is encoded as several");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shape {
     /// The type, or that of the elements.
@@ -181,6 +208,15 @@ impl Shape {
 }
 
 /// How often a field's type stands in a row.
+///
+/// ```
+/// use vpp_api::codec::Wire;
+/// use vpp_api::schema::Array;
+/// use vpp_api::types::{FixedString, Text};
+///
+/// assert_eq!(FixedString::<64>::SHAPE.array, Array::Fixed(64));
+/// assert_eq!(Text::SHAPE.array, Array::Open);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "the whole language; who walks over types has to know all of it")]
 pub enum Array {
@@ -195,6 +231,15 @@ pub enum Array {
 }
 
 /// One field of a message or a struct, or an arm of a union.
+///
+/// ```
+/// use vpp_api::message::Message;
+/// use vpp_api::messages::lb::LbAddDelAsV2;
+///
+/// let weight = LbAddDelAsV2::FIELDS.iter().find(|field| field.name == "weight").expect("a field");
+/// assert_eq!(weight.shape.ty.name(), "u8");
+/// assert_eq!(weight.default, Some("100"));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Field {
@@ -235,6 +280,15 @@ impl Field {
 }
 
 /// Whether VPP swaps a field as its definition promises.
+///
+/// ```
+/// use vpp_api::message::Message;
+/// use vpp_api::messages::lb::LbVipDetails;
+/// use vpp_api::schema::Order;
+///
+/// let odd = LbVipDetails::FIELDS.iter().filter(|field| field.order == Order::Host).map(|field| field.name);
+/// assert_eq!(odd.collect::<Vec<_>>(), ["srv_type", "target_port"]);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Order {
@@ -246,6 +300,15 @@ pub enum Order {
 }
 
 /// One value of an enumeration.
+///
+/// ```
+/// use vpp_api::codec::Wire;
+/// use vpp_api::schema::{Type, Value};
+/// use vpp_api::types::AddressFamily;
+///
+/// let Type::Enum { values, .. } = AddressFamily::SHAPE.ty else { panic!("an enumeration") };
+/// assert_eq!(values[0], Value { name: "ADDRESS_IP4", value: 0 });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Value {
     /// Its name in VPP's definitions, such as `ADDRESS_IP4`.
@@ -255,6 +318,15 @@ pub struct Value {
 }
 
 /// What answers a message that clients send: one entry of `service` in VPP's definitions.
+///
+/// ```
+/// use vpp_api::message::Message;
+/// use vpp_api::messages::{interface::WantInterfaceEvents, lb::LbVipDump};
+/// use vpp_api::schema::Service;
+///
+/// assert_eq!(LbVipDump::SERVICE, Some(Service::dump("lb_vip_details")));
+/// assert_eq!(WantInterfaceEvents::SERVICE.map(|service| service.events), Some(&["sw_interface_event"][..]));
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Service {
@@ -298,6 +370,14 @@ impl Service {
 }
 
 /// The fields that stand in front of a message's own, behind the message id.
+///
+/// ```
+/// use vpp_api::message::Kind;
+///
+/// let names = |kind| vpp_api::schema::prefix(kind).iter().map(|field| field.name).collect::<Vec<_>>();
+/// assert_eq!(names(Kind::Request), ["client_index", "context"]);
+/// assert_eq!(names(Kind::Details), ["context"]);
+/// ```
 #[must_use]
 pub const fn prefix(kind: Kind) -> &'static [Field] {
     const U32: Shape = Shape::of(&Type::Number(Number::U32));

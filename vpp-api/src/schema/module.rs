@@ -70,6 +70,15 @@ impl Module {
     }
 
     /// Leaves out the messages that `keep` says no to, by name and CRC: what a release does not have, say.
+    ///
+    /// ```
+    /// use vpp_api::schema::Module;
+    ///
+    /// let mut module = Module::new("lb", "1.2.0");
+    /// vpp_api::messages::lb::visit(&mut module);
+    /// module.retain(|name_crc| name_crc.starts_with("lb_conf_"));
+    /// assert_eq!(module.message_count(), 4);
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.messages.retain(|message| keep(&format!("{}_{:08x}", message.name, message.crc)));
     }

@@ -23,6 +23,25 @@ pub(super) type Decoder = fn(&[u8]) -> (Envelope, AnyRequest);
 macro_rules! any_request {
     ($($ty:ident),* $(,)?) => {
         /// A request, of whichever type.
+        ///
+        /// ```
+        /// use vpp_api::messages::lb::LbConfGet;
+        /// use vpp_api::server::AnyRequest;
+        ///
+        /// /// Whether it changes anything.
+        /// fn is_write(request: &AnyRequest) -> bool {
+        ///     use AnyRequest::{LbAddDelAs, LbAddDelAsV2, LbAddDelVip, LbAddDelVipV2, LbAsSetWeight, LbConf};
+        ///
+        ///     matches!(
+        ///         request,
+        ///         LbConf(_) | LbAddDelVip(_) | LbAddDelVipV2(_) | LbAddDelAs(_) | LbAddDelAsV2(_) | LbAsSetWeight(_)
+        ///     )
+        /// }
+        ///
+        /// let request = AnyRequest::from(LbConfGet {});
+        /// assert_eq!(request.name(), "lb_conf_get");
+        /// assert!(!is_write(&request));
+        /// ```
         #[derive(Clone, Debug, Eq, PartialEq)]
         #[non_exhaustive]
         pub enum AnyRequest {

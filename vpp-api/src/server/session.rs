@@ -19,6 +19,22 @@ use crate::message::{Envelope, Event, Kind, Message, encode_body, message_id};
 ///
 /// The session itself answers `sockclnt_create`, as often as it is sent, and yields it all the same. As VPP it takes
 /// requests before that and does not compare client indices.
+///
+/// ```
+/// use std::sync::Arc;
+/// use vpp_api::connection::{Config, Connection, Handshake};
+/// use vpp_api::server::{AnyRequest, ServedTable, Session};
+///
+/// let mut session = Session::new(Arc::new(ServedTable::of_this_crate(1)), 0x8000_0001);
+/// let mut handshake = Handshake::new(Config::default());
+/// session.handle_bytes(&handshake.poll_transmit().expect("sockclnt_create"));
+/// let hello = session.poll_request()?.expect("all of it");
+/// assert!(matches!(hello.request, AnyRequest::SockclntCreate(_)));
+///
+/// let connection: Option<Connection<()>> = handshake.handle_bytes(&session.take_output())?;
+/// assert_eq!(connection.expect("all of the answer").client_index(), session.client_index());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Session {
     table: Arc<ServedTable>,
@@ -62,6 +78,18 @@ impl Session {
 
     /// Puts a reply or one element of a dump into the output.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use vpp_api::messages::lb::{LbConfGetReply, LbConfReply};
+    /// use vpp_api::server::{NotServed, ServedTable, Session};
+    ///
+    /// let before_26_10 = ServedTable::new(["lb_conf_56cd3261", "lb_conf_reply_e8d4e804"], 1);
+    /// let mut session = Session::new(Arc::new(before_26_10), 0x8000_0001);
+    /// assert_eq!(session.reply(7, &LbConfReply::default()), Ok(()));
+    /// let absent = session.reply(8, &LbConfGetReply::default());
+    /// assert_eq!(absent, Err(NotServed { name_crc: "lb_conf_get_reply_923427ac" }));
+    /// ```
+    ///
     /// # Errors
     /// [`NotServed`] if the table lacks `M`; nothing is sent.
     pub fn reply<M: Message>(&mut self, context: u32, message: &M) -> Result<(), NotServed> {
@@ -69,6 +97,17 @@ impl Session {
     }
 
     /// Puts an event into the output.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use vpp_api::messages::interface::SwInterfaceEvent;
+    /// use vpp_api::server::{ServedTable, Session};
+    ///
+    /// let mut session = Session::new(Arc::new(ServedTable::of_this_crate(1)), 0x8000_0001);
+    /// session.event(&SwInterfaceEvent { deleted: true, ..SwInterfaceEvent::default() })?;
+    /// assert_eq!(session.take_output().len(), 16 + 19);
+    /// # Ok::<_, vpp_api::server::NotServed>(())
+    /// ```
     ///
     /// # Errors
     /// [`NotServed`] if the table lacks `M`; nothing is sent.
@@ -122,6 +161,18 @@ impl Session {
 }
 
 /// One message from a client.
+///
+/// ```
+/// use vpp_api::messages::memclnt::ControlPingReply;
+/// use vpp_api::server::{Incoming, NotServed, Session};
+/// use vpp_api::types::Retval;
+///
+/// /// Whatever it asks.
+/// fn pong(session: &mut Session, incoming: &Incoming) -> Result<(), NotServed> {
+///     let client_index = session.client_index();
+///     session.reply(incoming.context, &ControlPingReply { retval: Retval::OK, client_index, vpe_pid: 1 })
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Incoming {
     /// To be copied into every answer; 0 if the message is too short to have one.
@@ -133,6 +184,17 @@ pub struct Incoming {
 }
 
 /// The client's stream cannot be followed any more.
+///
+/// ```
+/// use std::sync::Arc;
+/// use vpp_api::error::FrameError;
+/// use vpp_api::server::{ServedTable, Session, SessionError};
+///
+/// let mut session = Session::new(Arc::new(ServedTable::of_this_crate(1)), 0x8000_0001);
+/// session.handle_bytes(&[0xff; 16]);
+/// let outcome = session.poll_request();
+/// assert!(matches!(outcome, Err(SessionError::Frame(FrameError::Oversized { .. }))));
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -142,6 +204,13 @@ pub enum SessionError {
 }
 
 /// The served table has no such message: a stand-in for an older release was asked for something newer.
+///
+/// ```
+/// use vpp_api::server::NotServed;
+///
+/// let error = NotServed { name_crc: "lb_conf_get_reply_923427ac" };
+/// assert_eq!(error.to_string(), "lb_conf_get_reply_923427ac is not served");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{name_crc} is not served")]
 pub struct NotServed {

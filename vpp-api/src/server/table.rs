@@ -13,6 +13,14 @@ use crate::types::{Counted, FixedString};
 ///
 /// As in VPP, the messages of `memclnt.api` have ids 1 to 28; all others follow, and their ids and the order of the
 /// rows depend on the seed alone.
+///
+/// ```
+/// use vpp_api::server::ServedTable;
+///
+/// let served = ServedTable::of_this_crate(1);
+/// assert_eq!(served.table().id("control_ping_51077d14"), Some(23), "as in every VPP");
+/// assert_ne!(served.table().id("lb_conf_56cd3261"), ServedTable::of_this_crate(2).table().id("lb_conf_56cd3261"));
+/// ```
 #[derive(Debug)]
 pub struct ServedTable {
     table: MessageTable,
@@ -25,6 +33,13 @@ impl ServedTable {
     ///
     /// Names that this crate has no type for are served too: requests for them come as [`AnyRequest::Unknown`]. What
     /// is double, and what exceeds the 65,535 ids there are, is left out.
+    ///
+    /// ```
+    /// use vpp_api::{release::Capabilities, server::ServedTable};
+    ///
+    /// let served = ServedTable::new(["lb_conf_get_51077d14", "lb_conf_get_reply_923427ac"], 1);
+    /// assert!(Capabilities::of(served.table()).lb_conf_get);
+    /// ```
     #[must_use]
     pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>, seed: u64) -> Self {
         let mut random = SplitMix(seed);

@@ -14,6 +14,16 @@ use crate::types::Retval;
 ///
 /// The fields of the type are those that follow the common prefix (message id, client index, context), which
 /// [`Kind`] describes and [`Envelope`] carries.
+///
+/// ```
+/// use vpp_api::message::{Kind, Message};
+/// use vpp_api::messages::lb::LbConf;
+///
+/// assert_eq!((LbConf::NAME, LbConf::CRC), ("lb_conf", 0x56cd_3261));
+/// assert_eq!(LbConf::NAME_CRC, "lb_conf_56cd3261");
+/// assert_eq!(LbConf::KIND, Kind::Request);
+/// assert_eq!(LbConf::FIELDS[0].name, "ip4_src_address");
+/// ```
 pub trait Message: Clone + fmt::Debug + Eq + Send + Sync + Sized + 'static {
     /// Name in VPP's `.api` file, such as `lb_conf`.
     const NAME: &'static str;
@@ -46,12 +56,34 @@ pub trait Message: Clone + fmt::Debug + Eq + Send + Sync + Sized + 'static {
 }
 
 /// A message that VPP answers with exactly one reply.
+///
+/// ```
+/// use vpp_api::connection::{Connection, StartError};
+/// use vpp_api::message::{Message, Request};
+///
+/// /// Calls with the names of both, for a log.
+/// fn call<R: Request>(connection: &mut Connection<String>, request: &R) -> Result<u32, StartError> {
+///     connection.call(request, format!("{} => {}", R::NAME, R::Reply::NAME))
+/// }
+/// ```
 pub trait Request: Message {
     /// The reply.
     type Reply: Reply;
 }
 
 /// The answer to a [`Request`].
+///
+/// ```
+/// use vpp_api::message::Reply;
+///
+/// /// One line for a log.
+/// fn outcome<R: Reply>(reply: &R) -> String {
+///     format!("{} {}", R::NAME, reply.retval())
+/// }
+///
+/// let reply = vpp_api::messages::lb::LbConfReply::default();
+/// assert_eq!(outcome(&reply), "lb_conf_reply 0 OK (Success)");
+/// ```
 pub trait Reply: Message {
     /// The result code.
     fn retval(&self) -> Retval;
@@ -63,6 +95,16 @@ pub trait Reply: Message {
 }
 
 /// A message that VPP answers with any number of details and no end mark: `control_ping` finds the end.
+///
+/// ```
+/// use vpp_api::error::DecodeError;
+/// use vpp_api::message::{Dump, decode_body};
+///
+/// /// The elements, out of the bodies that [`Event::Details`](vpp_api::connection::Event::Details) has.
+/// fn details<D: Dump>(bodies: &[bytes::Bytes]) -> Result<Vec<D::Details>, DecodeError> {
+///     bodies.iter().map(|body| Ok(decode_body(body)?.1)).collect()
+/// }
+/// ```
 pub trait Dump: Message {
     /// One element of the answer.
     type Details: Message;
@@ -113,9 +155,30 @@ pub const CALL_AGAIN: Retval = Retval(-165);
 pub trait Oneway: Message {}
 
 /// A message that VPP sends by itself after it was asked to.
+///
+/// ```
+/// use vpp_api::error::Absent;
+/// use vpp_api::message::Event;
+/// use vpp_api::messages::interface::SwInterfaceEvent;
+/// use vpp_api::table::MessageTable;
+///
+/// /// Whether VPP can send it.
+/// fn is_there<E: Event>(table: &MessageTable) -> Result<(), Absent> {
+///     table.id_of::<E>().map(drop)
+/// }
+/// assert!(is_there::<SwInterfaceEvent>(&MessageTable::default()).is_err());
+/// ```
 pub trait Event: Message {}
 
 /// Who sends a message, and with it the layout of the common prefix after the `u16` message id.
+///
+/// ```
+/// use vpp_api::message::Kind;
+///
+/// assert!(Kind::Dump.is_from_client() && Kind::Dump.has_client_index() && Kind::Dump.has_context());
+/// assert!(Kind::Reply.has_context() && !Kind::Reply.has_client_index());
+/// assert!(!Kind::Event.has_context(), "nobody asked for it");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -173,6 +236,15 @@ impl Kind {
 }
 
 /// The common prefix without the message id. What a [`Kind`] lacks is 0 when decoded and not encoded.
+///
+/// ```
+/// use vpp_api::codec::Reader;
+/// use vpp_api::message::{Envelope, Kind};
+///
+/// let envelope = Envelope::decode(Kind::Reply, &mut Reader::new(&[0, 0, 0, 7]))?;
+/// assert_eq!(envelope, Envelope { client_index: 0, context: 7 });
+/// # Ok::<_, vpp_api::error::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Envelope {
     /// The client, as `sockclnt_create_reply` named it.
@@ -209,12 +281,29 @@ impl Envelope {
 }
 
 /// The message id of a body, if it is long enough to have one.
+///
+/// ```
+/// use vpp_api::message::message_id;
+///
+/// assert_eq!(message_id(&[0, 23, 0, 0, 0, 7]), Some(23));
+/// assert_eq!(message_id(&[0]), None);
+/// ```
 #[must_use]
 pub fn message_id(body: &[u8]) -> Option<u16> {
     body.first_chunk().map(|id| u16::from_be_bytes(*id))
 }
 
 /// Appends a body: message id, prefix, fields.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use vpp_api::message::{Envelope, encode_body};
+/// use vpp_api::messages::memclnt::ControlPing;
+///
+/// let mut body = BytesMut::new();
+/// encode_body(23, Envelope { client_index: 1, context: 7 }, &ControlPing {}, &mut body);
+/// assert_eq!(&body[..], [0, 23, 0, 0, 0, 1, 0, 0, 0, 7]);
+/// ```
 pub fn encode_body<M: Message>(id: u16, envelope: Envelope, message: &M, out: &mut BytesMut) {
     let mut writer = Writer::new(out);
     id.encode(&mut writer);
@@ -223,6 +312,16 @@ pub fn encode_body<M: Message>(id: u16, envelope: Envelope, message: &M, out: &m
 }
 
 /// Reads a body strictly: every byte has to belong to the message. The message id is skipped, not compared.
+///
+/// ```
+/// use vpp_api::message::decode_body;
+/// use vpp_api::messages::lb::LbConfReply;
+///
+/// let body = [0, 58, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xba];
+/// let (envelope, reply) = decode_body::<LbConfReply>(&body)?;
+/// assert_eq!((envelope.context, reply.retval.0), (7, -70));
+/// # Ok::<_, vpp_api::error::DecodeError>(())
+/// ```
 ///
 /// # Errors
 /// [`DecodeError`] if the body is shorter or longer than the message.
@@ -236,6 +335,15 @@ pub fn decode_body<M: Message>(body: &[u8]) -> Result<(Envelope, M), DecodeError
 }
 
 /// Reads a body as VPP does: what follows the last field is ignored.
+///
+/// ```
+/// use vpp_api::message::{decode_body, decode_body_lenient};
+/// use vpp_api::messages::memclnt::ControlPing;
+///
+/// let body = [0, 23, 0, 0, 0, 1, 0, 0, 0, 7, 0xff];
+/// assert!(decode_body::<ControlPing>(&body).is_err());
+/// assert!(decode_body_lenient::<ControlPing>(&body).is_ok());
+/// ```
 ///
 /// # Errors
 /// [`DecodeError::Short`] if the body is shorter than the message.

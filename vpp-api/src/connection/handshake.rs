@@ -80,6 +80,14 @@ impl Handshake {
     }
 
     /// Bytes to send, if any.
+    ///
+    /// ```
+    /// use vpp_api::connection::{Config, Handshake};
+    ///
+    /// let mut handshake = Handshake::new(Config::default());
+    /// assert_eq!(handshake.poll_transmit().map(|hello| hello.len()), Some(16 + 70));
+    /// assert_eq!(handshake.poll_transmit(), None);
+    /// ```
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         (!self.out.is_empty()).then(|| self.out.split().freeze())
@@ -87,6 +95,14 @@ impl Handshake {
 
     /// Takes in bytes from VPP. `Some` ends the handshake; bytes behind it are already in the connection, and its
     /// events may be polled at once.
+    ///
+    /// ```
+    /// use vpp_api::connection::{Config, Connection, Handshake};
+    ///
+    /// let mut handshake = Handshake::new(Config::default());
+    /// let no_vpp: Result<Option<Connection<()>>, _> = handshake.handle_bytes(b"HTTP/1.1 400 Bad Request");
+    /// assert_eq!(no_vpp.unwrap_err().to_string(), "bad frame header");
+    /// ```
     ///
     /// # Errors
     /// [`ProtocolError`] if the peer is not VPP or refuses; the handshake is over then.

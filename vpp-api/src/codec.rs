@@ -141,7 +141,8 @@ impl<'a> Writer<'a> {
 /// A type with one fixed encoding in VPP's binary API.
 ///
 /// The macros of this crate implement it. A type that has it by hand needs nothing else but what a declaration derives,
-/// whatever features this crate has: one without `serde::Serialize` is serialized as its `Debug` text. By hand, for an alias of VPP's that deserves a type of its own:
+/// whatever features this crate has: one without `serde::Serialize` is serialized as its `Debug` text. By hand, for an
+/// alias of VPP's that deserves a type of its own:
 ///
 /// ```
 /// use vpp_api::codec::{Reader, Wire, Writer};

@@ -141,15 +141,14 @@ pub const CALL_AGAIN: Retval = Retval(-165);
 /// A message that VPP does not answer: `service { rpc x returns null; }` in its definitions.
 ///
 /// ```
-/// use vpp_api::client::Client;
-/// use vpp_api::error::CallError;
+/// use vpp_api::connection::{Connection, StartError};
 /// use vpp_api::message::Oneway;
 /// use vpp_api::messages::memclnt::ControlPing;
 ///
-/// /// Returns when VPP has handled `message`: it handles what a client sends in order.
-/// async fn send_and_wait<M: Oneway>(client: &Client, message: &M) -> Result<(), CallError> {
-///     client.send(message)?;
-///     client.call(&ControlPing {}).await.map(drop)
+/// /// The answer comes when VPP has handled `message`: it handles what a client sends in order.
+/// fn send_and_ping<M: Oneway, T>(connection: &mut Connection<T>, message: &M, tag: T) -> Result<u32, StartError> {
+///     connection.send(message)?;
+///     connection.call(&ControlPing {}, tag)
 /// }
 /// ```
 pub trait Oneway: Message {}

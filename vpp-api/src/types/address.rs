@@ -50,6 +50,13 @@ pub struct Address {
 
 impl Address {
     /// The address it stands for. A family that VPP does not define is read as IPv6, so that no byte is hidden.
+    ///
+    /// ```
+    /// use vpp_api::types::{Address, AddressFamily};
+    ///
+    /// let odd = Address { af: AddressFamily::Unknown(9), bytes: [1; 16] };
+    /// assert_eq!(odd.ip().to_string(), "101:101:101:101:101:101:101:101");
+    /// ```
     #[must_use]
     pub fn ip(&self) -> IpAddr {
         let [a, b, c, d, ..] = self.bytes;
@@ -146,6 +153,15 @@ pub struct Prefix {
 
 impl Prefix {
     /// As a network, host bits kept.
+    ///
+    /// ```
+    /// use vpp_api::types::{Address, Prefix};
+    ///
+    /// let prefix = Prefix { address: Address::from(std::net::Ipv4Addr::new(192, 0, 2, 10)), len: 24 };
+    /// assert_eq!(prefix.net()?.to_string(), "192.0.2.10/24");
+    /// assert!(Prefix { len: 33, ..prefix }.net().is_err());
+    /// # Ok::<_, vpp_api::types::PrefixError>(())
+    /// ```
     ///
     /// # Errors
     /// [`PrefixError`] if the length exceeds what the family has.

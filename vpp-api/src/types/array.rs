@@ -34,6 +34,14 @@ impl<T, C: Count> Counted<T, C> {
     }
 
     /// The items.
+    ///
+    /// ```
+    /// use vpp_api::types::Counted;
+    ///
+    /// let ports: Counted<u16, u8> = vec![80, 443].try_into()?;
+    /// assert_eq!(ports.into_vec(), [80, 443]);
+    /// # Ok::<_, vpp_api::types::TooMany>(())
+    /// ```
     #[must_use]
     pub fn into_vec(self) -> Vec<T> {
         self.items

@@ -44,18 +44,36 @@ impl Retval {
     pub const INVALID_ADDRESS_FAMILY: Self = Self(-97);
 
     /// Whether VPP did what was asked: anything but a negative number.
+    ///
+    /// ```
+    /// use vpp_api::types::Retval;
+    ///
+    /// assert!(Retval::OK.is_ok() && Retval(1).is_ok());
+    /// assert!(!Retval::UNSPECIFIED.is_ok());
+    /// ```
     #[must_use]
     pub const fn is_ok(self) -> bool {
         self.0 >= 0
     }
 
     /// The name without `VNET_API_ERROR_`, if the code has one.
+    ///
+    /// ```
+    /// use vpp_api::types::Retval;
+    ///
+    /// assert_eq!(Retval(-6).name(), Some("NO_SUCH_ENTRY"));
+    /// assert_eq!(Retval(-9999).name(), None);
+    /// ```
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         lookup(self.0).map(|(name, _)| name)
     }
 
     /// What VPP says of the code, if it is known.
+    ///
+    /// ```
+    /// assert_eq!(vpp_api::types::Retval(-6).text(), Some("No such entry"));
+    /// ```
     #[must_use]
     pub fn text(self) -> Option<&'static str> {
         lookup(self.0).map(|(_, text)| text)

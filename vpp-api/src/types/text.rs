@@ -29,6 +29,12 @@ pub struct FixedString<const N: usize>([u8; N]);
 
 impl<const N: usize> FixedString<N> {
     /// The field as it is on the wire.
+    ///
+    /// ```
+    /// let text = vpp_api::types::FixedString::from_raw(*b"vpe\0rest");
+    /// assert_eq!(text.as_bytes(), b"vpe");
+    /// assert_eq!(text.raw(), b"vpe\0rest");
+    /// ```
     #[must_use]
     pub fn from_raw(raw: [u8; N]) -> Self {
         Self(raw)
@@ -56,6 +62,13 @@ impl<const N: usize> FixedString<N> {
     /// As much of `text` as fits before the last byte, cut at a character.
     ///
     /// A NUL always stays inside the field: VPP formats such fields as C strings and reads on past one without.
+    ///
+    /// ```
+    /// use vpp_api::types::FixedString;
+    ///
+    /// assert_eq!(FixedString::<4>::clipped("abcdef").raw(), b"abc\0");
+    /// assert_eq!(FixedString::<4>::clipped("ab\u{e9}").raw(), b"ab\0\0");
+    /// ```
     #[must_use]
     pub fn clipped(text: &str) -> Self {
         let text = text.split('\0').next().unwrap_or_default();

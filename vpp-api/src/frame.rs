@@ -89,6 +89,12 @@ impl FrameDecoder {
     }
 
     /// Bytes that wait for the rest of their frame.
+    ///
+    /// ```
+    /// let mut decoder = vpp_api::frame::FrameDecoder::new(1024);
+    /// decoder.extend(&[0; 10]);
+    /// assert_eq!(decoder.buffered(), 10);
+    /// ```
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffer.len()

@@ -29,6 +29,13 @@ pub struct MessageTable {
 
 impl MessageTable {
     /// The table in a handshake's rows.
+    ///
+    /// ```
+    /// use vpp_api::{messages::memclnt::MessageTableEntry, table::MessageTable, types::FixedString};
+    ///
+    /// let row = MessageTableEntry { index: 57, name: FixedString::clipped("lb_conf_56cd3261") };
+    /// assert_eq!(MessageTable::new(&[row]).id("lb_conf_56cd3261"), Some(57));
+    /// ```
     #[must_use]
     pub fn new(rows: &[MessageTableEntry]) -> Self {
         rows.iter().map(|row| (row.index, row.name.to_str_lossy())).collect()
@@ -80,6 +87,16 @@ impl MessageTable {
     }
 
     /// Every message with its id, in no order.
+    ///
+    /// ```
+    /// use vpp_api::table::MessageTable;
+    ///
+    /// /// How many messages of the lb plugin VPP has.
+    /// fn count(table: &MessageTable) -> usize {
+    ///     table.iter().filter(|(name_crc, _)| name_crc.starts_with("lb_")).count()
+    /// }
+    /// assert_eq!(count(&MessageTable::default()), 0);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, u16)> {
         self.names.iter().map(|(id, name)| (name.as_ref(), *id))
     }

@@ -196,6 +196,15 @@ impl Shape {
     }
 
     /// The number it is encoded as: of itself, of an enumeration, or of what an alias stands for.
+    ///
+    /// ```
+    /// use vpp_api::codec::Wire;
+    /// use vpp_api::schema::Number;
+    /// use vpp_api::types::{FixedString, InterfaceIndex};
+    ///
+    /// assert_eq!(InterfaceIndex::SHAPE.number(), Some(Number::U32), "an alias");
+    /// assert_eq!(FixedString::<64>::SHAPE.number(), None);
+    /// ```
     #[must_use]
     pub const fn number(&self) -> Option<Number> {
         match (self.array, self.ty) {
@@ -267,6 +276,14 @@ impl Field {
     }
 
     /// The same with a default.
+    ///
+    /// ```
+    /// use vpp_api::codec::Wire;
+    /// use vpp_api::schema::Field;
+    ///
+    /// const WEIGHT: Field = Field::new("weight", u8::SHAPE).with_default("100");
+    /// assert_eq!(WEIGHT.default, Some("100"));
+    /// ```
     ///
     /// # Panics
     /// If it is no number, bool or enumeration, or `default` is not spelled in decimal, `true` or `false`. In a
@@ -357,6 +374,13 @@ impl Service {
     }
 
     /// Answered with details, and a reply behind them.
+    ///
+    /// ```
+    /// use vpp_api::schema::Service;
+    ///
+    /// let service = Service::stream("acme_get_reply", "acme_details");
+    /// assert_eq!((service.reply, service.details), (Some("acme_get_reply"), Some("acme_details")));
+    /// ```
     #[must_use]
     pub const fn stream(reply: &'static str, details: &'static str) -> Self {
         Self { reply: Some(reply), details: Some(details), is_stream: true, events: &[] }

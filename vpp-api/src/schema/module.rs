@@ -86,6 +86,13 @@ impl Module {
     /// The text of its `.api.json`, laid out as VPP's.
     ///
     /// `vl_api_version` is a checksum over the CRCs of its messages, not the one that VPP would give to the file.
+    ///
+    /// ```
+    /// use vpp_api::schema::Module;
+    ///
+    /// let text = Module::new("acme", "1.0.0").to_json();
+    /// assert!(text.starts_with("{\n    \"module\": \"acme\",\n"));
+    /// ```
     #[must_use]
     pub fn to_json(&self) -> String {
         json::text(&self.json())
@@ -191,6 +198,12 @@ pub fn export() -> Vec<Module> {
 }
 
 /// The JSON array of modules that `get_api_json` is answered with.
+///
+/// ```
+/// use vpp_api::schema::{export, export_array};
+///
+/// assert!(export_array(&export()).starts_with('['));
+/// ```
 #[must_use]
 pub fn export_array(modules: &[Module]) -> String {
     json::text(&Value::List(modules.iter().map(Module::json).collect()))

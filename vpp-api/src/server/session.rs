@@ -60,6 +60,19 @@ impl Session {
     /// Read as VPP reads: extra bytes are ignored, a body that is too short or unknown is a variant of
     /// [`AnyRequest`] and no error.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use vpp_api::server::{AnyRequest, ServedTable, Session};
+    ///
+    /// let mut session = Session::new(Arc::new(ServedTable::of_this_crate(1)), 0x8000_0001);
+    /// // A frame of two bytes: id 23, `control_ping`, and nothing behind it.
+    /// session.handle_bytes(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 23]);
+    /// let incoming = session.poll_request()?.expect("all of it");
+    /// assert!(matches!(incoming.request, AnyRequest::Truncated { name: "control_ping", .. }));
+    /// assert_eq!(session.poll_request()?, None);
+    /// # Ok::<_, vpp_api::server::SessionError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SessionError`] if a header announces more than 64 MiB. VPP would wait for them for ever; close the
     /// connection instead.
@@ -123,6 +136,19 @@ impl Session {
 
     /// The output, for those who want to break it: header and body of one frame after the other. Remember the length
     /// before a reply to know where its frame begins.
+    ///
+    /// ```
+    /// use vpp_api::message::Message;
+    /// use vpp_api::server::{NotServed, Session};
+    ///
+    /// /// A reply that lacks its last byte, and whose header tells nothing of it.
+    /// fn broken<M: Message>(session: &mut Session, context: u32, reply: &M) -> Result<(), NotServed> {
+    ///     session.reply(context, reply)?;
+    ///     let len = session.raw_output().len();
+    ///     session.raw_output().truncate(len - 1);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn raw_output(&mut self) -> &mut BytesMut {
         &mut self.out
     }

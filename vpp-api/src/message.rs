@@ -255,6 +255,16 @@ pub struct Envelope {
 impl Envelope {
     /// Reads the prefix of a `kind` behind the message id.
     ///
+    /// ```
+    /// use vpp_api::codec::Reader;
+    /// use vpp_api::message::{Envelope, Kind};
+    ///
+    /// let mut reader = Reader::new(&[0, 0, 0, 1, 0, 0, 0, 7]);
+    /// let envelope = Envelope::decode(Kind::Request, &mut reader)?;
+    /// assert_eq!((envelope.client_index, envelope.context), (1, 7));
+    /// # Ok::<_, vpp_api::error::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DecodeError::Short`] if the body ends inside it.
     pub fn decode(kind: Kind, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -269,6 +279,16 @@ impl Envelope {
     }
 
     /// Appends the prefix of a `kind`.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use vpp_api::codec::Writer;
+    /// use vpp_api::message::{Envelope, Kind};
+    ///
+    /// let mut out = BytesMut::new();
+    /// Envelope { client_index: 1, context: 7 }.encode(Kind::Details, &mut Writer::new(&mut out));
+    /// assert_eq!(&out[..], [0, 0, 0, 7], "details have no client index");
+    /// ```
     pub fn encode(&self, kind: Kind, writer: &mut Writer<'_>) {
         if kind.has_client_index() {
             self.client_index.encode(writer);

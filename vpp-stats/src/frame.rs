@@ -134,8 +134,7 @@ pub(crate) struct RawEntry<'a> {
 
 impl RawEntry<'_> {
     pub(crate) fn kind(&self) -> EntryKind {
-        // The lower half of the first word; the upper half is padding.
-        EntryKind::of(self.word(0) as u32 as i32)
+        kind(self.word(0))
     }
 
     fn union(&self) -> u64 {
@@ -175,26 +174,13 @@ impl RawEntry<'_> {
     }
 
     /// Type and name of an entry that stands for something, if it had both during the whole look.
-    ///
-    /// VPP clears a removed entry word by word after the change has ended, and `vlib_stats_add_symlink` fills one outside
-    /// of any, so that the beginning of a name may look like one.
     pub(crate) fn label(&self) -> Result<Option<(EntryKind, Name)>, Failure> {
-        if !self.is_taken() {
-            return Ok(None);
-        }
-        let (kind, name) = (self.kind(), self.name());
-        fence(Ordering::Acquire);
-        if self.kind() == kind && self.is_named(&name) { Ok(Some((kind, name))) } else { Err(Failure::Torn) }
+        label(|index| self.word(index))
     }
 
     /// Whether the name has bytes in its word `word`.
     pub(crate) fn name_goes_on(&self, word: usize) -> bool {
         word < ENTRY_WORDS - NAME_AT && self.word(NAME_AT + word) & 0xff != 0
-    }
-
-    /// The bytes of the name up to its NUL.
-    fn name(&self) -> Name {
-        Name::read(|index| self.word(NAME_AT + index))
     }
 
     /// Whether the name is `name`, without reading what follows its NUL.
@@ -205,5 +191,80 @@ impl RawEntry<'_> {
     fn word(&self, index: usize) -> u64 {
         // `Frame::entry` made this run as long as an entry.
         self.words.get(index).unwrap_or(0)
+    }
+}
+
+fn kind(word: u64) -> EntryKind {
+    // The lower half of the first word; the upper half is padding.
+    EntryKind::of(word as u32 as i32)
+}
+
+/// [`RawEntry::label`] of the entry whose words `word` loads.
+///
+/// VPP clears a removed entry word by word after the change has ended, and `vlib_stats_add_symlink` fills one outside of
+/// any, so that the beginning of a name may look like one. Each of the two is judged by what was loaded of it once.
+fn label(word: impl Fn(usize) -> u64) -> Result<Option<(EntryKind, Name)>, Failure> {
+    let found = kind(word(0));
+    if !found.is_occupied() {
+        return Ok(None);
+    }
+    let name = Name::read(|index| word(NAME_AT + index));
+    if name.is_empty() {
+        return Ok(None);
+    }
+    fence(Ordering::Acquire);
+    let is_whole = kind(word(0)) == found && name.matches(|index| word(NAME_AT + index));
+    if is_whole { Ok(Some((found, name))) } else { Err(Failure::Torn) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const GAUGE: u64 = 9;
+    const EMPTY: u64 = 5;
+
+    /// An entry with a name of three words, as it is after the first `stores` of the stores that clear it: the type first.
+    fn cleared(stores: usize, index: usize) -> u64 {
+        let name = Name::new("/interfaces/loop0/drops").expect("short enough");
+        match index {
+            0 if stores > 0 => EMPTY,
+            0 => GAUGE,
+            1 => 0,
+            _ if stores >= index => 0,
+            _ => name_word(&name, index - NAME_AT),
+        }
+    }
+
+    fn name_word(name: &Name, index: usize) -> u64 {
+        let bytes = name.bytes();
+        let mut word = [0; 8];
+        let rest = bytes.as_bytes().get(8 * index..).unwrap_or_default();
+        word.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+        u64::from_le_bytes(word)
+    }
+
+    #[test]
+    fn an_entry_that_is_cleared_meanwhile_has_its_whole_label_or_none() {
+        let mut whole = 0;
+        for (first, pace) in (0..12).flat_map(|first| (1..8).map(move |pace| (first, pace))) {
+            let loads = Cell::new(0_usize);
+            let found = label(|index| {
+                let stores = (loads.get() + 1).saturating_sub(first) * pace;
+                loads.set(loads.get() + 1);
+                cleared(stores, index)
+            });
+            match found {
+                Ok(Some((kind, name))) => {
+                    assert_eq!((kind, &*name.to_text()), (EntryKind::Gauge, "/interfaces/loop0/drops"));
+                    whole += 1;
+                }
+                Ok(None) | Err(Failure::Torn) => {}
+                Err(Failure::Error(error)) => panic!("{error}"),
+            }
+        }
+        assert!(whole > 0, "none was read before it was cleared");
     }
 }

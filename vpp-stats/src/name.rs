@@ -47,6 +47,10 @@ impl Name {
         Self { words, len: NAME_BYTES }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Whether the words that `word` gives begin with this name and a NUL. Looks at no more of them than it must.
     pub(crate) fn matches(&self, word: impl Fn(usize) -> u64) -> bool {
         let (full, rest) = (self.len / WORD as usize, self.len % WORD as usize);

@@ -10,22 +10,25 @@
 //!                                └── what VPP had, once it was read ──┘
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod changed;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use maglev_health::{
-    BackendId, Control, ControlOptions, Dataplane, Event as HealthEvent, FleetOptions, FrontendIdx, Jitter, MemberKey,
-    ProbeId, ProbeResult, SpecError, Weight as HealthWeight,
+    BackendId, Control, ControlOptions, Dataplane, Event as HealthEvent, FleetOptions, FrontendIdx, Jitter, ProbeId,
+    ProbeResult, SpecError, Weight as HealthWeight,
 };
 use maglev_sync::{
     Abilities, BootId, Call, CallFailure, CallId, Desired, Event as SyncEvent, OutOfRange, Reconciler, Reply,
     RequestScope, Settings, SyncRequest, SyncScope, VipKey,
 };
 
+pub(crate) use self::changed::Changed;
 use super::operate::Refusal;
-use super::report::{self, Pass};
+use super::report::{self, Pass, about_override};
 use super::translate;
 use crate::config::Config;
 use crate::event::{Text, What};
@@ -72,39 +75,8 @@ pub(crate) struct Core {
     places: HashMap<VipKey, usize>,
     /// Pool each frontend was last reported to serve from.
     pools: BTreeMap<Text, (usize, Text)>,
-    ready: std::collections::VecDeque<Output>,
+    ready: VecDeque<Output>,
     changed: Changed,
-}
-
-/// What a new snapshot has to show anew.
-#[derive(Debug, Default)]
-pub(crate) struct Changed {
-    /// Positions of backends.
-    pub(crate) backends: BTreeSet<BackendId>,
-    /// Positions of frontends.
-    pub(crate) frontends: BTreeSet<usize>,
-    /// Everything, lists included.
-    pub(crate) all: bool,
-    /// A state changed: worth showing at once.
-    pub(crate) urgent: bool,
-    /// Indices into the stats segment, or flows.
-    pub(crate) indices: bool,
-    /// VPP has answered: something may have been compared.
-    pub(crate) answered: bool,
-    /// The reconciler had something to say.
-    pub(crate) told: bool,
-}
-
-impl Changed {
-    /// Whether there is anything new.
-    pub(crate) fn any(&self) -> bool {
-        self.all
-            || self.urgent
-            || self.answered
-            || self.indices
-            || !self.backends.is_empty()
-            || !self.frontends.is_empty()
-    }
 }
 
 impl Core {
@@ -137,7 +109,7 @@ impl Core {
             keys: Vec::new(),
             places: HashMap::new(),
             pools: BTreeMap::new(),
-            ready: std::collections::VecDeque::new(),
+            ready: VecDeque::new(),
             changed: Changed { all: true, ..Changed::default() },
         };
         core.adopt(config, now)?;
@@ -464,35 +436,6 @@ impl Core {
             self.tell(what);
         }
     }
-}
-
-/// What a reload did to an override: the cause of the warning, and its words. `None` for other events.
-pub(super) fn about_override(event: &HealthEvent) -> Option<(&'static str, String)> {
-    const KEPT: &str = "override-kept";
-    const DROPPED: &str = "override-dropped";
-    Some(match event {
-        HealthEvent::BackendOverrideKept { backend, kept, enabled } => {
-            let kept = kept.as_str();
-            (KEPT, format!("backend {backend}: the override `{kept}` stays; the config now says enabled: {enabled}"))
-        }
-        HealthEvent::WeightOverrideKept { member, kept, before, configured } => {
-            let MemberKey { frontend, pool, backend } = member;
-            let what = format!(
-                "the weight {kept} stays as an operator set it; the config said {before} and now says {configured}"
-            );
-            (KEPT, format!("frontend {frontend} pool {pool} backend {backend}: {what}"))
-        }
-        HealthEvent::BackendOverrideDropped { backend, dropped } => {
-            let dropped = dropped.as_str();
-            (DROPPED, format!("backend {backend} left the config; its override `{dropped}` is dropped"))
-        }
-        HealthEvent::WeightOverrideDropped { member, dropped } => {
-            let MemberKey { frontend, pool, backend } = member;
-            let place = format!("frontend {frontend} pool {pool} backend {backend}");
-            (DROPPED, format!("{place} left the config; its weight override {dropped} is dropped"))
-        }
-        _ => return None,
-    })
 }
 
 fn warning(cause: &str, message: String) -> What {

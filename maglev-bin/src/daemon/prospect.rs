@@ -9,8 +9,9 @@ use maglev_health::Control;
 use maglev_sync::{Desired, Forecast, OutOfRange, Outlook, VipKey};
 
 use super::chain;
-use super::core::{Core, about_override, desired, health_weight};
+use super::core::{Core, desired, health_weight};
 use super::operate::Refusal;
+use super::report::about_override;
 use super::translate;
 use crate::config::{Config, Loaded};
 use crate::event::Text;

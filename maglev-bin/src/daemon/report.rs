@@ -1,5 +1,6 @@
-//! Puts what the reconciler says into the words of the log, and counts it.
+//! Puts what the reconciler, and health about overrides, say into the words of the log, and counts it.
 
+use maglev_health::{Event as HealthEvent, MemberKey};
 use maglev_sync::{Event, SyncCounts, SyncScope, VipKey, Warning};
 use std::time::Duration;
 
@@ -41,6 +42,35 @@ impl Pass {
     pub(super) fn ran(&self) -> bool {
         self.failure.is_none() || self.elapsed > Duration::ZERO
     }
+}
+
+/// What a reload did to an override: the cause of the warning, and its words. `None` for other events.
+pub(super) fn about_override(event: &HealthEvent) -> Option<(&'static str, String)> {
+    const KEPT: &str = "override-kept";
+    const DROPPED: &str = "override-dropped";
+    Some(match event {
+        HealthEvent::BackendOverrideKept { backend, kept, enabled } => {
+            let kept = kept.as_str();
+            (KEPT, format!("backend {backend}: the override `{kept}` stays; the config now says enabled: {enabled}"))
+        }
+        HealthEvent::WeightOverrideKept { member, kept, before, configured } => {
+            let MemberKey { frontend, pool, backend } = member;
+            let what = format!(
+                "the weight {kept} stays as an operator set it; the config said {before} and now says {configured}"
+            );
+            (KEPT, format!("frontend {frontend} pool {pool} backend {backend}: {what}"))
+        }
+        HealthEvent::BackendOverrideDropped { backend, dropped } => {
+            let dropped = dropped.as_str();
+            (DROPPED, format!("backend {backend} left the config; its override `{dropped}` is dropped"))
+        }
+        HealthEvent::WeightOverrideDropped { member, dropped } => {
+            let MemberKey { frontend, pool, backend } = member;
+            let place = format!("frontend {frontend} pool {pool} backend {backend}");
+            (DROPPED, format!("{place} left the config; its weight override {dropped} is dropped"))
+        }
+        _ => return None,
+    })
 }
 
 /// Translates an event.

@@ -135,9 +135,10 @@ impl<'a> Words<'a> {
         // SAFETY: `index < len`, so the word is inside the mapping (the field's invariant); it is aligned because the
         // start is and words are 8 bytes; the mapping outlives `'a`. The page is readable. It is present, since the
         // file is sealed, private, or had its whole size when this attempt began ("Truncation" above); were an unsealed
-        // one truncated since then, the load would end the process by SIGBUS and return nothing. All accesses of this process to it are atomic and of this size
-        // ("Races" above), and other processes' stores are to us as atomic ones. The mapping may be read-only: a
-        // relaxed load of 8 bytes is allowed on such memory on the 64-bit targets this crate builds for.
+        // one truncated since then, the load would end the process by SIGBUS and return nothing. All accesses of this
+        // process to it are atomic and of this size ("Races" above), and other processes' stores are to us as atomic
+        // ones. The mapping may be read-only: a relaxed load of 8 bytes is allowed on such memory on the 64-bit targets
+        // this crate builds for.
         let word = unsafe { AtomicU64::from_ptr(self.first.as_ptr().add(index)) };
         Some(word.load(Ordering::Relaxed))
     }

@@ -9,8 +9,49 @@ use crate::value::CombinedCounter;
 use crate::view::TableView;
 
 /// Reads columns of a simple counter; see [`CounterHandle`].
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+/// # vpp.set(drops, 0, 2, 4)?;
+/// # vpp.set(drops, 1, 2, 5)?;
+/// use vpp_stats::SimpleHandle;
+///
+/// /// What an exporter keeps from one scrape to the next.
+/// struct Interfaces {
+///     drops: SimpleHandle,
+///     punts: SimpleHandle,
+/// }
+///
+/// let mut interfaces = Interfaces { drops: segment.simple("/if/drops"), punts: segment.simple("/if/punt") };
+/// assert_eq!(interfaces.drops.sum(2)?, Some(9)); // of both threads
+/// assert_eq!(interfaces.punts.sum(2)?, None); // VPP has no such table yet
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type SimpleHandle = CounterHandle<u64>;
 /// Reads columns of a combined counter; see [`CounterHandle`].
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let to = vpp.add_combined("/net/route/to", 2, 10)?;
+/// # vpp.set(to, 0, 3, CombinedCounter { packets: 2, bytes: 128 })?;
+/// # vpp.set(to, 1, 7, CombinedCounter { packets: 5, bytes: 300 })?;
+/// use vpp_stats::{CombinedCounter, CombinedHandle, StatsError};
+///
+/// /// The column of the route that got most packets.
+/// fn busiest(routes: &mut CombinedHandle, sums: &mut [CombinedCounter]) -> Result<Option<usize>, StatsError> {
+///     routes.sum_all(sums)?;
+///     Ok((0..sums.len()).max_by_key(|column| sums[*column].packets))
+/// }
+///
+/// let mut sums = [CombinedCounter::default(); 10];
+/// assert_eq!(busiest(&mut segment.combined("/net/route/to"), &mut sums)?, Some(7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type CombinedHandle = CounterHandle<CombinedCounter>;
 
 /// Reads one table of counters, again and again: its columns, rows, sums, or all of it.
@@ -90,6 +131,25 @@ impl<C: Cell> CounterHandle<C> {
     }
 
     /// Reads the same name in `segment` from now on, such as that of a VPP that was restarted.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.add_simple("/if/drops", 2, 3)?;
+    /// let mut drops = segment.simple("/if/drops");
+    /// assert_eq!((drops.columns()?, drops.total()?), (Some(3), Some(0)));
+    ///
+    /// // `fresh` is the segment of a VPP that was restarted.
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let to = vpp.add_simple("/if/drops", 2, 5)?;
+    /// # vpp.set(to, 1, 4, 7)?;
+    /// # let fresh = vpp.reader()?;
+    /// drops.rebind(&fresh);
+    /// assert_eq!((drops.columns()?, drops.total()?), (Some(5), Some(7)));
+    /// assert_eq!(drops.name(), "/if/drops");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rebind(&mut self, segment: &Segment) {
         self.place.rebind(segment);
     }
@@ -180,6 +240,19 @@ impl<C: Cell> CounterHandle<C> {
     ///
     /// # Errors
     /// As [`sum_columns`](Self::sum_columns).
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// # vpp.set(drops, 1, 2, 5)?;
+    /// // Room for one interface more than there are, and what an earlier read left in it.
+    /// let mut row = [9; 4];
+    /// let columns = segment.simple("/if/drops").copy_row(1, &mut row)?;
+    /// assert_eq!((columns, row), (Some(3), [0, 0, 5, 0]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn copy_row(&mut self, thread: usize, out: &mut [C]) -> Result<Option<usize>, StatsError> {
         let copied = self.read(|table| {
             let row = table.row(thread)?;
@@ -194,6 +267,22 @@ impl<C: Cell> CounterHandle<C> {
     ///
     /// # Errors
     /// As [`sum_columns`](Self::sum_columns).
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// # vpp.set(drops, 0, 2, 4)?;
+    /// # vpp.set(drops, 1, 2, 5)?;
+    /// let (mut drops, mut by_thread) = (segment.simple("/if/drops"), [0; 2]);
+    /// assert_eq!(drops.copy_column(2, &mut by_thread)?, Some(2));
+    /// assert_eq!(by_thread, [4, 5]);
+    /// // No thread has column 3.
+    /// assert_eq!(drops.copy_column(3, &mut by_thread)?, None);
+    /// assert_eq!(by_thread, [0, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn copy_column(&mut self, column: u32, out: &mut [C]) -> Result<Option<usize>, StatsError> {
         let copied = self.read(|table| {
             out.fill(C::default());

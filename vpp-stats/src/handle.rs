@@ -41,6 +41,30 @@ impl EntryHandle {
     }
 
     /// Reads the same name in `segment` from now on, such as that of a VPP that was restarted.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.add_names("/if/names", &[Some("local0"), Some("loop0")])?;
+    /// use vpp_stats::View;
+    ///
+    /// fn count(view: View<'_>) -> usize {
+    ///     match view {
+    ///         View::Names(names) => names.iter().flatten().count(),
+    ///         _ => 0,
+    ///     }
+    /// }
+    ///
+    /// let mut interfaces = segment.entry("/if/names");
+    /// assert_eq!(interfaces.read(count)?, Some(2));
+    /// // `fresh` is the segment of a VPP that was restarted, and that has not come to its interfaces yet.
+    /// # let fresh = SegmentWriter::new(1 << 16)?.reader()?;
+    /// interfaces.rebind(&fresh);
+    /// assert_eq!(interfaces.read(count)?, None);
+    /// assert_eq!(interfaces.name(), "/if/names");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rebind(&mut self, segment: &Segment) {
         self.place.rebind(segment);
     }
@@ -90,6 +114,21 @@ impl ScalarHandle {
     }
 
     /// Reads the same name in `segment` from now on, such as that of a VPP that was restarted.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.set_scalar(vpp.heartbeat(), 360)?;
+    /// let mut heartbeat = segment.scalar("/sys/heartbeat");
+    /// assert_eq!(heartbeat.value()?, Some(360));
+    /// // `fresh` is the segment of a VPP that was restarted. Until now the handle showed what the old one left behind.
+    /// # let fresh = SegmentWriter::new(1 << 16)?.reader()?;
+    /// heartbeat.rebind(&fresh);
+    /// assert_eq!(heartbeat.value()?, Some(0));
+    /// assert_eq!(heartbeat.name(), "/sys/heartbeat");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rebind(&mut self, segment: &Segment) {
         self.place.rebind(segment);
     }

@@ -39,6 +39,27 @@ pub struct RingHandle {
 }
 
 /// What one call of [`RingHandle::read`] came to.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// let mut ring = segment.ring("/events");
+/// assert_eq!(ring.read(0, |_, _| {})?, None); // VPP has not made it yet
+/// # let events = vpp.add_ring_buffer("/events", 1, 4, 4, b"u32")?;
+/// # (0..5_u32).try_for_each(|event| vpp.push(events, 0, &event.to_le_bytes()))?;
+/// // By now VPP has written five entries into four slots.
+/// let pass = ring.read(0, |_, _| {})?.unwrap_or_default();
+/// assert_eq!((pass.read, pass.lost, pass.restarted), (3, 2, false));
+///
+/// // VPP has made the ring anew, and has written one entry.
+/// # vpp.remove(events)?;
+/// # let events = vpp.add_ring_buffer("/events", 1, 4, 4, b"u32")?;
+/// # vpp.push(events, 0, &5_u32.to_le_bytes())?;
+/// let pass = ring.read(0, |number, _| assert_eq!(number, 0))?.unwrap_or_default();
+/// assert_eq!((pass.read, pass.lost, pass.restarted), (1, 0, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RingPass {
@@ -61,6 +82,25 @@ impl RingHandle {
     }
 
     /// Reads the same name in `segment` from now on, beginning with the oldest entries there.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let events = vpp.add_ring_buffer("/events", 1, 4, 4, b"u32")?;
+    /// # vpp.push(events, 0, &7_u32.to_le_bytes())?;
+    /// let (mut ring, mut seen) = (segment.ring("/events"), vec![]);
+    /// ring.read(0, |number, entry| seen.push((number, entry[0])))?;
+    /// // `fresh` is the segment of a VPP that was restarted, and that numbers its entries anew.
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let events = vpp.add_ring_buffer("/events", 1, 4, 4, b"u32")?;
+    /// # vpp.push(events, 0, &8_u32.to_le_bytes())?;
+    /// # let fresh = vpp.reader()?;
+    /// ring.rebind(&fresh);
+    /// ring.read(0, |number, entry| seen.push((number, entry[0])))?;
+    /// assert_eq!((ring.name(), seen), ("/events", vec![(0, 7), (0, 8)]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rebind(&mut self, segment: &Segment) {
         self.place.rebind(segment);
         self.next.clear();

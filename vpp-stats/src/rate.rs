@@ -36,6 +36,33 @@ pub struct Life {
 }
 
 /// Reads the [`Life`] of a segment's counters again and again. Allocates nothing once the names were found.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// use std::time::Duration;
+/// use vpp_stats::{LifeHandle, Meter};
+///
+/// let (mut drops, mut life) = (segment.simple("/if/drops"), LifeHandle::new(&segment));
+/// let (mut meter, mut sums) = (Meter::new(), [0; 1]);
+/// # let interfaces = vpp.add_simple("/if/drops", 1, 1)?;
+/// # for (second, count) in [(10, 100), (12, 300)] {
+/// # vpp.set(interfaces, 0, 0, count)?;
+/// # let now = Duration::from_secs(second);
+/// // For each scrape:
+/// drops.sum_all(&mut sums)?;
+/// meter.update(now, life.read(0)?, &sums);
+/// # }
+/// assert_eq!(meter.rates(), [Some(100.0)]); // 200 packets in two seconds
+///
+/// // `fresh` is the segment of a VPP that was restarted: the second one.
+/// # let fresh = SegmentWriter::new(1 << 16)?.reader()?;
+/// life.rebind(&fresh);
+/// meter.update(Duration::from_secs(14), life.read(1)?, &[9_000]);
+/// assert_eq!(meter.rates(), [None]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LifeHandle {
     boottime: ScalarHandle,
@@ -95,6 +122,19 @@ pub struct Meter<C: Cell> {
 }
 
 /// Packets and bytes per second.
+///
+/// ```
+/// use std::time::Duration;
+/// use vpp_stats::{CombinedCounter, CombinedRate, Life, Meter};
+///
+/// let mut meter = Meter::new();
+/// let life = Life::default();
+/// meter.update(Duration::from_secs(10), life, &[CombinedCounter { packets: 1_000, bytes: 64_000 }]);
+/// meter.update(Duration::from_secs(20), life, &[CombinedCounter { packets: 6_000, bytes: 384_000 }]);
+/// let rate = meter.rate(0).unwrap_or_default();
+/// assert_eq!(rate, CombinedRate { packets: 500.0, bytes: 32_000.0 });
+/// assert_eq!(8.0 * rate.bytes, 256_000.0); // bits per second
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[allow(clippy::exhaustive_structs)] // as `CombinedCounter`
 pub struct CombinedRate {
@@ -130,6 +170,20 @@ impl<C: Cell> Meter<C> {
     }
 
     /// Forgets the last reading of one counter, so that it has no rate before the one after the next.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use vpp_stats::{Life, Meter};
+    ///
+    /// let (mut meter, life) = (Meter::new(), Life::default());
+    /// meter.update(Duration::from_secs(10), life, &[100, 7]);
+    /// // From here on the second one counts for another interface.
+    /// meter.forget(1);
+    /// meter.update(Duration::from_secs(12), life, &[300, 90]);
+    /// assert_eq!(meter.rates(), [Some(100.0), None]);
+    /// meter.update(Duration::from_secs(14), life, &[300, 100]);
+    /// assert_eq!(meter.rates(), [Some(0.0), Some(5.0)]);
+    /// ```
     pub fn forget(&mut self, index: usize) {
         if let (Some(rate), Some(counter)) = (self.rates.get_mut(index), self.counters.get_mut(index)) {
             *rate = None;

@@ -20,6 +20,17 @@ use crate::map::Map;
 
 /// How long [`Segment::connect`](crate::Segment::connect) waits for VPP to take the connection, and again for its
 /// answer. VPP does both from its main loop, which an API call can hold for a while.
+///
+/// ```
+/// use std::time::Duration;
+/// use vpp_stats::{DEFAULT_TIMEOUT, Source};
+///
+/// // Connecting waits twice at most, and shall not take longer than it is from one scrape to the next.
+/// let interval = Duration::from_secs(1);
+/// let timeout = DEFAULT_TIMEOUT.min(interval / 2);
+/// let source = Source::new("/run/vpp/stats.sock").with_connect_timeout(timeout);
+/// assert_eq!(2 * timeout, interval);
+/// ```
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A recording larger than this is refused rather than copied. VPP's default is 32 MiB.

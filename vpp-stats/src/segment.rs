@@ -72,6 +72,19 @@ impl Segment {
     ///
     /// # Errors
     /// See [`ConnectError`].
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("vpp-stats-timeout-{}.sock", std::process::id()));
+    /// # let listener = vpp_stats::writer::Listener::bind(&path)?;
+    /// use std::time::Duration;
+    /// use vpp_stats::{ConnectError, Segment};
+    ///
+    /// // Something holds VPP's main loop.
+    /// let error = Segment::connect_timeout(&path, Duration::from_millis(20)).expect_err("it does not answer");
+    /// assert!(matches!(error, ConnectError::TimedOut { path: tried } if tried == path));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect_timeout(path: impl AsRef<Path>, timeout: Duration) -> Result<Self, ConnectError> {
         Self::from_fd(connect::receive_fd(path.as_ref(), timeout)?)
     }
@@ -80,6 +93,21 @@ impl Segment {
     ///
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let path = std::env::temp_dir().join(format!("vpp-stats-recording-{}", std::process::id()));
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # vpp.set_scalar(vpp.boottime(), 1_800_000_000)?;
+    /// # std::io::copy(&mut File::from(vpp.fd().try_clone_to_owned()?), &mut File::create(&path)?)?;
+    /// use std::fs::File;
+    /// use vpp_stats::Segment;
+    ///
+    /// let recording = Segment::from_file(&File::open(&path)?)?;
+    /// # std::fs::remove_file(&path)?;
+    /// assert_eq!(recording.scalar("/sys/boottime").value()?, Some(1_800_000_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_file(file: &File) -> Result<Self, ConnectError> {
         Self::of(connect::map(file.as_fd())?, connect::identity(file.as_fd()))
     }
@@ -92,6 +120,21 @@ impl Segment {
     ///
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].
+    ///
+    /// ```
+    /// # let mut vpp = vpp_stats::writer::SegmentWriter::new(1 << 16)?;
+    /// # let fd = vpp.fd().try_clone_to_owned()?;
+    /// use vpp_stats::Segment;
+    ///
+    /// // `fd` came from a process that may connect to VPP.
+    /// let segment = Segment::from_fd(fd)?;
+    /// let mut heartbeat = segment.scalar("/sys/heartbeat");
+    /// assert_eq!(heartbeat.value()?, Some(0));
+    /// // It is a memory file, and so no copy: what VPP counts is seen.
+    /// vpp.set_scalar(vpp.heartbeat(), 1)?;
+    /// assert_eq!(heartbeat.value()?, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(fd: OwnedFd) -> Result<Self, ConnectError> {
         Self::of(connect::map(fd.as_fd())?, connect::identity(fd.as_fd()))
     }
@@ -100,6 +143,21 @@ impl Segment {
     ///
     /// # Errors
     /// [`ConnectError::Map`] and [`ConnectError::Segment`].
+    ///
+    /// ```
+    /// # use std::{fs::File, io::Read as _};
+    /// # let mut vpp = vpp_stats::writer::SegmentWriter::new(1 << 16)?;
+    /// # vpp.set_scalar(vpp.boottime(), 1_800_000_000)?;
+    /// # let mut bytes = vec![];
+    /// # File::from(vpp.fd().try_clone_to_owned()?).read_to_end(&mut bytes)?;
+    /// use vpp_stats::Segment;
+    ///
+    /// // `bytes` were sent by somebody whose VPP does something odd.
+    /// let segment = Segment::from_snapshot(&bytes)?;
+    /// assert_eq!(segment.names()?, ["/sys/heartbeat", "/sys/last_stats_clear", "/sys/boottime"]);
+    /// assert_eq!(segment.scalar("/sys/boottime").value()?, Some(1_800_000_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, ConnectError> {
         Self::of(connect::copy(bytes)?, None)
     }
@@ -123,6 +181,21 @@ impl Segment {
 
     /// Whether the kernel guarantees that the memory keeps its size: it is sealed against shrinking, or a copy. If not,
     /// see the assumptions of [`Segment`].
+    ///
+    /// ```
+    /// # use std::fs::File;
+    /// # use rustix::fs::{MemfdFlags, memfd_create};
+    /// # use vpp_stats::{Segment, writer::SegmentWriter};
+    /// # let vpp = SegmentWriter::new(1 << 16)?;
+    /// # let mut huge = File::from(memfd_create("of huge pages", MemfdFlags::CLOEXEC)?);
+    /// # std::io::copy(&mut File::from(vpp.fd().try_clone_to_owned()?), &mut huge)?;
+    /// # let of_huge_pages = Segment::from_file(&huge)?;
+    /// let segment = vpp.reader()?;
+    /// assert!(segment.is_sealed());
+    /// // The same with `statseg { page-size 2M }`.
+    /// assert!(!of_huge_pages.is_sealed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_sealed(&self) -> bool {
         self.shared.map.is_sealed()
     }
@@ -218,6 +291,21 @@ impl Segment {
     ///
     /// # Errors
     /// As [`value`](Self::value).
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// use vpp_stats::Value;
+    ///
+    /// let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// let entry = segment.entries()?.pop().expect("the last one");
+    /// assert_eq!(segment.value_at(entry.index)?, Some(Value::Simple(vec![vec![0; 3]; 2])));
+    /// vpp.remove(drops)?;
+    /// assert_eq!(segment.value_at(entry.index)?, Some(Value::Empty));
+    /// assert_eq!(segment.value_at(entry.index + 1)?, None); // beyond the end
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn value_at(&self, index: u32) -> Result<Option<Value>, StatsError> {
         self.attempt(|frame| match frame.entry(index) {
             // Without a name it is being filled or cleared, and its union may be anything.
@@ -247,6 +335,19 @@ impl Segment {
     }
 
     /// The same as [`scalar`](Self::scalar): the two types are read alike.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let id = vpp.add_gauge("/sys/vector_rate", 12)?;
+    /// let mut vectors = segment.gauge("/sys/vector_rate");
+    /// assert_eq!(vectors.value()?, Some(12));
+    /// # vpp.set_gauge(id, 3)?;
+    /// // The load has fallen.
+    /// assert_eq!(vectors.value()?, Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn gauge(&self, name: &str) -> ScalarHandle {
         self.scalar(name)
     }

@@ -89,6 +89,20 @@ impl Source {
 
     /// Waits for a connection, and again for the answer, for at most `timeout`. Default
     /// [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT).
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("vpp-stats-hurry-{}.sock", std::process::id()));
+    /// # let listener = vpp_stats::writer::Listener::bind(&path)?;
+    /// use std::time::Duration;
+    /// use vpp_stats::{ConnectError, Source};
+    ///
+    /// let mut source = Source::new(&path).with_connect_timeout(Duration::from_millis(20));
+    /// // Something holds VPP's main loop.
+    /// let error = source.poll(Duration::ZERO).expect_err("it does not answer");
+    /// assert!(matches!(error, ConnectError::TimedOut { path } if path == source.path()));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -97,6 +111,30 @@ impl Source {
 
     /// Connects anew when the heartbeat stands still for longer than `patience`. Default 30 s: three times VPP's default
     /// `statseg { update-interval }`, which is what moves it.
+    ///
+    /// ```
+    /// # use std::os::fd::AsFd;
+    /// # use vpp_stats::writer::{Listener, SegmentWriter, send_fd};
+    /// # let path = std::env::temp_dir().join(format!("vpp-stats-patience-{}.sock", std::process::id()));
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # vpp.set_scalar(vpp.boottime(), 1_800_000_000)?;
+    /// # let listener = Listener::bind(&path)?;
+    /// use std::time::Duration;
+    /// use vpp_stats::{ConnectError, Source};
+    ///
+    /// let mut source = Source::new(&path).with_patience(Duration::from_secs(25));
+    /// # std::thread::scope(|scope| {
+    /// # scope.spawn(|| send_fd(listener.accept().expect("a reader").as_fd(), vpp.fd()).expect("it waits"));
+    /// source.poll(Duration::ZERO)?;
+    /// # Ok::<(), ConnectError>(())
+    /// # })?;
+    /// # drop(listener);
+    /// // VPP is killed. Its socket file and its memory stay, and the heartbeat stands still.
+    /// assert!(source.poll(Duration::from_secs(25)).is_ok());
+    /// assert!(matches!(source.poll(Duration::from_secs(26)), Err(ConnectError::Connect { .. })));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -159,6 +197,29 @@ impl Source {
     ///
     /// # Errors
     /// As [`ScalarHandle::value`]. Without a segment the life has no boot time.
+    ///
+    /// ```
+    /// # use std::os::fd::AsFd;
+    /// # use vpp_stats::writer::{Listener, SegmentWriter, send_fd};
+    /// # let path = std::env::temp_dir().join(format!("vpp-stats-life-{}.sock", std::process::id()));
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # vpp.set_scalar(vpp.boottime(), 1_800_000_000)?;
+    /// # let listener = Listener::bind(&path)?;
+    /// # std::thread::scope(|scope| {
+    /// # scope.spawn(|| send_fd(listener.accept().expect("a reader").as_fd(), vpp.fd()).expect("it waits"));
+    /// use std::time::Duration;
+    /// use vpp_stats::Source;
+    ///
+    /// let mut source = Source::new(&path);
+    /// assert_eq!(source.life()?.boottime, None);
+    /// source.poll(Duration::ZERO)?;
+    /// let life = source.life()?;
+    /// assert_eq!((life.generation, life.boottime), (1, Some(1_800_000_000)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn life(&mut self) -> Result<Life, StatsError> {
         let generation = self.generation;
         match &mut self.open {
@@ -169,6 +230,30 @@ impl Source {
 
     /// Has the next [`poll`](Self::poll) connect anew, such as after a [`StatsError`] that is not [of one
     /// entry](StatsError::Dangling).
+    ///
+    /// ```
+    /// # use std::os::fd::AsFd;
+    /// # use vpp_stats::writer::{Listener, SegmentWriter, send_fd};
+    /// # let path = std::env::temp_dir().join(format!("vpp-stats-suspect-{}.sock", std::process::id()));
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # vpp.set_scalar(vpp.boottime(), 1_800_000_000)?;
+    /// # let listener = Listener::bind(&path)?;
+    /// use std::time::Duration;
+    /// use vpp_stats::{ConnectError, Source};
+    ///
+    /// let mut source = Source::new(&path);
+    /// # std::thread::scope(|scope| {
+    /// # scope.spawn(|| send_fd(listener.accept().expect("a reader").as_fd(), vpp.fd()).expect("it waits"));
+    /// source.poll(Duration::from_secs(10))?;
+    /// # Ok::<(), ConnectError>(())
+    /// # })?;
+    /// # drop(listener);
+    /// // The API connection is lost: no need to wait until the heartbeat has stood still for 30 s.
+    /// source.suspect();
+    /// assert!(matches!(source.poll(Duration::from_secs(11)), Err(ConnectError::Connect { .. })));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn suspect(&mut self) {
         if let Some(open) = &mut self.open {
             open.is_suspect = true;

@@ -9,6 +9,24 @@ use crate::segment::Segment;
 
 /// Type of a directory entry.
 ///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # vpp.add_combined("/if/rx", 2, 3)?;
+/// # vpp.add_gauge("/new", 0)?;
+/// # let at = vpp.entry_offset("/new").expect("it was added");
+/// # vpp.corrupt(at, &17_i32.to_le_bytes())?;
+/// use vpp_stats::EntryKind;
+///
+/// let kinds: Vec<_> = segment.entries()?.iter().map(|entry| entry.kind).collect();
+/// assert_eq!(kinds[2..], [EntryKind::Scalar, EntryKind::Combined, EntryKind::Unknown(17)]);
+/// assert_eq!(kinds[3].to_string(), "a combined counter");
+/// // As VPP numbers them.
+/// assert_eq!((kinds[3].number(), kinds[4].number()), (3, 17));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// Source: `stat_directory_type_t`, VPP `src/vlib/stats/shared.h`, releases 22.06 and later.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -135,6 +153,20 @@ pub(crate) fn entries(frame: &Frame<'_>) -> Result<Vec<Entry>, Failure> {
 /// *Caveats.* VPP may add and remove entries between two steps, of which some are seen and some are not. For all entries
 /// of one moment see [`Segment::entries`] and [`Selection`](crate::Selection). An entry that VPP is adding outside of a
 /// change, as `vlib_stats_add_symlink` does, and stops at in the middle of its name is given with the beginning of it.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// let mut directory = segment.directory();
+/// let first = directory.next().expect("every VPP has it")?;
+/// assert_eq!(first.name, "/sys/heartbeat");
+/// // What VPP adds between two steps is seen, if it is further on.
+/// vpp.add_simple("/if/drops", 2, 3)?;
+/// let last = directory.last().expect("two more, and the new one")?;
+/// assert_eq!(last.name, "/if/drops");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Directory<'a> {
     segment: &'a Segment,
@@ -149,6 +181,24 @@ impl<'a> Directory<'a> {
 }
 
 /// What one step through the directory found.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # vpp.add_names("/if/names", &[Some("local0"), Some("loop0")])?;
+/// use vpp_stats::{EntryKind, Value};
+///
+/// let mut names = None;
+/// for entry in segment.directory() {
+///     let entry = entry?;
+///     if entry.kind == EntryKind::Names && entry.name == "/if/names" {
+///         names = segment.value_at(entry.index)?;
+///     }
+/// }
+/// assert_eq!(names, Some(Value::Names(vec![Some("local0".to_owned()), Some("loop0".to_owned())])));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DirectoryEntry {

@@ -95,6 +95,22 @@ pub enum StatsError {
 }
 
 /// In which way a segment contradicts its layout.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # vpp.add_simple("/if/drops", 2, 3)?;
+/// use vpp_stats::{Corruption, StatsError};
+///
+/// // The lowest byte of the pointer to the table.
+/// let pointer = vpp.entry_offset("/if/drops").expect("it was added") + 8;
+/// vpp.corrupt(pointer, &[1])?;
+/// assert_eq!(segment.simple("/if/drops").total(), Err(StatsError::Corrupt(Corruption::Misaligned)));
+/// // Other entries may be sound.
+/// assert_eq!(segment.scalar("/sys/heartbeat").value(), Ok(Some(0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Corruption {

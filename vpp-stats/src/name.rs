@@ -134,6 +134,22 @@ impl EntryName {
     }
 
     /// Its text; bytes that are not UTF-8 are replaced, which takes a copy.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.add_gauge("/gpu?", 0)?;
+    /// # let at = vpp.entry_offset("/gpu?").expect("it was added");
+    /// # vpp.corrupt(at + 16 + 4, &[0xff])?;
+    /// use std::borrow::Cow;
+    ///
+    /// let entries = segment.directory().collect::<Result<Vec<_>, _>>()?;
+    /// assert!(matches!(entries[2].name.to_text(), Cow::Borrowed("/sys/boottime")));
+    /// assert_eq!(entries[3].name.as_bytes(), b"/gpu\xff");
+    /// assert_eq!(entries[3].name.to_text(), "/gpu\u{fffd}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.as_bytes())
     }

@@ -39,6 +39,18 @@ enum Kind {
 
 impl Pattern {
     /// Every name.
+    ///
+    /// ```
+    /// use vpp_stats::Pattern;
+    ///
+    /// /// What a tool shows: all, or what begins with its argument.
+    /// fn shown(argument: Option<&str>) -> Pattern {
+    ///     argument.map_or_else(Pattern::everything, Pattern::prefix)
+    /// }
+    ///
+    /// assert!(shown(None).matches("/sys/boottime"));
+    /// assert!(!shown(Some("/if/")).matches("/sys/boottime"));
+    /// ```
     pub fn everything() -> Self {
         Self(Kind::Everything)
     }
@@ -101,6 +113,13 @@ impl fmt::Debug for Pattern {
 }
 
 /// An expression that cannot be used. Fix the expression; the text says where it is wrong.
+///
+/// ```
+/// use vpp_stats::Pattern;
+///
+/// let error = Pattern::regex("^/if/(rx|tx").expect_err("the group has no end");
+/// assert!(error.to_string().contains("unclosed group"));
+/// ```
 #[cfg(feature = "regex")]
 #[cfg_attr(docsrs, doc(cfg(feature = "regex")))]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -64,6 +64,22 @@ impl Selection {
     }
 
     /// What it takes.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let mut other = SegmentWriter::new(1 << 16)?;
+    /// # other.add_simple("/if/drops", 2, 3)?;
+    /// # let other = other.reader()?;
+    /// use vpp_stats::Pattern;
+    ///
+    /// let interfaces = segment.select(Pattern::prefix("/if/"));
+    /// // The same entries of another VPP.
+    /// let mut theirs = other.select(interfaces.pattern().clone());
+    /// assert_eq!(theirs.refresh()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pattern(&self) -> &Pattern {
         &self.chosen.pattern
     }
@@ -74,6 +90,25 @@ impl Selection {
     }
 
     /// Selects from `segment` from now on, such as that of a VPP that was restarted.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.add_simple("/if/drops", 2, 3)?;
+    /// use vpp_stats::Pattern;
+    ///
+    /// let mut interfaces = segment.select(Pattern::prefix("/if/"));
+    /// assert_eq!(interfaces.refresh()?, 1);
+    /// // `fresh` is the segment of a VPP that was restarted, and that has another table by now.
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # vpp.add_simple("/if/punt", 2, 3)?;
+    /// # let fresh = vpp.reader()?;
+    /// interfaces.rebind(&fresh);
+    /// interfaces.refresh()?;
+    /// assert_eq!(interfaces.names().collect::<Vec<_>>(), ["/if/punt"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rebind(&mut self, segment: &Segment) {
         if !self.segment.is_same(segment) {
             self.chosen.seen = None;
@@ -85,6 +120,21 @@ impl Selection {
     ///
     /// # Errors
     /// As [`read`](Self::read).
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// use vpp_stats::Pattern;
+    ///
+    /// let mut routes = segment.select(Pattern::prefix("/net/route/"));
+    /// assert_eq!(routes.refresh()?, 0);
+    /// // VPP makes the table with its first route.
+    /// vpp.add_combined("/net/route/to", 2, 10)?;
+    /// assert_eq!(routes.refresh()?, 1);
+    /// assert_eq!(routes.names().collect::<Vec<_>>(), ["/net/route/to"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn refresh(&mut self) -> Result<usize, StatsError> {
         self.read(|entries| entries.len())
     }
@@ -114,6 +164,26 @@ impl Selection {
 }
 
 /// The entries of a [`Selection`] during one attempt to read them.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # vpp.add_simple("/if/drops", 2, 3)?;
+/// # vpp.add_simple("/if/punt", 2, 3)?;
+/// use vpp_stats::{Pattern, SelectedEntries};
+///
+/// /// Room for all, taken once.
+/// fn names(entries: SelectedEntries<'_>) -> Vec<String> {
+///     let mut names = Vec::with_capacity(entries.len());
+///     names.extend(entries.map(|entry| entry.name().to_owned()));
+///     names
+/// }
+///
+/// assert_eq!(segment.select(Pattern::prefix("/if/")).read(names)?, ["/if/drops", "/if/punt"]);
+/// assert!(segment.select(Pattern::prefix("/bfd/")).read(|entries| entries.is_empty())?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct SelectedEntries<'a> {
     frame: &'a Frame<'a>,
@@ -164,6 +234,26 @@ impl<'a> Iterator for SelectedEntries<'a> {
 }
 
 /// One entry of a [`Selection`] during one attempt to read it.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let (drops, punt) = (vpp.add_simple("/if/drops", 2, 3)?, vpp.add_simple("/if/punt", 2, 3)?);
+/// # vpp.add_symlink("/interfaces/loop0/drops", drops, 2)?;
+/// # vpp.add_symlink("/interfaces/loop0/punt", punt, 2)?;
+/// # vpp.remove(drops)?;
+/// use vpp_stats::{EntryKind, Pattern};
+///
+/// let mut links = segment.select(Pattern::prefix("/interfaces/loop0/"));
+/// let links = links.read(|entries| {
+///     let about = entries.map(|entry| (entry.index(), entry.kind(), entry.read(|view| view.to_value()).is_ok()));
+///     about.collect::<Vec<_>>()
+/// })?;
+/// // Where the first one leads to is gone. That says nothing about the second one.
+/// assert_eq!(links, [(5, EntryKind::Symlink, false), (6, EntryKind::Symlink, true)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct SelectedEntry<'a> {
     frame: &'a Frame<'a>,

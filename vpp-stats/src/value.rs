@@ -4,6 +4,21 @@ use crate::view::{LinkView, NameView, NamesView, TableView, View};
 /// Packets and bytes of one column of a combined counter.
 ///
 /// VPP's threads store the two one after the other, so that they may be off by a packet against each other.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let received = vpp.add_combined("/if/rx", 2, 3)?;
+/// # vpp.set(received, 0, 2, CombinedCounter { packets: 2, bytes: 128 })?;
+/// # vpp.set(received, 1, 2, CombinedCounter { packets: 1, bytes: 1_372 })?;
+/// use vpp_stats::CombinedCounter;
+///
+/// let sum = segment.combined("/if/rx").sum(2)?.unwrap_or_default();
+/// assert_eq!(sum, CombinedCounter { packets: 3, bytes: 1_500 });
+/// assert_eq!(sum.bytes.checked_div(sum.packets), Some(500)); // the mean size
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[allow(clippy::exhaustive_structs)]
 pub struct CombinedCounter {
@@ -55,6 +70,25 @@ pub enum Value {
 }
 
 /// One column of a table: a value for each thread, main thread first, 0 for a thread whose row is shorter.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+/// # vpp.set(drops, 0, 2, 4)?;
+/// # vpp.set(drops, 1, 2, 5)?;
+/// # vpp.add_symlink("/interfaces/loop0/drops", drops, 2)?;
+/// use vpp_stats::{Column, Value};
+///
+/// let packets: u64 = match segment.value("/interfaces/loop0/drops")? {
+///     Some(Value::Symlink(Column::Simple(by_thread))) => by_thread.iter().sum(),
+///     Some(Value::Symlink(Column::Combined(by_thread))) => by_thread.iter().map(|counter| counter.packets).sum(),
+///     _ => 0,
+/// };
+/// assert_eq!(packets, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Column {
@@ -65,6 +99,30 @@ pub enum Column {
 }
 
 /// One thread's part of a histogram with bins by powers of two.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let latency = vpp.add_histogram("/latency", 2, 10, 3)?;
+/// # vpp.add_to_bin(latency, 0, 1, 3)?;
+/// # vpp.add_to_bin(latency, 0, 2, 1)?;
+/// # vpp.add_to_bin(latency, 1, 2, 5)?;
+/// use vpp_stats::{HistogramRow, Value};
+///
+/// /// How many values are 4,096, which is 2^12, or more.
+/// fn slow(row: &HistogramRow) -> u64 {
+///     let bins = (row.lowest_exponent..).zip(&row.bins);
+///     bins.filter(|(exponent, _)| *exponent >= 12).map(|(_, count)| count).sum()
+/// }
+///
+/// let by_thread = match segment.value("/latency")? {
+///     Some(Value::Histogram(rows)) => rows.iter().map(slow).collect(),
+///     _ => vec![],
+/// };
+/// assert_eq!(by_thread, [1, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HistogramRow {
@@ -76,6 +134,23 @@ pub struct HistogramRow {
 }
 
 /// Description of a ring buffer.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # vpp.add_ring_buffer("/events", 2, 8, 16, b"u64 u64")?;
+/// use vpp_stats::{RingBuffer, Value};
+///
+/// let about = match segment.value("/events")? {
+///     Some(Value::RingBuffer(about)) => about.unwrap_or_default(),
+///     _ => RingBuffer::default(),
+/// };
+/// assert_eq!((about.threads, about.entry_size, about.schema_size), (2, 16, 7));
+/// // So many entries of a thread can be read: one slot may be being written.
+/// assert_eq!(about.ring_size - 1, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// Source: `vlib_stats_ring_buffer_t`, VPP `src/vlib/stats/shared.h`, 26.02 and later.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

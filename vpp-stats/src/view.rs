@@ -67,6 +67,24 @@ pub enum View<'a> {
 }
 
 /// The column that a symlink leads to.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let received = vpp.add_combined("/if/rx", 2, 3)?;
+/// # vpp.set(received, 1, 2, CombinedCounter { packets: 2, bytes: 128 })?;
+/// # vpp.add_symlink("/interfaces/loop0/rx", received, 2)?;
+/// use vpp_stats::{CombinedCounter, LinkView, View};
+///
+/// let packets = segment.entry("/interfaces/loop0/rx").read(|view| match view {
+///     View::Symlink(LinkView::Simple(column)) => column.sum(),
+///     View::Symlink(LinkView::Combined(column)) => column.sum().packets,
+///     _ => 0,
+/// })?;
+/// assert_eq!(packets, Some(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum LinkView<'a> {
@@ -78,6 +96,22 @@ pub enum LinkView<'a> {
 
 impl View<'_> {
     /// A copy of it all. Of a ring buffer only the description is copied.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.add_names("/if/names", &[Some("local0"), None])?;
+    /// use vpp_stats::{Value, View};
+    ///
+    /// // A copy of whatever it is, unless it is a table, which may be large.
+    /// let copy = segment.entry("/if/names").read(|view| match view {
+    ///     View::Simple(_) | View::Combined(_) => None,
+    ///     other => Some(other.to_value()),
+    /// })?;
+    /// assert_eq!(copy, Some(Some(Value::Names(vec![Some("local0".to_owned()), None]))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_value(&self) -> Value {
         value::copy(self)
     }

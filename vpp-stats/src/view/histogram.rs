@@ -35,6 +35,23 @@ impl<'a> HistogramView<'a> {
     }
 
     /// Number of rows.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let latency = vpp.add_histogram("/latency", 3, 10, 4)?;
+    /// # vpp.add_to_bin(latency, 1, 2, 5)?;
+    /// # vpp.add_to_bin(latency, 2, 2, 2)?;
+    /// use vpp_stats::View;
+    ///
+    /// let seen = segment.entry("/latency").read(|view| match view {
+    ///     View::Histogram(histogram) => (histogram.rows().flat_map(|row| row.iter()).sum(), histogram.threads()),
+    ///     _ => (0, 0),
+    /// })?;
+    /// assert_eq!(seen, Some((7_u64, 3))); // seven values on three threads
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn threads(&self) -> usize {
         self.table.threads()
     }
@@ -50,6 +67,26 @@ impl<'a> HistogramView<'a> {
 }
 
 /// One thread's part of a histogram.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let latency = vpp.add_histogram("/latency", 2, 10, 3)?;
+/// # vpp.add_to_bin(latency, 1, 0, 4)?;
+/// # vpp.add_to_bin(latency, 1, 2, 5)?;
+/// use vpp_stats::View;
+///
+/// let rows = segment.entry("/latency").read(|view| match view {
+///     View::Histogram(histogram) => {
+///         let rows = histogram.rows().filter(|row| !row.is_empty());
+///         rows.map(|row| (row.lowest_exponent(), row.iter().collect())).collect()
+///     }
+///     _ => vec![],
+/// })?;
+/// assert_eq!(rows, Some(vec![(10, vec![0, 0, 0]), (10, vec![4, 0, 5])]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct HistogramRowView<'a> {
     row: RowView<'a, u64>,

@@ -32,11 +32,43 @@ impl<'a> NamesView<'a> {
     }
 
     /// Number of places, with those that have no name.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.add_names("/if/names", &[Some("local0"), None, Some("loop0")])?;
+    /// use vpp_stats::View;
+    ///
+    /// let counts = segment.entry("/if/names").read(|view| match view {
+    ///     View::Names(names) => (names.len(), names.iter().flatten().count()),
+    ///     _ => (0, 0),
+    /// })?;
+    /// // There is no interface 1, but the tables have a column for it.
+    /// assert_eq!(counts, Some((3, 2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.pointers.len()
     }
 
     /// Whether it has no places.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// use vpp_stats::View;
+    ///
+    /// let ids = vpp.add_names("/if/names", &[])?;
+    /// let mut names = segment.entry("/if/names");
+    /// let is_empty = |view: View<'_>| matches!(view, View::Names(names) if names.is_empty());
+    /// assert_eq!(names.read(is_empty)?, Some(true));
+    /// // A place without a name is one too.
+    /// vpp.set_name(ids, 0, None)?;
+    /// assert_eq!(names.read(is_empty)?, Some(false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.pointers.len() == 0
     }
@@ -61,6 +93,26 @@ impl<'a> NamesView<'a> {
 }
 
 /// One name of a vector, still in the segment. [`Display`](fmt::Display) gives it with bytes that are not UTF-8 replaced.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # vpp.add_names("/if/names", &[Some("local0"), Some("tap0"), None, Some("tap7")])?;
+/// use vpp_stats::{NameView, View};
+///
+/// /// Looks at the beginning of the name alone.
+/// fn is_tap(name: &NameView<'_>) -> bool {
+///     name.bytes().take(3).eq(*b"tap")
+/// }
+///
+/// let taps = segment.entry("/if/names").read(|view| match view {
+///     View::Names(names) => names.iter().flatten().filter(is_tap).map(|name| name.to_string()).collect(),
+///     _ => vec![],
+/// })?;
+/// assert_eq!(taps, Some(vec!["tap0".to_owned(), "tap7".to_owned()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct NameView<'a> {
     words: Words<'a>,

@@ -57,6 +57,22 @@ impl<'a> RingView<'a> {
     }
 
     /// Its description.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # vpp.add_ring_buffer("/events", 2, 4, 16, b"u64 u64")?;
+    /// use vpp_stats::View;
+    ///
+    /// // Room for one entry, taken before any is copied.
+    /// let room = segment.entry("/events").read(|view| match view {
+    ///     View::RingBuffer(Some(ring)) => vec![0; ring.about().entry_size as usize],
+    ///     _ => vec![],
+    /// })?;
+    /// assert_eq!(room, Some(vec![0; 16]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn about(&self) -> RingBuffer {
         self.about
     }
@@ -79,6 +95,27 @@ impl<'a> RingView<'a> {
 }
 
 /// One thread's ring.
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let events = vpp.add_ring_buffer("/events", 1, 4, 4, b"u32")?;
+/// # (0..5_u32).try_for_each(|event| vpp.push(events, 0, &event.to_le_bytes()))?;
+/// use vpp_stats::View;
+///
+/// let mut schema = vec![];
+/// let seen = segment.entry("/events").read(|view| {
+///     let View::RingBuffer(Some(ring)) = view else { return None };
+///     let thread = ring.thread(0)?;
+///     thread.schema(&mut schema);
+///     Some((thread.schema_version(), thread.oldest()..thread.written()))
+/// })?;
+/// // Five entries were written into four slots, one of which may be being written.
+/// assert_eq!(seen, Some(Some((1, 2..5))));
+/// assert_eq!(schema, b"u32");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct RingThreadView<'a> {
     ring: RingView<'a>,
@@ -86,6 +123,25 @@ pub struct RingThreadView<'a> {
 }
 
 /// What came of [`RingThreadView::copy`].
+///
+/// ```
+/// # use vpp_stats::writer::SegmentWriter;
+/// # let mut vpp = SegmentWriter::new(1 << 16)?;
+/// # let segment = vpp.reader()?;
+/// # let events = vpp.add_ring_buffer("/events", 1, 4, 4, b"u32")?;
+/// # (0..5_u32).try_for_each(|event| vpp.push(events, 0, &event.to_le_bytes()))?;
+/// use vpp_stats::{RingCopy, View};
+///
+/// let mut entry = [0; 4];
+/// let copies = segment.entry("/events").read(|view| {
+///     let View::RingBuffer(Some(ring)) = view else { return None };
+///     let thread = ring.thread(0)?;
+///     Some([1, 5, 4].map(|number| thread.copy(number, &mut entry)))
+/// })?;
+/// assert_eq!(copies, Some(Some([RingCopy::Lost, RingCopy::Pending, RingCopy::Whole])));
+/// assert_eq!(entry, 4_u32.to_le_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RingCopy {

@@ -66,6 +66,19 @@ impl<'a, C: Cell> TableView<'a, C> {
     }
 
     /// One column, a value for each thread; `None` if no row has it.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// # vpp.set(drops, 1, 2, 5)?;
+    /// let mut drops = segment.simple("/if/drops");
+    /// let by_thread = drops.read(|table| table.column(2).map(|column| column.iter().collect::<Vec<_>>()))?;
+    /// assert_eq!(by_thread, Some(Some(vec![0, 5])));
+    /// assert_eq!(drops.read(|table| table.column(3).is_none())?, Some(true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn column(&self, column: u32) -> Option<ColumnView<'a, C>> {
         let view = ColumnView { table: *self, column };
         self.bare_rows().any(|row| row.get(column).is_some()).then_some(view)
@@ -99,6 +112,24 @@ impl<'a, C: Cell> TableView<'a, C> {
 
     /// Puts the sums over all threads of the columns 0, 1, 2, … into `out`, as far as it goes. Returns how many elements
     /// lie beyond every row; they are 0.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// # vpp.set(drops, 0, 0, 1)?;
+    /// # vpp.set(drops, 1, 0, 2)?;
+    /// # vpp.set(drops, 1, 2, 5)?;
+    /// // The main thread counted 1, 0 and 0 drops on three interfaces, the worker 2, 0 and 5.
+    /// let mut drops = segment.simple("/if/drops");
+    /// let (mut all, mut two) = ([0; 4], [0; 2]);
+    /// let outside = drops.read(|table| (table.sum_all(&mut all), table.sum_columns(&[0, 3], &mut two)))?;
+    /// assert_eq!((all, two), ([3, 0, 5, 0], [3, 0]));
+    /// // Column 3 is in neither row.
+    /// assert_eq!(outside, Some((1, 1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sum_all(&self, out: &mut [C]) -> usize {
         out.fill(C::default());
         let mut longest = 0;
@@ -126,12 +157,22 @@ impl<'a, C: Cell> TableView<'a, C> {
 /// # let mut vpp = SegmentWriter::new(1 << 16)?;
 /// # let segment = vpp.reader()?;
 /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+/// # vpp.set(drops, 0, 1, 4)?;
 /// # vpp.set(drops, 1, 2, 5)?;
+/// use vpp_stats::RowView;
+///
 /// let mut drops = segment.simple("/if/drops");
 /// // Room that is there already, as an exporter has it.
 /// let mut row = [0; 3];
 /// drops.read(|table| table.row(1).map(|cells| cells.copy_to(&mut row)))?;
 /// assert_eq!(row, [0, 0, 5]);
+///
+/// // The busiest interface of each thread, and the drops on interface 2.
+/// let by_thread = drops.read(|table| {
+///     let busiest = |row: RowView<'_, u64>| row.iter().zip(0..row.len()).max().map(|(_, column)| column);
+///     table.rows().map(|row| (busiest(row), row.get(2))).collect::<Vec<_>>()
+/// })?;
+/// assert_eq!(by_thread, Some(vec![(Some(1), Some(0)), (Some(2), Some(5))]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy)]
@@ -147,6 +188,19 @@ impl<'a, C: Cell> RowView<'a, C> {
     }
 
     /// Whether it has no columns, as while VPP sets the table up.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// let id = vpp.add_simple("/if/drops", 2, 0)?;
+    /// let mut drops = segment.simple("/if/drops");
+    /// assert_eq!(drops.read(|table| table.rows().all(|row| row.is_empty()))?, Some(true));
+    /// // VPP adds its first interface.
+    /// vpp.grow(id, 1)?;
+    /// assert_eq!(drops.read(|table| table.rows().all(|row| row.is_empty()))?, Some(false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.words.len() == 0
     }
@@ -192,14 +246,15 @@ impl<'a, C: Cell> RowView<'a, C> {
 /// # let segment = vpp.reader()?;
 /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
 /// # vpp.add_symlink("/interfaces/loop0/drops", drops, 2)?;
+/// # vpp.set(drops, 0, 2, 4)?;
 /// # vpp.set(drops, 1, 2, 5)?;
 /// use vpp_stats::{LinkView, View};
 ///
-/// let by_thread: Option<Vec<u64>> = segment.entry("/interfaces/loop0/drops").read(|view| match view {
-///     View::Symlink(LinkView::Simple(column)) => column.iter().collect(),
-///     _ => vec![],
+/// let seen = segment.entry("/interfaces/loop0/drops").read(|view| match view {
+///     View::Symlink(LinkView::Simple(column)) => Some((column.threads(), column.iter().max(), column.sum())),
+///     _ => None,
 /// })?;
-/// assert_eq!(by_thread, Some(vec![0, 5]));
+/// assert_eq!(seen, Some(Some((2, Some(5), 9))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy)]
@@ -210,6 +265,23 @@ pub struct ColumnView<'a, C> {
 
 impl<'a, C: Cell> ColumnView<'a, C> {
     /// Number of the column in its table.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// # let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// # vpp.add_symlink("/interfaces/loop0/drops", drops, 2)?;
+    /// use vpp_stats::{LinkView, View};
+    ///
+    /// // The tables under `/if/` have a column for each interface: the `sw_if_index` of loop0.
+    /// let interface = segment.entry("/interfaces/loop0/drops").read(|view| match view {
+    ///     View::Symlink(LinkView::Simple(column)) => Some(column.column()),
+    ///     _ => None,
+    /// })?;
+    /// assert_eq!(interface, Some(Some(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn column(&self) -> u32 {
         self.column
     }

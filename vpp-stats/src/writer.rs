@@ -168,17 +168,54 @@ impl SegmentWriter {
         self.memory.len()
     }
 
-    /// Bytes that are not in use, in all; no single piece need be as large.
+    /// Bytes that are not in use, in all; no single piece need be as large. Before each piece lie 64 bytes that are not
+    /// given back with it.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// let free = vpp.free_bytes();
+    /// let drops = vpp.add_simple("/if/drops", 2, 100)?;
+    /// let left = vpp.free_bytes();
+    /// assert!(free - left >= 2 * 100 * 8);
+    /// // What is removed makes room for as much.
+    /// vpp.remove(drops)?;
+    /// vpp.add_simple("/if/punt", 2, 100)?;
+    /// assert_eq!(vpp.free_bytes(), left);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn free_bytes(&self) -> u64 {
         self.memory.free()
     }
 
     /// Entry 0: counts the updates of the slow values, one every 10 s in VPP.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// let mut heartbeat = segment.scalar("/sys/heartbeat");
+    /// // A simulator does this every 10 s, so that readers do not take it for dead.
+    /// let beats = heartbeat.value()?.unwrap_or(0);
+    /// vpp.set_scalar(vpp.heartbeat(), beats + 1)?;
+    /// assert_eq!(heartbeat.value()?, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn heartbeat(&self) -> ScalarId {
         ScalarId(Key { index: 0, generation: 1 })
     }
 
     /// Entry 1: time of the last `clear runtime`, in seconds since VPP started.
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// // `clear runtime`, an hour after VPP's start.
+    /// vpp.set_scalar(vpp.last_stats_clear(), 3_600)?;
+    /// assert_eq!(segment.scalar("/sys/last_stats_clear").value()?, Some(3_600));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn last_stats_clear(&self) -> ScalarId {
         ScalarId(Key { index: 1, generation: 2 })
     }
@@ -214,6 +251,18 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// [`WriteError::Name`], [`WriteError::Exists`] and [`WriteError::Full`].
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// use vpp_stats::writer::WriteError;
+    ///
+    /// vpp.add_scalar("/sys/last_update", 30)?;
+    /// assert_eq!(segment.scalar("/sys/last_update").value()?, Some(30));
+    /// assert!(matches!(vpp.add_scalar("/sys/last_update", 40), Err(WriteError::Exists(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_scalar(&mut self, name: &str, value: u64) -> Result<ScalarId, WriteError> {
         Ok(ScalarId(self.update(|writer| writer.insert(name, EntryKind::Scalar, value, Body::Plain))?))
     }
@@ -239,6 +288,19 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// As [`add_symlink`](Self::add_symlink).
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// let epoch = segment.epoch()?;
+    /// vpp.add_symlink_quietly("/interfaces/loop0/drops", drops, 2)?;
+    /// assert_eq!(segment.epoch()?, epoch);
+    /// // Who looks the name up again only when the epoch moves would miss it.
+    /// assert!(segment.value("/interfaces/loop0/drops")?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_symlink_quietly(
         &mut self,
         name: &str,
@@ -283,6 +345,24 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// [`WriteError::Stale`].
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// use vpp_stats::StatsError;
+    /// use vpp_stats::writer::WriteError;
+    ///
+    /// let drops = vpp.add_simple("/if/drops", 2, 3)?;
+    /// vpp.add_symlink("/interfaces/loop0/drops", drops, 2)?;
+    /// vpp.remove(drops)?;
+    /// assert_eq!(segment.value("/if/drops")?, None);
+    /// assert_eq!(vpp.remove(drops), Err(WriteError::Stale));
+    /// // The link stays, and leads nowhere.
+    /// let link = segment.value("/interfaces/loop0/drops");
+    /// assert!(matches!(link, Err(StatsError::Dangling { column: 2, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove(&mut self, id: impl EntryId) -> Result<(), WriteError> {
         let key = id.key();
         let entry = entry_at(self.directory, key.index);
@@ -311,6 +391,18 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// [`WriteError::Stale`].
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// let vectors = vpp.add_gauge("/sys/vector_rate", 12)?;
+    /// vpp.set_number(vectors, 3)?;
+    /// vpp.set_number(vpp.boottime(), 1_800_000_000)?;
+    /// assert_eq!(segment.gauge("/sys/vector_rate").value()?, Some(3));
+    /// assert_eq!(segment.scalar("/sys/boottime").value()?, Some(1_800_000_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_number(&mut self, id: impl NumberId, value: u64) -> Result<(), WriteError> {
         self.slot(id.key())?;
         self.memory.store(entry_at(self.directory, id.key().index) + WORD, value)

@@ -34,6 +34,19 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// [`WriteError::Stale`] and [`WriteError::Full`].
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// use vpp_stats::Value;
+    ///
+    /// let names = vpp.add_names("/if/names", &[Some("local0")])?;
+    /// vpp.set_name(names, 2, Some("loop0"))?; // with no interface 1
+    /// vpp.set_name(names, 0, None)?;
+    /// assert_eq!(segment.value("/if/names")?, Some(Value::Names(vec![None, None, Some("loop0".to_owned())])));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_name(&mut self, id: NamesId, index: usize, name: Option<&str>) -> Result<(), WriteError> {
         self.update(|writer| {
             let Self { slots, memory, directory, .. } = writer;

@@ -72,6 +72,19 @@ impl Listener {
     ///
     /// # Errors
     /// What the kernel says.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join(format!("vpp-stats-nonblocking-{}.sock", std::process::id()));
+    /// use std::io::ErrorKind;
+    /// use vpp_stats::writer::Listener;
+    ///
+    /// let listener = Listener::bind(&path)?;
+    /// listener.set_nonblocking(true)?;
+    /// // For an event loop: nobody has come yet.
+    /// assert_eq!(listener.accept().map_err(|error| error.kind()).err(), Some(ErrorKind::WouldBlock));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         Ok(rustix::io::ioctl_fionbio(&self.socket, nonblocking)?)
     }
@@ -93,6 +106,27 @@ impl AsRawFd for Listener {
 ///
 /// # Errors
 /// What the kernel says, such as [`io::ErrorKind::BrokenPipe`] for a peer that is gone.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("vpp-stats-send-{}.sock", std::process::id()));
+/// use std::os::fd::AsFd;
+/// use vpp_stats::Segment;
+/// use vpp_stats::writer::{Listener, SegmentWriter, send_fd};
+///
+/// let mut vpp = SegmentWriter::new(1 << 16)?;
+/// let listener = Listener::bind(&path)?;
+/// let (first, second) = std::thread::scope(|scope| {
+///     // Two readers; the connection of each is closed behind it.
+///     scope.spawn(|| (0..2).try_for_each(|_| send_fd(listener.accept()?.as_fd(), vpp.fd())));
+///     Ok::<_, vpp_stats::ConnectError>((Segment::connect(&path)?, Segment::connect(&path)?))
+/// })?;
+/// // They have the same memory, which outlives the connections.
+/// vpp.set_scalar(vpp.heartbeat(), 1)?;
+/// assert_eq!(first.scalar("/sys/heartbeat").value()?, Some(1));
+/// assert_eq!(second.scalar("/sys/heartbeat").value()?, Some(1));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn send_fd(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
     let fds = [fd];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

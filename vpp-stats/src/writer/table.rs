@@ -48,6 +48,21 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// [`WriteError::Stale`] and [`WriteError::Full`].
+    ///
+    /// ```
+    /// # use vpp_stats::writer::SegmentWriter;
+    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
+    /// # let segment = vpp.reader()?;
+    /// let drops = vpp.add_simple("/if/drops", 2, 1)?;
+    /// vpp.set(drops, 1, 0, 5)?;
+    /// vpp.grow(drops, 100)?;
+    /// assert_eq!((vpp.columns(drops)?, vpp.get(drops, 1, 0)?), (100, 5));
+    /// // It has them already: nothing moves, and nothing shrinks.
+    /// let epoch = segment.epoch()?;
+    /// vpp.grow(drops, 50)?;
+    /// assert_eq!((vpp.columns(drops)?, segment.epoch()?), (100, epoch));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn grow(&mut self, id: impl CounterId, columns: usize) -> Result<(), WriteError> {
         let Body::Table(table) = &self.slot(id.key())?.body else {
             return Err(WriteError::Stale);

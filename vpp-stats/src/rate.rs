@@ -35,7 +35,7 @@ pub struct Life {
     pub boottime: Option<u64>,
 }
 
-/// Reads the [`Life`] of a segment's counters again and again. Allocates nothing once the names were found.
+/// Reads the [`Life`] of a segment's counters again and again. Allocates nothing once the name was found.
 ///
 /// ```
 /// # use vpp_stats::writer::SegmentWriter;

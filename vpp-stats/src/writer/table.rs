@@ -22,8 +22,7 @@ impl SegmentWriter {
         Ok(CombinedId(self.add_table(name, EntryKind::Combined, threads, columns)?))
     }
 
-    /// Adds a histogram of `bins` bins, all zero, of which the lowest counts values less than two to the power of
-    /// `lowest_exponent` plus 1.
+    /// Adds a histogram of `bins` bins, all zero. The lowest one counts values less than 2^(`lowest_exponent` + 1).
     ///
     /// # Errors
     /// [`WriteError::Name`], [`WriteError::Exists`] and [`WriteError::Full`].
@@ -116,7 +115,8 @@ impl SegmentWriter {
     /// Adds to one bin of a histogram.
     ///
     /// # Errors
-    /// [`WriteError::Stale`] and [`WriteError::NoCell`].
+    /// [`WriteError::Stale`], and [`WriteError::NoCell`] with the column of the bin in its row, which is `bin` + 1: the
+    /// exponent has column 0.
     pub fn add_to_bin(&mut self, id: HistogramId, thread: usize, bin: usize, delta: u64) -> Result<(), WriteError> {
         let at = self.cell(id.0, thread, bin.saturating_add(1))?;
         let count: u64 = self.memory.load_cell(at)?;

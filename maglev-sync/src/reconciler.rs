@@ -2,11 +2,13 @@
 
 mod backoff;
 mod compare;
+mod desired;
 mod drift;
 mod flush;
 mod full_read;
 mod indices;
 mod licence;
+mod link;
 mod lookups;
 mod outlook;
 mod reads;
@@ -33,9 +35,9 @@ pub use self::settings::{BootId, RequestScope, Settings, SyncRequest};
 use self::state::{Doubt, VipState};
 use self::warmup::WarmUp;
 use crate::call::{Call, CallFailure, ConfUpdate, Reply};
-use crate::event::{Cause, Event, SyncFailure, SyncScope, WarmUpPhase, Warning};
+use crate::event::{Cause, Event, SyncFailure, SyncScope, Warning};
 use crate::exec::{AddressBook, CallId, Executor, Priority};
-use crate::model::{Abilities, Actual, Desired, DesiredVip, VipKey};
+use crate::model::{Abilities, Actual, Desired, VipKey};
 use crate::plan::{Plan, Scope};
 use crate::status::{Flows, Indices};
 
@@ -163,126 +165,6 @@ impl Reconciler {
         };
         this.push(Event::WarmUp(this.warm_up.phase()));
         this
-    }
-
-    /// VIPs that an earlier process programmed: they go if they are not in the desired state.
-    pub fn adopt(&mut self, vips: impl IntoIterator<Item = VipKey>) {
-        self.ours.extend(vips);
-    }
-
-    /// VIPs that this process or an earlier one programmed, or has in its desired state.
-    pub fn ours(&self) -> &BTreeSet<VipKey> {
-        &self.ours
-    }
-
-    /// There is a link to a VPP that can be programmed, and that can do this much. VPP is read whole; a link that was up before is
-    /// taken for lost.
-    ///
-    /// On a VPP without weights every positive weight is sent as 1, and a wanted server that VPP does not have in use stands at
-    /// weight 0 for us. The desired state itself stays as it was given, so that it is right for the next VPP.
-    pub fn handle_link_up(&mut self, now: Instant, boot: BootId, abilities: Abilities) {
-        self.handle_link_down(now);
-        let same_boot = self.boot == Some(boot);
-        if self.boot.is_some() && !same_boot {
-            self.vips.values_mut().for_each(|state| state.debts.forgive());
-            self.warned.clear();
-        }
-        self.boot = Some(boot);
-        self.abilities = abilities;
-        self.connected = true;
-        self.verbose.reset(same_boot);
-        self.full_read = Some(FullRead::at_link_up());
-    }
-
-    /// The link is gone, with every call in flight.
-    pub fn handle_link_down(&mut self, now: Instant) {
-        if !self.connected {
-            return;
-        }
-        self.connected = false;
-        if let Some(model) = self.model.take() {
-            self.last_known = Some(model);
-        }
-        self.exec.clear();
-        self.reads.clear();
-        self.full_read = None;
-        self.conf = ConfState::default();
-        self.ready.clear();
-        self.doubtful.clear();
-        self.vips.values_mut().for_each(VipState::reset_link);
-        self.drift.stop();
-        self.verbose.flows = None;
-        self.index_book.clear();
-        let mut events = Vec::new();
-        self.runs.abort(now, &SyncFailure::LinkLost, &mut events);
-        self.events.extend(events);
-        self.tell_indices();
-    }
-
-    /// Takes over a whole new desired state: at start, and after a reload.
-    ///
-    /// VIPs that left it go at once, if they are ours and the warm-up is over; else at its end. Every VIP that it ever named is ours.
-    /// After the warm-up a new VIP is released at once if it stands in VPP, else when it is decided, at the latest
-    /// [`Settings::startup_max_delay`] from now.
-    pub fn set_desired(&mut self, now: Instant, desired: Desired) {
-        let old = self.desired.replace(desired);
-        let (Some(desired), old) = (self.desired.as_ref(), old.as_ref()) else { return };
-        let mut changed = Vec::new();
-        let mut appeared = Vec::new();
-        for (key, vip) in &desired.vips {
-            let before = old.and_then(|old| old.vips.get(key));
-            if before != Some(vip) {
-                changed.push(*key);
-            }
-            if before.is_none() {
-                appeared.push(*key);
-            }
-        }
-        let left: Vec<VipKey> = old
-            .into_iter()
-            .flat_map(|old| old.vips.keys())
-            .filter(|key| !desired.vips.contains_key(key))
-            .copied()
-            .collect();
-        // What is about to be removed may be worth keeping now.
-        let keeps_others_now = old.is_some_and(|old| old.foreign != desired.foreign);
-        if old.is_none_or(|old| old.conf != desired.conf) {
-            self.conf.backoff.clear();
-        }
-        self.ours.extend(&changed);
-
-        for key in &appeared {
-            self.appear(now, key);
-        }
-        for key in &left {
-            self.state(key).debts.clear();
-            self.state(key).released = false;
-            self.state(key).release_by = None;
-        }
-        if self.warm_up.phase() == WarmUpPhase::Done {
-            left.iter().for_each(|key| self.state(key).prune = true);
-        }
-        for key in &changed {
-            self.take_over(key);
-        }
-        let others: Vec<VipKey> = if keeps_others_now { self.unwanted() } else { Vec::new() };
-        for key in changed.iter().chain(&left).chain(&others) {
-            self.touch(now, key, Priority::Pass);
-        }
-        self.release_decided(now);
-        self.warn_of_differences();
-        self.need_indices();
-    }
-
-    /// Takes over the new desired state of one VIP, ahead of a running pass. Does nothing unless
-    /// [`Reconciler::set_desired`] named the VIP.
-    pub fn update_vip(&mut self, now: Instant, key: VipKey, vip: DesiredVip) {
-        let slot = self.desired.as_mut().and_then(|desired| desired.vips.get_mut(&key));
-        let Some(slot) = slot.filter(|slot| **slot != vip) else { return };
-        *slot = vip;
-        self.take_over(&key);
-        self.touch(now, &key, Priority::Health);
-        self.release_if_decided(now, &key);
     }
 
     /// Reads and syncs on behalf of an operator.
@@ -424,11 +306,6 @@ impl Reconciler {
         model.weight(key, address)
     }
 
-    /// What should be there; nothing before [`Reconciler::set_desired`].
-    pub fn desired(&self) -> Option<&Desired> {
-        self.desired.as_ref()
-    }
-
     /// What a sync of everything would do, warm-up aside; nothing unless both states are known.
     pub fn plan(&self) -> Option<Plan> {
         let scope = Scope { ours: self.ours.clone(), prune: true, recreate: false };
@@ -469,17 +346,6 @@ impl Reconciler {
 
     fn refuse_sync(&mut self, scope: SyncScope, reason: SyncFailure) {
         self.push(Event::SyncError { scope, reason, counts: Default::default(), elapsed: Duration::ZERO });
-    }
-
-    /// A VIP has a new desired state.
-    fn take_over(&mut self, key: &VipKey) {
-        let Some(targets) = self.desired.as_ref().and_then(|desired| desired.vips.get(key)).map(|vip| &vip.targets)
-        else {
-            return;
-        };
-        let state = self.vips.entry(*key).or_insert_with(VipState::new);
-        state.debts.update(targets);
-        state.backoff.clear();
     }
 
     fn vip_timeout(&mut self, now: Instant, key: &VipKey) {

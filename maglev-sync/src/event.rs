@@ -1,15 +1,17 @@
 //! What the reconciler tells its owner.
 
+mod failure;
+mod warning;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use thiserror::Error;
-
-use crate::call::{Call, CallFailure, ConfUpdate};
-use crate::exec::Forbidden;
-use crate::model::{ActualLength, LbConf, StickyBuckets, TableLength, VipKey, Weight};
-use crate::text::TextError;
+pub use self::failure::{Failure, SyncFailure};
+pub(crate) use self::warning::Cause;
+pub use self::warning::Warning;
+use crate::call::ConfUpdate;
+use crate::model::{LbConf, VipKey, Weight};
 
 /// Something that happened between the reconciler and VPP.
 ///
@@ -183,74 +185,6 @@ pub struct SyncCounts {
     pub weights_updated: u32,
 }
 
-/// Why a pass failed.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum SyncFailure {
-    /// There is no link to VPP; try again when there is.
-    #[error("not connected to VPP")]
-    NotConnected,
-    /// The link went while the pass ran; it is repeated when the link is back.
-    #[error("lost the link to VPP")]
-    LinkLost,
-    /// VPP could not be read.
-    #[error("cannot read VPP")]
-    Read(#[source] CallFailure),
-    /// There is no such VIP in the desired state nor in VPP.
-    #[error("no such VIP")]
-    UnknownVip,
-    /// Some VIPs failed; each of them is tried again.
-    #[error("{failed} VIPs failed, {first} the first of them")]
-    Vips {
-        /// How many.
-        failed: usize,
-        /// The first of them.
-        first: VipKey,
-        /// Why it failed.
-        #[source]
-        failure: Failure,
-    },
-}
-
-/// Why a VIP could not be brought to its desired state.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum Failure {
-    /// VPP refused a call. The VIP is read again and tried again.
-    #[error("refused: {call}")]
-    Refused {
-        /// The call.
-        call: Call,
-        /// VPP's answer.
-        #[source]
-        failure: CallFailure,
-    },
-    /// VPP refused to tell what it holds, so nothing can be written. It is asked again.
-    #[error("cannot read it")]
-    Unread(#[source] CallFailure),
-    /// A call was held back that would kill VPP. Fix the configuration, or what stands in VPP.
-    #[error("held back: {call}")]
-    Forbidden {
-        /// The call.
-        call: Call,
-        /// The rule it breaks.
-        #[source]
-        rule: Forbidden,
-    },
-    /// VPP cannot hold it beside another VIP of its address, which is not ours to remove. Nothing was deleted.
-    #[error("VPP cannot hold it beside {by}")]
-    InTheWay {
-        /// The other VIP.
-        by: VipKey,
-    },
-    /// This release of VPP cannot be trusted to hash flows without ports. Upgrade VPP to 24.06 or later, or do without.
-    #[error("this release of VPP cannot be trusted with src-ip-sticky")]
-    SrcIpSticky,
-    /// The link went before it was done.
-    #[error("lost the link to VPP")]
-    LinkLost,
-}
-
 /// How VPP was found changed by somebody else.
 ///
 /// ```
@@ -292,85 +226,6 @@ impl fmt::Display for Drift {
                 write!(f, "server {address} has weight {found}, not {expected}")
             }
         }
-    }
-}
-
-/// Something an operator should know.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// `show lb vips verbose` is not asked for: the text might not fit VPP's API segment, over which VPP aborts. Pool indices,
-    /// flows and `src-ip-sticky` are unknown.
-    #[error("the text of `show lb vips verbose` may have {expected} bytes and is not asked for: no counters, no flows")]
-    VerboseTooLarge {
-        /// Bytes expected.
-        expected: u64,
-    },
-    /// The text of `show lb vips verbose` was not understood.
-    #[error("cannot read the text of `show lb vips verbose`")]
-    VerboseUnreadable(#[source] TextError),
-    /// VPP refused `show lb vips verbose`.
-    #[error("VPP refused `show lb vips verbose`")]
-    VerboseRefused(#[source] CallFailure),
-    /// Another number of sticky buckets forgets all sessions, so it is not sent while VPP holds VIPs.
-    #[error(
-        "VPP has {actual} sticky buckets per core, not {wanted}: a sync with `recreate` changes it and forgets all sessions"
-    )]
-    StickyBucketsDiffer {
-        /// The number wanted.
-        wanted: StickyBuckets,
-        /// The number in VPP.
-        actual: u32,
-    },
-    /// Another table length needs a re-creation, which cuts flows.
-    #[error("{key} stands with {actual} buckets, not {wanted}: a sync with `recreate` changes it and cuts flows")]
-    TableLengthDiffers {
-        /// The VIP.
-        key: VipKey,
-        /// The length wanted.
-        wanted: TableLength,
-        /// The length in VPP.
-        actual: ActualLength,
-    },
-    /// A VIP that is not ours is in the way of one that is; nothing is deleted.
-    #[error("{key} cannot be programmed: VPP cannot hold it beside {by}, which is not ours")]
-    InTheWay {
-        /// The VIP wanted.
-        key: VipKey,
-        /// The one in its way.
-        by: VipKey,
-    },
-    /// The VIP is left as it is. Upgrade VPP to 24.06 or later, or do without.
-    #[error("{key} is left as it is: this release of VPP cannot be trusted with src-ip-sticky")]
-    SrcIpSticky {
-        /// The VIP.
-        key: VipKey,
-    },
-    /// VPP refused new settings; they are tried again.
-    #[error("VPP refused the settings ({update})")]
-    ConfRefused {
-        /// The settings.
-        update: ConfUpdate,
-        /// VPP's answer.
-        #[source]
-        failure: CallFailure,
-    },
-    /// VPP could not be read; it is tried again, and nothing is written before that.
-    #[error("cannot read VPP")]
-    ReadRefused(#[source] CallFailure),
-}
-
-/// What a warning is about: its kind, and the VIP.
-pub(crate) type Cause = (std::mem::Discriminant<Warning>, Option<VipKey>);
-
-impl Warning {
-    /// What makes two warnings the same one, later figures aside.
-    pub(crate) fn cause(&self) -> Cause {
-        let key = match self {
-            Self::TableLengthDiffers { key, .. } | Self::InTheWay { key, .. } | Self::SrcIpSticky { key } => Some(*key),
-            _ => None,
-        };
-        (std::mem::discriminant(self), key)
     }
 }
 

@@ -104,8 +104,20 @@ mod tests {
         let line = |text: &str| settings(text).expect_err("it is broken").line;
         assert_eq!(line(""), 1);
         assert_eq!(line(&TEXT.replace("ffff:", "gggg:")), 2);
-        assert_eq!(line(&format!("{TEXT}core 0\n  timeout: 40s\n  usage: 0 / 2\n")), 5);
         assert_eq!(line(&format!("{TEXT}something else\n")), 5);
+    }
+
+    #[test]
+    fn an_error_within_a_table_names_its_own_line() {
+        let error = |tables: &str| settings(&format!("{TEXT}{tables}")).expect_err("it is broken");
+        let told = |line, text: &str| TextError { line, text: text.to_owned() };
+        assert_eq!(error("core 0\n  timeout: 40s\n  usage: many\n"), told(7, "  usage: many"));
+        assert_eq!(error("core 0\n  timeout: soon\n  usage: 0 / 1027\n"), told(6, "  timeout: soon"));
+        assert_eq!(error("core first\n"), told(5, "core first"));
+        // A table of fewer entries than one bucket has.
+        assert_eq!(error("core 0\n  timeout: 40s\n  usage: 0 / 2\n"), told(7, "  usage: 0 / 2"));
+        // The first table is sound, the second one ends too early.
+        assert_eq!(error("core 0\n  timeout: 40s\n  usage: 0 / 1027\ncore 1\n  timeout: 40s\n"), told(10, ""));
     }
 
     proptest! {

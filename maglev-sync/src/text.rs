@@ -18,7 +18,7 @@ pub use self::vips::{ShownAs, ShownVip, vips};
 #[error("line {line} is not what VPP prints there: {text:?}")]
 #[non_exhaustive]
 pub struct TextError {
-    /// Line, from 1.
+    /// Line, from 1. For a text that ends too early the one at which it ends.
     pub line: usize,
     /// What stands there, at most 80 characters.
     pub text: String,

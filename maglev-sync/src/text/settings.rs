@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nom::bytes::complete::{tag, take_till1};
 use nom::character::complete::{line_ending, space0, u32 as number32, u64 as number64};
-use nom::combinator::{map_opt, map_res};
+use nom::combinator::{cut, map_opt, map_res};
 use nom::multi::many0;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
@@ -51,14 +51,15 @@ fn whole(input: &str) -> IResult<&str, LbConf> {
     let (input, _vips) = delimited(tag(" #vips: "), number32, end).parse(input)?;
     // One less than the servers and their placeholder: `4294967295` was never seen, and would be read.
     let (input, _ases) = delimited(tag(" #ass: "), number32, end).parse(input)?;
-    let (input, tables) = many0(table).parse(input)?;
+    // Once there is a table, what is strange in it is strange: not the whole of it.
+    let (input, tables) = many0(preceded(tag("core "), cut(table))).parse(input)?;
     let (sticky_buckets_per_core, flow_timeout) = tables.last().copied().unzip();
     Ok((input, LbConf { ip4_src, ip6_src, sticky_buckets_per_core, flow_timeout }))
 }
 
-/// The sticky table of a thread: buckets and time-out.
+/// The sticky table of a thread, behind `core `: buckets and time-out.
 fn table(input: &str) -> IResult<&str, (u32, u32)> {
-    let (input, _thread) = delimited(tag("core "), number32, end).parse(input)?;
+    let (input, _thread) = terminated(number32, end).parse(input)?;
     let (input, timeout) = delimited(tag("  timeout: "), terminated(number32, tag("s")), end).parse(input)?;
     let (input, _used) = preceded(tag("  usage: "), number64).parse(input)?;
     // Not the capacity: `lb_hash_size` is the mask of the buckets plus the entries of one.

@@ -50,6 +50,9 @@ use crate::status::{Flows, Indices};
 /// 1. poll all events, and act on them: [`Event::Read`] is the moment to derive weights from what VPP holds;
 /// 2. poll all calls and send them, in this order.
 ///
+/// Polling a call may make events even where it yields none: a pass over what is right already ends so. The last poll of all is one for
+/// events.
+///
 /// ```text
 ///            set_desired, update_vip            handle_reply
 ///                     │                              │
@@ -73,17 +76,39 @@ use crate::status::{Flows, Indices};
 /// [`Reconciler::handle_link_down`]. Extra calls of any method are harmless.
 ///
 /// ```
-/// use std::time::Instant;
-///
-/// use maglev_sync::{Abilities, BootId, Call, Reconciler, Settings};
-///
-/// let now = Instant::now();
+#[doc = include_str!("doc/vpp.md")]
 /// let mut reconciler = Reconciler::new(Settings::default(), now);
+/// reconciler.set_desired(now, desired);
 /// reconciler.handle_link_up(now, BootId(4711, 1_800_000_000), Abilities::default());
-/// while reconciler.poll_event().is_some() {}
-/// // It begins by reading; `examples/own_dataplane.rs` shows the whole loop.
-/// assert!(reconciler.poll_call(now).is_some_and(|(_, call)| call == Call::ConfGet));
+///
+/// // Whenever something came from outside, and whenever `poll_timeout` is due:
+/// let mut added = Vec::new();
+/// loop {
+///     let call = reconciler.poll_call(now);
+///     let events: Vec<Event> = std::iter::from_fn(|| reconciler.poll_event()).collect();
+///     if call.is_none() && events.is_empty() {
+///         break;
+///     }
+///     for event in events {
+///         if let Event::VipAdded(key) = event {
+///             added.push(key);
+///         }
+///     }
+///     // An answer that takes a while is handed in when it comes, and until then other calls are sent.
+///     if let Some((id, call)) = call {
+///         reconciler.handle_reply(now, id, vpp.call(&call));
+///     }
+/// }
+/// assert_eq!(added, [web]);
+///
+/// // From now on VPP is compared, bit by bit. Nothing else is to be done before that is due.
+/// let due = reconciler.poll_timeout().ok_or("it compares for ever")?;
+/// reconciler.handle_timeout(due);
+/// assert!(reconciler.poll_call(due).is_some_and(|(_, call)| call == Call::VipDump));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// `examples/own_dataplane.rs` shows the whole life of one.
 #[derive(Debug)]
 pub struct Reconciler {
     settings: Settings,
@@ -170,6 +195,20 @@ impl Reconciler {
     /// Reads and syncs on behalf of an operator.
     ///
     /// The warm-up stays in force: what is not released is read, but not written.
+    ///
+    /// ```
+    #[doc = include_str!("doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// reconciler.request_sync(now, SyncRequest { scope: RequestScope::Vip(web), recreate: false });
+    /// let events = settle(&mut reconciler, now, &mut vpp);
+    /// assert_eq!(events[0], Event::SyncStart { scope: SyncScope::Vip(web) });
+    /// // It was right. Who asks is told so, where a pass of its own that changes nothing is silent.
+    /// assert!(matches!(events[1], Event::SyncDone { counts, .. } if counts == SyncCounts::default()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn request_sync(&mut self, now: Instant, request: SyncRequest) {
         if !self.connected {
             let scope = match request.scope {
@@ -191,6 +230,23 @@ impl Reconciler {
     }
 
     /// Asks for the flows of all servers; they come with the next verbose text, which is read for at most 0.1 % of the time.
+    ///
+    /// ```
+    #[doc = include_str!("doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// // Read a first time when the VIP was created.
+    /// assert_eq!(reconciler.flows().map(|flows| (flows.at, flows.flows[&(web, first)])), Some((now, 7)));
+    /// reconciler.request_flows(now);
+    /// // After an answer within a moment the rest is a tenth of a second.
+    /// let due = reconciler.poll_timeout().ok_or("somebody waits for it")?;
+    /// assert_eq!(due - now, Duration::from_millis(100));
+    /// settle(&mut reconciler, due, &mut vpp);
+    /// assert_eq!(reconciler.flows().map(|flows| flows.at), Some(due));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn request_flows(&mut self, _now: Instant) {
         if self.connected {
             self.verbose.want();
@@ -198,6 +254,20 @@ impl Reconciler {
     }
 
     /// Takes over other settings. The warm-up goes on by its own clock.
+    ///
+    /// ```
+    #[doc = include_str!("doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// let mut settings = Settings::default();
+    /// settings.sync_interval = Duration::from_secs(120);
+    /// reconciler.set_settings(now, settings);
+    /// // With one VIP two things are compared in that time, which VIPs there are and the VIP's servers, each in the middle of its half.
+    /// assert_eq!(reconciler.poll_timeout(), Some(now + Duration::from_secs(30)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_settings(&mut self, now: Instant, settings: Settings) {
         self.warm_up.set_delays(settings.startup_min_delay, settings.startup_max_delay);
         let desired = &self.desired;
@@ -307,12 +377,49 @@ impl Reconciler {
     }
 
     /// What a sync of everything would do, warm-up aside; nothing unless both states are known.
+    ///
+    /// ```
+    #[doc = include_str!("doc/vpp.md")]
+    /// # vpp.vips.insert(web, (1024, [(first, 44)].into()));
+    /// # let mut reconciler = Reconciler::new(Settings::default(), now);
+    /// reconciler.set_desired(now, desired);
+    /// assert!(reconciler.plan().is_none());
+    /// reconciler.handle_link_up(now, boot, Abilities::default());
+    /// settle(&mut reconciler, now, &mut vpp);
+    /// // The process has just started and writes nothing yet.
+    /// let plan = reconciler.plan().ok_or("both states are known")?;
+    /// assert_eq!(plan.to_string(), "\
+    /// settings: sources 10.0.0.254 and 2001:db8::254, flow time-out 40s
+    /// 192.0.2.1 tcp/80: server 10.0.0.1 weight 100 (was 44)
+    /// 192.0.2.1 tcp/80: add server 10.0.0.2 weight 100
+    /// ");
+    /// assert!(vpp.log.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn plan(&self) -> Option<Plan> {
         let scope = Scope { ours: self.ours.clone(), prune: true, recreate: false };
         Some(Plan::new(self.desired.as_ref()?, self.model.as_ref()?, &scope))
     }
 
     /// Where VPP keeps the counters of what stands there.
+    ///
+    /// ```
+    #[doc = include_str!("doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// let indices = reconciler.indices();
+    /// // Column 1 of the plugin's counters, and the servers' rows in `/net/route/via`.
+    /// assert_eq!(indices.vips[&web], 1);
+    /// assert_eq!((indices.as_routes[&first], indices.as_routes[&second]), (36, 37));
+    /// let generation = indices.generation;
+    ///
+    /// // Without a link nothing may be counted by them any more.
+    /// reconciler.handle_link_down(now);
+    /// assert!(reconciler.indices().vips.is_empty() && reconciler.indices().generation > generation);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn indices(&self) -> &Indices {
         self.index_book.indices()
     }

@@ -10,6 +10,22 @@ use crate::model::{Desired, DesiredVip, VipKey};
 
 impl Reconciler {
     /// VIPs that an earlier process programmed: they go if they are not in the desired state.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # let old = VipKey::host("192.0.2.9".parse()?, Protocol::UDP, 53);
+    /// # let foreign = VipKey::host("192.0.2.8".parse()?, Protocol::UDP, 53);
+    /// # vpp.vips = [old, foreign].map(|key| (key, (1024, BTreeMap::new()))).into();
+    /// // VPP holds two VIPs, and the process before this one noted down that it made the first of them.
+    /// reconciler.adopt([old]);
+    /// reconciler.set_desired(now, desired);
+    /// reconciler.handle_link_up(now, boot, Abilities::default());
+    /// settle(&mut reconciler, now, &mut vpp);
+    /// assert!(vpp.vips.keys().eq([&web, &foreign]));
+    /// assert!(reconciler.ours().iter().eq([&web]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn adopt(&mut self, vips: impl IntoIterator<Item = VipKey>) {
         self.ours.extend(vips);
     }
@@ -76,6 +92,27 @@ impl Reconciler {
 
     /// Takes over the new desired state of one VIP, ahead of a running pass. Does nothing unless
     /// [`Reconciler::set_desired`] named the VIP.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// // The first of two servers does not answer any more.
+    /// let mut vip = reconciler.desired().ok_or("it was set")?.vips[&web].clone();
+    /// vip.targets.insert(first, DesiredAs { weight: Weight::ZERO, cut: Cut::Urgent, flush: None });
+    /// reconciler.update_vip(now, web, vip.clone());
+    /// let (id, call) = reconciler.poll_call(now).ok_or("a cut never waits")?;
+    /// assert_eq!(call.to_string(), "192.0.2.1 tcp/80: server 10.0.0.1 weight 0");
+    /// # reconciler.handle_reply(now, id, Ok(Reply::Done));
+    /// # settle(&mut reconciler, now, &mut vpp);
+    ///
+    /// // The same again is nothing new.
+    /// reconciler.update_vip(now, web, vip);
+    /// assert_eq!(reconciler.poll_call(now), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn update_vip(&mut self, now: Instant, key: VipKey, vip: DesiredVip) {
         let slot = self.desired.as_mut().and_then(|desired| desired.vips.get_mut(&key));
         let Some(slot) = slot.filter(|slot| **slot != vip) else { return };

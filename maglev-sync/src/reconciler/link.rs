@@ -28,6 +28,20 @@ impl Reconciler {
     }
 
     /// The link is gone, with every call in flight.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// assert_eq!(reconciler.actual().map(|actual| actual.vips.len()), Some(1));
+    /// reconciler.handle_link_down(now);
+    /// // What VPP holds is not known until it is read again; the weights that it had last are remembered for those who must go on.
+    /// assert!(reconciler.actual().is_none());
+    /// assert_eq!(reconciler.actual_weight(&web, first), Some(100));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_link_down(&mut self, now: Instant) {
         if !self.connected {
             return;

@@ -43,6 +43,25 @@ impl Reconciler {
 
     /// Where one VIP stands; nothing for one that is neither wanted nor ours. Cheap, where [`Reconciler::status`] looks at
     /// everything.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired);
+    /// # vpp.refuses = |call| matches!(call, Call::AsAdd { .. });
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// // VPP took the VIP and refused its first server.
+    /// let status = reconciler.vip_status(&web).ok_or("it is wanted")?;
+    /// assert!(status.standing && !status.in_sync);
+    /// let failure = status.last_error.ok_or("it was refused")?;
+    /// assert_eq!(failure.to_string(), "refused: 192.0.2.1 tcp/80: add server 10.0.0.1 weight 100");
+    /// assert_eq!(status.backoff_until, Some(now + Duration::from_secs(1)));
+    ///
+    /// let other = VipKey::host("192.0.2.9".parse()?, Protocol::UDP, 53);
+    /// assert!(reconciler.vip_status(&other).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn vip_status(&self, key: &VipKey) -> Option<VipStatus> {
         let state = self.vips.get(key)?;
         if !self.is_wanted(key) && !self.ours.contains(key) {
@@ -52,11 +71,46 @@ impl Reconciler {
     }
 
     /// When VPP was last asked for the servers of a VIP.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// assert_eq!(reconciler.last_compared(&web), Some(now));
+    /// // Half a minute on it was compared again, in its turn.
+    /// let later = now + Duration::from_secs(30);
+    /// while let Some(due) = reconciler.poll_timeout().filter(|due| *due < later) {
+    ///     reconciler.handle_timeout(due);
+    ///     settle(&mut reconciler, due, &mut vpp);
+    /// }
+    /// assert_eq!(reconciler.last_compared(&web), Some(now + Duration::from_millis(22_500)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn last_compared(&self, key: &VipKey) -> Option<Instant> {
         self.vips.get(key)?.compared
     }
 
     /// Flushes that are owed and not yet acknowledged.
+    ///
+    /// ```
+    #[doc = include_str!("../doc/vpp.md")]
+    /// # let mut reconciler = Reconciler::new(warm(), now);
+    /// # reconciler.set_desired(now, desired.clone());
+    /// # reconciler.handle_link_up(now, boot, Abilities::default());
+    /// # settle(&mut reconciler, now, &mut vpp);
+    /// # vpp.refuses = Call::is_flush;
+    /// let mut vip = reconciler.desired().ok_or("it was set")?.vips[&web].clone();
+    /// let order = FlushOrder { incident: 1, first_verdict: false, needs_server: false };
+    /// vip.targets.insert(first, DesiredAs { weight: Weight::ZERO, cut: Cut::Urgent, flush: Some(order) });
+    /// reconciler.update_vip(now, web, vip);
+    /// settle(&mut reconciler, now, &mut vpp);
+    /// // VPP took the weight of 0 and refused the flush.
+    /// assert_eq!(vpp.vips[&web].1[&first], 0);
+    /// assert_eq!(reconciler.flushes_owed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flushes_owed(&self) -> usize {
         self.vips.values().map(|state| state.debts.owed()).sum()
     }

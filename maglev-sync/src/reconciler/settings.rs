@@ -41,6 +41,28 @@ impl Default for Settings {
 }
 
 /// Names one life of a VPP, e.g. by its process id and boot time. Another one after a reconnect means that VPP has restarted.
+///
+/// ```
+#[doc = include_str!("../doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired.clone());
+/// # reconciler.handle_link_up(now, boot, Abilities::default());
+/// # settle(&mut reconciler, now, &mut vpp);
+/// # vpp.refuses = Call::is_flush;
+/// # let mut vip = desired.vips[&web].clone();
+/// # let order = FlushOrder { incident: 1, first_verdict: false, needs_server: false };
+/// # vip.targets.insert(first, DesiredAs { weight: Weight::ZERO, cut: Cut::Urgent, flush: Some(order) });
+/// # reconciler.update_vip(now, web, vip);
+/// # settle(&mut reconciler, now, &mut vpp);
+/// // A flush is owed to the process 4711 when the link breaks.
+/// let boot = BootId(4711, 1_800_000_000);
+/// reconciler.handle_link_up(now, boot, Abilities::default());
+/// assert_eq!(reconciler.flushes_owed(), 1);
+/// // Another VPP has none of the flows.
+/// reconciler.handle_link_up(now, BootId(4812, 1_800_000_000), Abilities::default());
+/// assert_eq!(reconciler.flushes_owed(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct BootId(pub u64, pub u64);
 
@@ -63,6 +85,23 @@ pub struct SyncRequest {
 }
 
 /// What an operator wants synced.
+///
+/// ```
+#[doc = include_str!("../doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired.clone());
+/// # reconciler.handle_link_up(now, boot, Abilities::default());
+/// # settle(&mut reconciler, now, &mut vpp);
+/// let old = VipKey::host("192.0.2.9".parse()?, Protocol::UDP, 53);
+/// reconciler.request_sync(now, SyncRequest { scope: RequestScope::Vip(old), recreate: false });
+/// // There is no such VIP. Everything can be asked for always.
+/// let events = settle(&mut reconciler, now, &mut vpp);
+/// assert!(matches!(events[..], [Event::SyncError { reason: SyncFailure::UnknownVip, .. }]));
+/// reconciler.request_sync(now, SyncRequest { scope: RequestScope::All, recreate: false });
+/// let events = settle(&mut reconciler, now, &mut vpp);
+/// assert!(matches!(events[..], [.., Event::SyncDone { scope: SyncScope::All, .. }]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "all or one")]
 pub enum RequestScope {

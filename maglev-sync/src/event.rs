@@ -142,6 +142,33 @@ pub enum Event {
 }
 
 /// What a pass covers.
+///
+/// ```
+#[doc = include_str!("doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired.clone());
+/// # reconciler.handle_link_up(now, boot, Abilities::default());
+/// # settle(&mut reconciler, now, &mut vpp);
+/// # let dns = VipKey::host("192.0.2.9".parse()?, Protocol::UDP, 53);
+/// let scopes = |events: Vec<Event>| -> Vec<String> {
+///     let done = events.iter().filter_map(|event| match event {
+///         Event::SyncDone { scope, .. } => Some(scope.to_string()),
+///         _ => None,
+///     });
+///     done.collect()
+/// };
+/// // One VIP changes, then two at once, then somebody asks for everything.
+/// let mut wanted = desired.clone();
+/// wanted.vips.entry(web).and_modify(|vip| drop(vip.targets.remove(&first)));
+/// reconciler.set_desired(now, wanted.clone());
+/// assert_eq!(scopes(settle(&mut reconciler, now, &mut vpp)), ["192.0.2.1 tcp/80"]);
+/// wanted.vips = [(web, vip.clone()), (dns, vip)].into();
+/// reconciler.set_desired(now, wanted);
+/// assert_eq!(scopes(settle(&mut reconciler, now, &mut vpp)), ["2 VIPs"]);
+/// reconciler.request_sync(now, SyncRequest { scope: RequestScope::All, recreate: false });
+/// assert_eq!(scopes(settle(&mut reconciler, now, &mut vpp)), ["all"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SyncScope {
@@ -168,6 +195,21 @@ impl fmt::Display for SyncScope {
 }
 
 /// What a pass changed, counted in acknowledged calls.
+///
+/// ```
+#[doc = include_str!("doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired);
+/// # reconciler.handle_link_up(now, boot, Abilities::default());
+/// let done = settle(&mut reconciler, now, &mut vpp).into_iter().find_map(|event| match event {
+///     Event::SyncDone { counts, .. } => Some(counts),
+///     _ => None,
+/// });
+/// // VPP was empty, and one VIP with two servers was wanted.
+/// let counts = done.ok_or("the pass ended")?;
+/// assert_eq!((counts.vips_added, counts.ases_added, counts.weights_updated), (1, 2, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct SyncCounts {
@@ -230,6 +272,27 @@ impl fmt::Display for Drift {
 }
 
 /// Phase of the warm-up, which runs once in the life of the process.
+///
+/// ```
+#[doc = include_str!("doc/vpp.md")]
+/// # vpp.vips.insert(web, (1024, [(first, 100)].into()));
+/// # let mut desired = desired;
+/// # desired.vips.entry(web).and_modify(|vip| vip.decided = false);
+/// // VPP has the VIP without its second server, and health does not know yet whether that one serves.
+/// let mut reconciler = Reconciler::new(Settings::default(), now);
+/// reconciler.set_desired(now, desired);
+/// reconciler.handle_link_up(now, boot, Abilities::default());
+/// let mut phase_after = |secs| {
+///     let now = now + Duration::from_secs(secs);
+///     reconciler.handle_timeout(now);
+///     settle(&mut reconciler, now, &mut vpp);
+///     (reconciler.status().warm_up, vpp.vips[&web].1.len())
+/// };
+/// assert_eq!(phase_after(0), (WarmUpPhase::HandsOff, 1));
+/// assert_eq!(phase_after(5), (WarmUpPhase::Releasing, 1));
+/// assert_eq!(phase_after(30), (WarmUpPhase::Done, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "complete by the specification")]
 pub enum WarmUpPhase {

@@ -15,6 +15,22 @@ use crate::model::VipKey;
 use crate::plan::{Stage, Step};
 
 /// Names a call in flight. Numbers are never reused within a [`crate::Reconciler`], across links neither.
+///
+/// ```
+#[doc = include_str!("doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// use std::collections::HashMap;
+///
+/// reconciler.handle_link_up(now, boot, Abilities::default());
+/// let in_flight: HashMap<CallId, Call> = std::iter::from_fn(|| reconciler.poll_call(now)).collect();
+/// // Settings, VIPs and servers are asked for side by side, and may be answered in any order.
+/// assert_eq!(in_flight.len(), 3);
+/// for (id, call) in &in_flight {
+///     reconciler.handle_reply(now, *id, vpp.call(call));
+/// }
+/// assert!(reconciler.actual().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CallId(pub(crate) u64);
 

@@ -50,8 +50,8 @@ use crate::status::{Flows, Indices};
 /// 1. poll all events, and act on them: [`Event::Read`] is the moment to derive weights from what VPP holds;
 /// 2. poll all calls and send them, in this order.
 ///
-/// Polling a call may make events even where it yields none: a pass over what is right already ends so. The last poll of all is one for
-/// events.
+/// Polling a call may make events even where it yields none: a pass over what is right already ends so. The last poll is
+/// one for events.
 ///
 /// ```text
 ///            set_desired, update_vip            handle_reply
@@ -264,7 +264,8 @@ impl Reconciler {
     /// let mut settings = Settings::default();
     /// settings.sync_interval = Duration::from_secs(120);
     /// reconciler.set_settings(now, settings);
-    /// // With one VIP two things are compared in that time, which VIPs there are and the VIP's servers, each in the middle of its half.
+    /// // With one VIP two things are compared in that time: which VIPs there are, and the VIP's servers. Each comes in
+    /// // the middle of its half.
     /// assert_eq!(reconciler.poll_timeout(), Some(now + Duration::from_secs(30)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -7,6 +7,27 @@ use crate::exec::Forbidden;
 use crate::model::VipKey;
 
 /// Why a pass failed.
+///
+/// ```
+#[doc = include_str!("../doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired);
+/// # vpp.refuses = |call| matches!(call, Call::AsAdd { .. });
+/// let mut reasons = |reconciler: &mut Reconciler| -> Vec<String> {
+///     reconciler.request_sync(now, SyncRequest { scope: RequestScope::All, recreate: false });
+///     let events = settle(reconciler, now, &mut vpp);
+///     let failed = events.into_iter().filter_map(|event| match event {
+///         Event::SyncError { reason, .. } => Some(reason.to_string()),
+///         _ => None,
+///     });
+///     failed.collect()
+/// };
+/// assert_eq!(reasons(&mut reconciler), ["not connected to VPP"]);
+/// // Now there is a link, to a VPP that refuses servers.
+/// reconciler.handle_link_up(now, boot, Abilities::default());
+/// assert_eq!(reasons(&mut reconciler), ["1 VIPs failed, 192.0.2.1 tcp/80 the first of them"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum SyncFailure {
@@ -36,6 +57,27 @@ pub enum SyncFailure {
 }
 
 /// Why a VIP could not be brought to its desired state.
+///
+/// ```
+#[doc = include_str!("../doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired);
+/// # vpp.refuses = |call| matches!(call, Call::AsAdd { .. });
+/// # reconciler.handle_link_up(now, boot, Abilities::default());
+/// use std::error::Error;
+///
+/// let failed = settle(&mut reconciler, now, &mut vpp).into_iter().find_map(|event| match event {
+///     Event::VipFailed { failure, retry_in, .. } => Some((failure, retry_in)),
+///     _ => None,
+/// });
+/// // The text leaves out what VPP said: that is the source.
+/// let (failure, retry_in) = failed.ok_or("VPP refused a server")?;
+/// assert_eq!(failure.to_string(), "refused: 192.0.2.1 tcp/80: add server 10.0.0.1 weight 100");
+/// assert_eq!(failure.source().map(|source| source.to_string()).as_deref(), Some("Unspecified Error (-1)"));
+/// // 1 s, then 2 s, at last a minute.
+/// assert_eq!(retry_in, Duration::from_secs(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Failure {

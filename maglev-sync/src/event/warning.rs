@@ -7,6 +7,32 @@ use crate::model::{ActualLength, StickyBuckets, TableLength, VipKey};
 use crate::text::TextError;
 
 /// Something an operator should know.
+///
+/// ```
+#[doc = include_str!("../doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired.clone());
+/// # reconciler.handle_link_up(now, boot, Abilities::default());
+/// # settle(&mut reconciler, now, &mut vpp);
+/// let warnings = |events: Vec<Event>| -> Vec<String> {
+///     let warnings = events.iter().filter_map(|event| match event {
+///         Event::Warning(warning) => Some(warning.to_string()),
+///         _ => None,
+///     });
+///     warnings.collect()
+/// };
+/// // Somebody wants longer tables, which would cut the flows of the VIP that stands.
+/// let mut longer = desired.clone();
+/// longer.vips.entry(web).and_modify(|vip| vip.table_length = TableLength::MAX);
+/// reconciler.set_desired(now, longer.clone());
+/// assert_eq!(warnings(settle(&mut reconciler, now, &mut vpp)), [
+///     "192.0.2.1 tcp/80 stands with 1024 buckets, not 1048576: a sync with `recreate` changes it and cuts flows",
+/// ]);
+/// // Said once.
+/// reconciler.set_desired(now, longer);
+/// assert!(warnings(settle(&mut reconciler, now, &mut vpp)).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Warning {

@@ -12,6 +12,27 @@ use crate::model::{ActualVip, VipKey};
 use crate::plan::prefix_range;
 
 /// A call that would kill VPP: a server whose address is a VIP crashes it at the first packet (`ip4_load_balance`).
+///
+/// ```
+#[doc = include_str!("../doc/vpp.md")]
+/// # let mut reconciler = Reconciler::new(warm(), now);
+/// # reconciler.set_desired(now, desired.clone());
+/// # reconciler.handle_link_up(now, boot, Abilities::default());
+/// # settle(&mut reconciler, now, &mut vpp);
+/// # vpp.log.clear();
+/// // By mistake the VIP gets its own address for a server.
+/// let own = "192.0.2.1".parse()?;
+/// let mut vip = vip;
+/// vip.targets.insert(own, serving);
+/// reconciler.update_vip(now, web, vip);
+/// let held_back = settle(&mut reconciler, now, &mut vpp).into_iter().find_map(|event| match event {
+///     Event::VipFailed { failure: Failure::Forbidden { rule, .. }, .. } => Some(rule),
+///     _ => None,
+/// });
+/// assert_eq!(held_back, Some(Forbidden::ServerIsVip { address: own, vip: web }));
+/// assert!(vpp.log.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Forbidden {

@@ -37,7 +37,7 @@ impl Reconciler {
     /// # settle(&mut reconciler, now, &mut vpp);
     /// assert_eq!(reconciler.actual().map(|actual| actual.vips.len()), Some(1));
     /// reconciler.handle_link_down(now);
-    /// // What VPP holds is not known until it is read again; the weights that it had last are remembered for those who must go on.
+    /// // What VPP holds is not known until it is read again. The weights that it had last are remembered, for health.
     /// assert!(reconciler.actual().is_none());
     /// assert_eq!(reconciler.actual_weight(&web, first), Some(100));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

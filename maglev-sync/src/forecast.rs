@@ -50,6 +50,8 @@ use crate::plan::{Note, Plan, Scope, Step, conf_update};
 /// assert_eq!(web.steps[0].to_string(), "192.0.2.1 tcp/80: server 10.0.0.1 weight 0 (was 100)");
 /// assert_eq!(web.ases[&first].before, Some(Claim { weight: 100, buckets: Some(512) }));
 /// assert_eq!(web.moved.unwrap().share(), 0.5);
+/// // Nothing needs nothing, and nothing is left different on purpose.
+/// assert!(forecast.unchanged().next().is_none() && forecast.plan().notes().is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -90,6 +90,7 @@ pub struct Scope {
 ///
 /// let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: BTreeMap::new() };
 /// let plan = Plan::new(&desired(&[("10.0.0.1", 100, Serving)])?, &empty, &Scope::default());
+/// assert_eq!(plan.conf().map(|conf| conf.ip4_src), Some(conf.ip4_src));
 /// assert_eq!(plan.steps().map(ToString::to_string).collect::<Vec<_>>(), [
 ///     "192.0.2.1 tcp/80: create, gre4, 1024 buckets",
 ///     "192.0.2.1 tcp/80: add server 10.0.0.1 weight 100",
@@ -103,6 +104,11 @@ pub struct Scope {
 ///     "192.0.2.1 tcp/80: add server 10.0.0.2 weight 100",
 ///     "192.0.2.1 tcp/80: server 10.0.0.1 weight 0 (was 100)",
 /// ]);
+///
+/// // Once that is done the VIP needs nothing, nor do the settings.
+/// let done = Outlook::new(after.clone(), before).forecast(false).after().clone();
+/// let plan = Plan::new(&after, &done, &Scope::default());
+/// assert!(plan.is_empty() && plan.conf().is_none() && plan.unchanged().contains(&web));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -48,7 +48,9 @@ use crate::reconciler::Debts;
 /// let forecast = outlook.forecast(false);
 /// assert_eq!(forecast.vips().len(), 1);
 /// // From there on nothing is left to do.
-/// assert!(forecast.then().forecast(false).is_empty());
+/// let then = forecast.then();
+/// assert_eq!((then.actual().vips.len(), then.desired().vips.len()), (1, 1));
+/// assert!(then.forecast(false).is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -74,6 +76,28 @@ pub(crate) struct Hurdles {
 }
 
 /// Why a VIP is not written now.
+///
+/// ```
+#[doc = include_str!("../doc/vpp.md")]
+/// # let mut desired = desired;
+/// # desired.vips.entry(web).and_modify(|vip| vip.decided = false);
+/// # let mut reconciler = Reconciler::new(Settings::default(), now);
+/// # vpp.refuses = |call| matches!(call, Call::AsAdd { .. });
+/// reconciler.set_desired(now, desired);
+/// reconciler.handle_link_up(now, boot, Abilities::default());
+/// settle(&mut reconciler, now, &mut vpp);
+/// // Not every server has been probed yet.
+/// let wait = reconciler.outlook().and_then(|outlook| outlook.wait(&web));
+/// assert_eq!(wait, Some(Wait::WarmUp));
+///
+/// // Half a minute on nobody waits for that any more, but now VPP refuses servers.
+/// let later = now + Duration::from_secs(30);
+/// reconciler.handle_timeout(later);
+/// settle(&mut reconciler, later, &mut vpp);
+/// let wait = reconciler.outlook().and_then(|outlook| outlook.wait(&web));
+/// assert!(matches!(wait, Some(Wait::Failed { until, .. }) if until == Some(later + Duration::from_secs(1))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Wait {
@@ -103,6 +127,34 @@ impl Outlook {
     }
 
     /// The same with other VIPs of ours, beside those of the desired state: they go when they are not in it.
+    ///
+    /// ```
+    /// # use maglev_sync::*;
+    /// # let conf = DesiredConf {
+    /// #     ip4_src: "10.0.0.254".parse()?,
+    /// #     ip6_src: "2001:db8::254".parse()?,
+    /// #     sticky_buckets: StickyBuckets::MIN,
+    /// #     flow_timeout: FlowTimeout::from_secs(40)?,
+    /// # };
+    /// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+    /// # let vip = DesiredVip {
+    /// #     encap: Encap::Gre4,
+    /// #     src_ip_sticky: false,
+    /// #     table_length: TableLength::MIN,
+    /// #     targets: Default::default(),
+    /// #     decided: true,
+    /// # };
+    /// # let before = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+    /// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+    /// # let standing = Outlook::new(before, empty).forecast(false).after().clone();
+    /// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: Default::default() };
+    /// // VPP holds a VIP that is not wanted. Others' VIPs are kept; did we make this one?
+    /// let outlook = Outlook::new(desired, standing);
+    /// assert!(outlook.forecast(false).is_empty());
+    /// let forecast = outlook.with_ours([web]).forecast(false);
+    /// assert_eq!(forecast.vips()[&web].action, Action::Remove);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_ours(mut self, ours: impl IntoIterator<Item = VipKey>) -> Self {
         self.ours.extend(ours);

@@ -58,6 +58,38 @@ pub struct VipForecast {
 }
 
 /// What becomes of a VIP, in a word.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = |weight| DesiredAs { weight, cut: Cut::Serving, flush: None };
+/// # let [first, second] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [(first, server(Weight::MAX)), (second, server(Weight::MAX))].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// # let standing = Outlook::new(desired.clone(), empty).forecast(false).after().clone();
+/// # let mut desired = desired;
+/// // A VIP stands. What becomes of it if its flows are to be hashed without ports?
+/// desired.vips.entry(web).and_modify(|vip| vip.src_ip_sticky = true);
+/// let forecast = Outlook::new(desired, standing).forecast(false);
+/// let action = forecast.vips()[&web].action;
+/// // The word for people and for machines.
+/// assert_eq!((action, action.as_str()), (Action::Recreate, "recreate"));
+/// assert_eq!(format!("{action:>10}"), "  recreate");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
@@ -94,6 +126,38 @@ impl fmt::Display for Action {
 }
 
 /// What of a VIP cannot be changed without making it anew.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = |weight| DesiredAs { weight, cut: Cut::Serving, flush: None };
+/// # let [first, second] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [(first, server(Weight::MAX)), (second, server(Weight::MAX))].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// # let standing = Outlook::new(desired.clone(), empty).forecast(false).after().clone();
+/// # let mut desired = desired;
+/// // A VIP stands, and a sync that may make VIPs anew finds that it should have longer tables.
+/// desired.vips.entry(web).and_modify(|vip| vip.table_length = TableLength::MAX);
+/// let forecast = Outlook::new(desired, standing).forecast(true);
+/// let vip = &forecast.vips()[&web];
+/// let (before, after) = vip.before.zip(vip.after).ok_or("it stands before and after")?;
+/// assert_eq!((before.table_length.to_string(), after.table_length.to_string()), ("1024".into(), "1048576".into()));
+/// assert_eq!(before.encap, after.encap);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Form {
@@ -106,6 +170,44 @@ pub struct Form {
 }
 
 /// What becomes of a server of a VIP.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = |weight| DesiredAs { weight, cut: Cut::Serving, flush: None };
+/// # let [first, second] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [(first, server(Weight::MAX)), (second, server(Weight::MAX))].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// # let standing = Outlook::new(desired.clone(), empty).forecast(false).after().clone();
+/// # let mut desired = desired;
+/// // Two servers stand. The first one is drained, the second one is replaced.
+/// let third = "10.0.0.3".parse()?;
+/// desired.vips.entry(web).and_modify(|vip| {
+///     vip.targets = [(first, server(Weight::ZERO)), (third, server(Weight::MAX))].into();
+/// });
+/// let forecast = Outlook::new(desired, standing).forecast(false);
+/// let ases = &forecast.vips()[&web].ases;
+/// let weights = |address| [ases[address].before, ases[address].after].map(|claim| claim.map(|claim| claim.weight));
+/// assert_eq!(weights(&first), [Some(100), Some(0)]);
+/// assert_eq!(weights(&second), [Some(100), None]);
+/// assert_eq!(weights(&third), [None, Some(100)]);
+/// // Who leaves in peace keeps the flows that it has.
+/// assert!(ases.values().all(|server| !server.flush));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct AsForecast {
@@ -118,6 +220,38 @@ pub struct AsForecast {
 }
 
 /// What a server has of a VIP.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = |weight| DesiredAs { weight, cut: Cut::Serving, flush: None };
+/// # let [first, second] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [(first, server(Weight::MAX)), (second, server(Weight::MAX))].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// # let standing = Outlook::new(desired.clone(), empty).forecast(false).after().clone();
+/// # let mut desired = desired;
+/// // Two equal servers share the 1,024 buckets. The second one is to take half of what the first one takes.
+/// let half = server(Weight::new(50)?);
+/// desired.vips.entry(web).and_modify(|vip| drop(vip.targets.insert(second, half)));
+/// let forecast = Outlook::new(desired, standing).forecast(false);
+/// let server = forecast.vips()[&web].ases[&second];
+/// assert_eq!(server.before, Some(Claim { weight: 100, buckets: Some(512) }));
+/// assert_eq!(server.after, Some(Claim { weight: 50, buckets: Some(350) }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Claim {
     /// Its weight; VPP takes up to 255.

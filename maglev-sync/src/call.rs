@@ -18,7 +18,7 @@ use crate::model::{ActualEncap, Encap, FlowTimeout, LbConf, StickyBuckets, Table
 ///
 /// let key = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
 /// let call = Call::AsSetWeight { key, address: "10.0.0.1".parse()?, weight: Weight::ZERO, flush: true };
-/// assert!(call.is_write() && call.is_flush());
+/// assert!(call.is_write() && call.is_flush() && call.vip() == Some(&key));
 /// assert_eq!(call.to_string(), "192.0.2.1 tcp/80: server 10.0.0.1 weight 0, flush its flows");
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```

@@ -8,6 +8,38 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Abilities, Desired, DesiredVip, Encap, TableLength, VipKey};
 
 /// What VPP holds, as far as we know: VIPs and servers that VPP lists as removed are absent.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let serving = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let [first, second]: [std::net::IpAddr; 2] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+/// # let vip = |targets: &[(std::net::IpAddr, DesiredAs)]| DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: targets.iter().copied().collect(),
+/// #     decided: true,
+/// # };
+/// # let foreign = ForeignVips::Keep;
+/// # let desired = |targets: &[_]| Desired { conf, foreign, vips: [(web, vip(targets))].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// # let both = desired(&[(first, serving), (second, serving)]);
+/// # let standing = Outlook::new(both, empty).forecast(false).after().clone();
+/// // A VIP with two servers was programmed.
+/// assert_eq!(standing.weight(&web, first), Some(100));
+/// assert_eq!(standing.weight(&web, "10.0.0.3".parse()?), None);
+/// assert_eq!(standing.conf.ip4_src.to_string(), "10.0.0.254");
+/// let servers: usize = standing.vips.values().map(|vip| vip.ases.len()).sum();
+/// assert_eq!(servers, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actual {
     /// What this VPP can do.
@@ -33,6 +65,38 @@ impl Actual {
     /// weight 0 there from one that it never had. Does nothing where VPP has weights.
     ///
     /// [`crate::Plan`], [`crate::Outlook`] and [`crate::Reconciler`] do so by themselves with what was read.
+    ///
+    /// ```
+    /// # use maglev_sync::*;
+    /// # let conf = DesiredConf {
+    /// #     ip4_src: "10.0.0.254".parse()?,
+    /// #     ip6_src: "2001:db8::254".parse()?,
+    /// #     sticky_buckets: StickyBuckets::MIN,
+    /// #     flow_timeout: FlowTimeout::from_secs(40)?,
+    /// # };
+    /// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+    /// # let serving = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+    /// # let [first, second]: [std::net::IpAddr; 2] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+    /// # let vip = |targets: &[(std::net::IpAddr, DesiredAs)]| DesiredVip {
+    /// #     encap: Encap::Gre4,
+    /// #     src_ip_sticky: false,
+    /// #     table_length: TableLength::MIN,
+    /// #     targets: targets.iter().copied().collect(),
+    /// #     decided: true,
+    /// # };
+    /// # let foreign = ForeignVips::Keep;
+    /// # let desired = |targets: &[_]| Desired { conf, foreign, vips: [(web, vip(targets))].into() };
+    /// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+    /// // A VPP 25.10 has the first of two servers in use. The other one is wanted at weight 0 there.
+    /// let mut old = empty;
+    /// old.abilities.weights = false;
+    /// let drained = DesiredAs { weight: Weight::ZERO, ..serving };
+    /// let mut actual = Outlook::new(desired(&[(first, serving)]), old).forecast(false).after().clone();
+    /// assert_eq!((actual.weight(&web, first), actual.weight(&web, second)), (Some(100), None));
+    /// actual.complete(&desired(&[(first, serving), (second, drained)]));
+    /// assert_eq!(actual.weight(&web, second), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn complete(&mut self, desired: &Desired) {
         for (key, wanted) in &desired.vips {
             if let Some(vip) = self.vips.get_mut(key) {
@@ -85,6 +149,41 @@ impl Default for LbConf {
 }
 
 /// A VIP in use in VPP.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let serving = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let [first, second]: [std::net::IpAddr; 2] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+/// # let vip = |targets: &[(std::net::IpAddr, DesiredAs)]| DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: targets.iter().copied().collect(),
+/// #     decided: true,
+/// # };
+/// # let foreign = ForeignVips::Keep;
+/// # let desired = |targets: &[_]| Desired { conf, foreign, vips: [(web, vip(targets))].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// let drained = DesiredAs { weight: Weight::ZERO, ..serving };
+/// // A VIP whose second server is drained; then the first one is deleted.
+/// let wanted = desired(&[(first, serving), (second, drained)]);
+/// let before = Outlook::new(wanted, empty).forecast(false).after().clone();
+/// let after = Outlook::new(desired(&[(second, drained)]), before.clone()).forecast(false).after().clone();
+/// let (before, after) = (&before.vips[&web], &after.vips[&web]);
+/// assert!(before.is_serving() && !after.is_serving());
+/// // Flows that the first server has go on to it.
+/// assert!(after.lingering.contains(&first));
+/// // Only VPP's verbose text tells where its counters are.
+/// assert_eq!(after.pool_index, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ActualVip {
     /// How packets travel to its servers.
@@ -123,6 +222,36 @@ impl ActualVip {
 }
 
 /// A server in use under one VIP.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let serving = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let [first, second]: [std::net::IpAddr; 2] = ["10.0.0.1".parse()?, "10.0.0.2".parse()?];
+/// # let vip = |targets: &[(std::net::IpAddr, DesiredAs)]| DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: targets.iter().copied().collect(),
+/// #     decided: true,
+/// # };
+/// # let foreign = ForeignVips::Keep;
+/// # let desired = |targets: &[_]| Desired { conf, foreign, vips: [(web, vip(targets))].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// let spare = DesiredAs { weight: Weight::ZERO, ..serving };
+/// let actual = Outlook::new(desired(&[(first, serving), (second, spare)]), empty).forecast(false).after().clone();
+/// let ases = &actual.vips[&web].ases;
+/// assert_eq!(ases[&first], ActualAs { weight: 100, never_raised: false });
+/// // Nothing to flush here: it was added at weight 0.
+/// assert_eq!(ases[&second], ActualAs { weight: 0, never_raised: true });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ActualAs {
     /// Its weight; VPP takes up to 255. Without [`Abilities::weights`] it is 1 for a server in use, 0 for another one.
@@ -198,7 +327,8 @@ impl fmt::Display for ActualLength {
 /// use maglev_sync::{ActualEncap, Encap};
 ///
 /// assert_eq!(ActualEncap::from_number(0), Encap::Gre4.into());
-/// assert_eq!(ActualEncap::from_number(2).to_string(), "l3dsr");
+/// let other = ActualEncap::from_number(2);
+/// assert_eq!((other.to_string(), other.number()), ("l3dsr".to_owned(), 2));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]

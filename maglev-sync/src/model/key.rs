@@ -12,6 +12,7 @@ use ipnet::IpNet;
 ///
 /// assert_eq!(Protocol::TCP.to_string(), "tcp");
 /// assert_eq!(Protocol::new(132).to_string(), "132");
+/// assert_eq!((Protocol::UDP.number(), Protocol::new(17)), (17, Protocol::UDP));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Protocol(u8);
@@ -57,6 +58,7 @@ impl fmt::Display for Protocol {
 ///
 /// let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
 /// assert_eq!(web.to_string(), "192.0.2.1 tcp/80");
+/// assert_eq!((web.prefix(), web.protocol(), web.port()), ("192.0.2.1/32".parse()?, Protocol::TCP, 80));
 /// // Host bits are no part of the name, and port 0 is every protocol.
 /// let net = VipKey::new("198.51.100.7/28".parse()?, Protocol::UDP, 0);
 /// assert_eq!(net.to_string(), "198.51.100.0/28 any");

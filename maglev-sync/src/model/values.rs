@@ -12,6 +12,7 @@ use thiserror::Error;
 /// use maglev_sync::{OutOfRange, Weight};
 ///
 /// assert_eq!(Weight::new(50).map(Weight::get), Ok(50));
+/// assert!(Weight::ZERO.is_zero() && Weight::ZERO < Weight::MAX);
 /// assert_eq!(Weight::new(101), Err(OutOfRange::Weight(101)));
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -189,7 +190,8 @@ impl fmt::Display for StickyBuckets {
 /// ```
 /// use maglev_sync::FlowTimeout;
 ///
-/// assert_eq!(FlowTimeout::from_secs(40)?.to_string(), "40s");
+/// let timeout = FlowTimeout::from_secs(40)?;
+/// assert_eq!((timeout.as_secs(), timeout.to_string()), (40, "40s".to_owned()));
 /// assert!(FlowTimeout::from_secs(0).is_err());
 /// # Ok::<(), maglev_sync::OutOfRange>(())
 /// ```
@@ -221,6 +223,21 @@ impl fmt::Display for FlowTimeout {
 }
 
 /// A number that VPP must never be sent.
+///
+/// ```
+/// use maglev_sync::{OutOfRange, StickyBuckets, TableLength};
+///
+/// /// The line of a config that says how long tables are.
+/// fn line(number: usize, buckets: u32) -> Result<TableLength, String> {
+///     TableLength::new(buckets).map_err(|error| format!("line {number}: {error}"))
+/// }
+/// assert_eq!(
+///     line(7, 5000),
+///     Err("line 7: a new-flow table has a power of two from 1024 to 1048576 buckets, not 5000".to_owned())
+/// );
+/// // The number is there for who words it otherwise.
+/// assert_eq!(StickyBuckets::new(512), Err(OutOfRange::StickyBuckets(512)));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum OutOfRange {

@@ -59,6 +59,7 @@ impl From<TableLength> for TableSize {
 /// let table = Table::build(size, &servers);
 /// let owners: Vec<usize> = table.iter().flatten().collect();
 /// assert_eq!(owners, [1, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 0, 0, 2, 2]);
+/// assert_eq!((table.owner(9), table.owner(16)), (Some(2), None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -9,6 +9,19 @@ use super::{NOBODY, Table};
 /// What becomes of the buckets of one server. See [`disruption`].
 ///
 /// All numbers are buckets of the longer of both tables.
+///
+/// ```
+/// use maglev_sync::TableLength;
+/// use maglev_sync::table::{Side, disruption};
+///
+/// // A second server, half as strong, joins the first one.
+/// let both = [("10.0.0.1".parse()?, 100_u8), ("10.0.0.2".parse()?, 50)];
+/// let change = disruption(Side::new(TableLength::MIN, &both[..1]), Side::new(TableLength::MIN, &both));
+/// let [old, new] = [both[0], both[1]].map(|(address, _)| change.servers[&address]);
+/// assert_eq!((old.before, old.after, old.lost, old.gained), (1024, 674, 350, 0));
+/// assert_eq!((new.before, new.after, new.lost, new.gained), (0, 350, 0, 350));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct ServerMoves {
@@ -23,6 +36,23 @@ pub struct ServerMoves {
 }
 
 /// What a change of servers, weights or length does to the buckets of a VIP. See [`disruption`].
+///
+/// ```
+/// use maglev_sync::TableLength;
+/// use maglev_sync::table::{Side, disruption};
+///
+/// // One of three equal servers goes to half its weight.
+/// let before = [("10.0.0.1".parse()?, 100_u8), ("10.0.0.2".parse()?, 100), ("10.0.0.3".parse()?, 100)];
+/// let mut after = before;
+/// after[2].1 = 50;
+/// let change = disruption(Side::new(TableLength::MIN, &before), Side::new(TableLength::MIN, &after));
+/// let server = change.servers[&before[2].0];
+/// assert_eq!((server.before, server.after), (341, 208));
+/// // So 133 buckets had to move. Maglev moves 220 of 1,024, here all of them between servers that stay.
+/// assert_eq!((change.least, change.moved.buckets, change.avoidable()), (133, 220, 87));
+/// assert_eq!(change.between_survivors, 220);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Disruption {

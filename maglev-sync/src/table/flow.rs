@@ -5,6 +5,18 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use super::claim::xxhash;
 
 /// The parts of a packet that VPP hashes. See [`flow_hash`].
+///
+/// ```
+/// use maglev_sync::table::{Flow, flow_hash};
+///
+/// let flow = Flow::v6("[2001:db8::1]:12345".parse()?, "[2001:db8:1::1]:80".parse()?);
+/// let next = Flow::v6("[2001:db8::1]:12346".parse()?, "[2001:db8:1::1]:80".parse()?);
+/// assert_eq!(flow_hash(&flow, false), 0x928b_b80c);
+/// // The next connection of the same client goes elsewhere, unless ports are left out.
+/// assert_ne!(flow_hash(&flow, false), flow_hash(&next, false));
+/// assert_eq!(flow_hash(&flow, true), flow_hash(&next, true));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Flow {
     addresses: Addresses,

@@ -56,6 +56,20 @@ pub fn bucket_counts<W: Copy + Into<u8>>(size: impl Into<TableSize>, ases: &[(Ip
 }
 
 /// What a server gets of a VIP's new flows. See [`shares`].
+///
+/// ```
+/// use maglev_sync::table::{TableSize, shares};
+///
+/// // A table that is much too short for these weights.
+/// let servers = [("10.0.0.1".parse()?, 100_u8), ("10.0.0.2".parse()?, 100), ("10.0.0.3".parse()?, 5)];
+/// let shares = shares(TableSize::new(16).ok_or("no power of two")?, &servers);
+/// assert_eq!(shares.iter().map(|share| share.buckets).collect::<Vec<_>>(), [6, 5, 5]);
+/// // The last server claims a forty-first part of all flows and gets nearly a third, over ten times too much.
+/// let last = shares[2];
+/// assert_eq!((last.claim, last.fraction), (1.0 / 41.0, 0.3125));
+/// assert!(last.error() > 10.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Share {
@@ -109,6 +123,21 @@ pub fn shares<W: Copy + Into<u8>>(size: impl Into<TableSize>, ases: &[(IpAddr, W
 }
 
 /// A table length together with how well it serves the weights. See [`auto_length`] and [`fixed_length`].
+///
+/// ```
+/// use maglev_sync::TableLength;
+/// use maglev_sync::table::{auto_length, fixed_length};
+///
+/// // Thirty servers of full weight, and one that is to take the least.
+/// let server = |n: u8| (std::net::IpAddr::from([10, 0, 0, n]), if n < 31 { 100_u8 } else { 1 });
+/// let servers: Vec<_> = (1..=31).map(server).collect();
+/// // In 1,024 buckets the last one gets nearly three times its share.
+/// let short = fixed_length(TableLength::MIN, &servers);
+/// assert!(!short.is_fair() && short.worst_address == Some(servers[30].0));
+/// assert_eq!(format!("{:.2}", short.worst_share_error), "1.93");
+/// let enough = auto_length(&servers);
+/// assert!(enough.is_fair() && enough.length.get() == 8192);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct AutoLength {

@@ -14,6 +14,16 @@ pub use self::settings::settings;
 pub use self::vips::{ShownAs, ShownVip, vips};
 
 /// Why a text was not understood.
+///
+/// ```
+/// use maglev_sync::text::list;
+///
+/// // VPP answered in words that no release so far has.
+/// let text = "ip4-gre4 192.0.2.10/32 new_size:1024 #as:6\nip4-gre4 192.0.2.11/32 buckets:1024\n";
+/// let error = list(text).unwrap_err();
+/// assert_eq!((error.line, error.text.as_str()), (2, "ip4-gre4 192.0.2.11/32 buckets:1024"));
+/// assert_eq!(error.to_string(), "line 2 is not what VPP prints there: \"ip4-gre4 192.0.2.11/32 buckets:1024\"");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("line {line} is not what VPP prints there: {text:?}")]
 #[non_exhaustive]
@@ -39,6 +49,16 @@ impl TextError {
 }
 
 /// A text must not be asked for.
+///
+/// ```
+/// use maglev_sync::text::Limit;
+///
+/// // A VPP whose API segment was configured small.
+/// let limit = Limit::bytes(256 << 10);
+/// assert!(limit.check_list(2_000).is_ok());
+/// let error = limit.check_verbose(2_000, 8_000).unwrap_err();
+/// assert_eq!((error.command, error.expected), ("show lb vips verbose", 1_160_000));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("the text of `{command}` may have {expected} bytes, more than VPP's API segment may have room for")]
 #[non_exhaustive]

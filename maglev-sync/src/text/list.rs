@@ -16,6 +16,18 @@ use crate::call::VipRow;
 use crate::model::{ActualEncap, Protocol, VipKey};
 
 /// A VIP as `show lb vips` tells it.
+///
+/// ```
+/// let text = "ip4-gre4 192.0.2.10/32 new_size:65536 #as:2  protocol:6 port:80 \n\
+///             ip4-gre4 192.0.2.11/32 new_size:1024 #as:1 removed\n";
+/// let vips = maglev_sync::text::list(text)?;
+/// // Of a VPP before 26.10, whose dump does not tell which VIPs were removed.
+/// let in_use: Vec<_> = vips.iter().filter(|vip| !vip.removed).collect();
+/// assert_eq!(in_use.len(), 1);
+/// // The length is whole here, and its low half in the row of a dump.
+/// assert_eq!((in_use[0].table_length, in_use[0].row().table_length), (65_536, 0));
+/// # Ok::<(), maglev_sync::TextError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct ListedVip {

@@ -21,6 +21,33 @@ use crate::call::{AsRow, VipRow};
 use crate::model::{ActualEncap, Protocol, VipKey, Weight};
 
 /// A VIP as `show lb vips verbose` tells it.
+///
+/// ```
+/// # let text = " ip4-gre4 [2] 192.0.2.30/32 src_ip_sticky
+/// #   new_size:1024
+/// #   protocol:6 port:443
+/// #   counters:
+/// #     packet from existing sessions: 5712
+/// #     first session packet: 43
+/// #     untracked packet: 0
+/// #     no server configured: 0
+/// #   #as:2
+/// #     10.2.0.11 0 buckets   3 flows  dpo:36  removed
+/// #     10.2.0.12 1024 buckets   40 flows  dpo:37 used
+/// #
+/// # ";
+/// // The text of a VPP 25.10 with one VIP, of whose two servers the first one was removed.
+/// let vips = maglev_sync::text::vips(text)?;
+/// let vip = &vips[0];
+/// // What no message tells: where its counters are, how it hashes, and how many flows it has.
+/// assert_eq!((vip.pool_index, vip.src_ip_sticky), (2, true));
+/// assert_eq!(vip.ases.iter().map(|server| server.flows).sum::<u64>(), 43);
+/// // What dumps would say: there is no weight, so a server in use counts 1.
+/// assert_eq!((vip.row().key.to_string(), vip.row().table_length), ("192.0.2.30 tcp/443".to_owned(), 1024));
+/// let rows: Vec<_> = vip.as_rows().map(|row| (row.address, row.in_use, row.weight)).collect();
+/// assert_eq!(rows, [("10.2.0.11".parse()?, false, 1), ("10.2.0.12".parse()?, true, 1)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShownVip {
@@ -41,6 +68,30 @@ pub struct ShownVip {
 }
 
 /// A server of a VIP as `show lb vips verbose` tells it.
+///
+/// ```
+/// # let text = " ip4-gre4 [2] 192.0.2.30/32 src_ip_sticky
+/// #   new_size:1024
+/// #   protocol:6 port:443
+/// #   counters:
+/// #     packet from existing sessions: 5712
+/// #     first session packet: 43
+/// #     untracked packet: 0
+/// #     no server configured: 0
+/// #   #as:2
+/// #     10.2.0.11 0 buckets   3 flows  dpo:36  removed
+/// #     10.2.0.12 1024 buckets   40 flows  dpo:37 used
+/// #
+/// # ";
+/// let vips = maglev_sync::text::vips(text)?;
+/// // A server was removed and is left with three flows, another one took over.
+/// let [removed, used] = vips[0].ases[..] else { return Err("two servers".into()) };
+/// assert!(removed.removed && (removed.buckets, removed.flows) == (0, 3));
+/// assert_eq!((used.buckets, used.flows), (1024, 40));
+/// // Its bytes and packets are in row 37 of `/net/route/via`; a weight is told since 26.10.
+/// assert_eq!((used.stats_index, used.weight), (37, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShownAs {

@@ -17,6 +17,59 @@ use crate::model::{Actual, VipKey};
 use crate::plan::{Note, Plan, Stage, Step};
 
 /// How to apply a plan.
+///
+/// ```
+/// # use std::sync::Mutex;
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let dns = VipKey::host("192.0.2.9".parse()?, Protocol::UDP, 53);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip.clone()), (dns, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// /// Tells how many calls were in flight at most.
+/// struct Gauge(Mutex<[usize; 2]>);
+///
+/// impl Dataplane for Gauge {
+///     async fn call(&self, _: Call) -> Result<Reply, CallFailure> {
+///         let change = |by: isize| {
+///             let [now, most] = &mut *self.0.lock().unwrap();
+///             *now = now.saturating_add_signed(by);
+///             *most = (*most).max(*now);
+///         };
+///         change(1);
+///         tokio::task::yield_now().await;
+///         change(-1);
+///         Ok(Reply::Done)
+///     }
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let plan = Plan::new(&desired, &empty, &Scope::default());
+/// let most_in_flight = async |options| {
+///     let gauge = Gauge(Mutex::default());
+///     apply(&plan, &gauge, options).await;
+///     gauge.0.into_inner().unwrap()[1]
+/// };
+/// // Two VIPs are to be made. They do not wait for each other, unless that is asked for.
+/// assert_eq!(most_in_flight(ApplyOptions::default()).await, 4);
+/// let mut one_by_one = ApplyOptions::default();
+/// one_by_one.in_flight = 1;
+/// assert_eq!(most_in_flight(one_by_one).await, 1);
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ApplyOptions {
@@ -99,6 +152,50 @@ impl Status {
 }
 
 /// What became of one key.
+///
+/// ```
+/// # use std::sync::Mutex;
+/// # use maglev_sync::*;
+/// # let conf = DesiredConf {
+/// #     ip4_src: "10.0.0.254".parse()?,
+/// #     ip6_src: "2001:db8::254".parse()?,
+/// #     sticky_buckets: StickyBuckets::MIN,
+/// #     flow_timeout: FlowTimeout::from_secs(40)?,
+/// # };
+/// # let server = DesiredAs { weight: Weight::MAX, cut: Cut::Serving, flush: None };
+/// # let vip = DesiredVip {
+/// #     encap: Encap::Gre4,
+/// #     src_ip_sticky: false,
+/// #     table_length: TableLength::MIN,
+/// #     targets: [("10.0.0.1".parse()?, server)].into(),
+/// #     decided: true,
+/// # };
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// # let dns = VipKey::host("192.0.2.9".parse()?, Protocol::UDP, 53);
+/// # let desired = Desired { conf, foreign: ForeignVips::Keep, vips: [(web, vip.clone()), (dns, vip)].into() };
+/// # let empty = Actual { abilities: Abilities::default(), conf: LbConf::default(), vips: Default::default() };
+/// /// Takes VIPs on TCP alone.
+/// struct TcpAlone;
+///
+/// impl Dataplane for TcpAlone {
+///     async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
+///         match call {
+///             Call::VipAdd { key, .. } if key.protocol() != Protocol::TCP => {
+///                 Err(CallFailure::Refused { retval: -1, text: "TCP alone".to_owned() })
+///             }
+///             _ => Ok(Reply::Done),
+///         }
+///     }
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let plan = Plan::new(&desired, &empty, &Scope::default());
+/// let status = apply(&plan, &TcpAlone, ApplyOptions::default()).await;
+/// assert_eq!((&status.conf, &status.vips[&web]), (&Outcome::Changed, &Outcome::Changed));
+/// let Outcome::Failed(failure) = &status.vips[&dns] else { panic!("{status:?}") };
+/// assert_eq!(failure.to_string(), "refused: 192.0.2.9 udp/53: create, gre4, 1024 buckets");
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "complete by nature")]
 pub enum Outcome {
@@ -209,6 +306,35 @@ pub async fn apply(plan: &Plan, dataplane: &impl Dataplane, options: ApplyOption
 ///
 /// # Errors
 /// The first call that failed.
+///
+/// ```
+/// # use maglev_sync::*;
+/// # let web = VipKey::host("192.0.2.1".parse()?, Protocol::TCP, 80);
+/// /// One VIP with a long table and two servers, of which one was removed.
+/// struct Fixed(VipKey);
+///
+/// impl Dataplane for Fixed {
+///     async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
+///         let row = |host: u8, in_use| AsRow { key: self.0, address: [10, 0, 0, host].into(), in_use, weight: 100 };
+///         Ok(match call {
+///             Call::ConfGet => Reply::Conf(LbConf::default()),
+///             Call::VipDump => Reply::Vips(vec![VipRow { key: self.0, encap: Encap::Gre4.into(), table_length: 0 }]),
+///             Call::AsDump(None) => Reply::Ases(vec![row(1, true), row(2, false)]),
+///             _ => return Err(CallFailure::Refused { retval: -1, text: "read only".to_owned() }),
+///         })
+///     }
+/// }
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let actual = read(&Fixed(web)).await?;
+/// let vip = &actual.vips[&web];
+/// assert_eq!((vip.ases.len(), vip.lingering.len()), (1, 1));
+/// // What dumps do not tell.
+/// assert_eq!((vip.src_ip_sticky, vip.table_length.known()), (None, None));
+/// assert_eq!(vip.table_length.to_string(), "65536 or more");
+/// # Ok::<(), CallFailure>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub async fn read(dataplane: &impl Dataplane) -> Result<Actual, CallFailure> {
     let Reply::Conf(conf) = dataplane.call(Call::ConfGet).await? else { return Err(CallFailure::senseless()) };
     let Reply::Vips(vips) = dataplane.call(Call::VipDump).await? else { return Err(CallFailure::senseless()) };

@@ -110,7 +110,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// in this order, and hand back each answer when it comes.
 async fn settle(reconciler: &mut Reconciler, table: &Table) {
     loop {
-        while let Some(event) = reconciler.poll_event() {
+        let call = reconciler.poll_call(now());
+        // Polling a call may make events, also where it yields none.
+        let events: Vec<Event> = std::iter::from_fn(|| reconciler.poll_event()).collect();
+        if call.is_none() && events.is_empty() {
+            return;
+        }
+        for event in events {
             match event {
                 Event::Drift { key, what } => println!("   {key}: {what}"),
                 Event::VipFailed { key, failure, .. } => println!("   {key} failed: {failure}"),
@@ -118,12 +124,13 @@ async fn settle(reconciler: &mut Reconciler, table: &Table) {
                 _ => {}
             }
         }
-        let Some((id, call)) = reconciler.poll_call(now()) else { return };
-        if call.is_write() && call.vip().is_some() {
-            println!("   {call}");
+        if let Some((id, call)) = call {
+            if call.is_write() && call.vip().is_some() {
+                println!("   {call}");
+            }
+            let reply = table.call(call).await;
+            reconciler.handle_reply(now(), id, reply);
         }
-        let reply = table.call(call).await;
-        reconciler.handle_reply(now(), id, reply);
     }
 }
 

@@ -473,3 +473,6 @@ fn settings(config: &Config) -> Settings {
     settings.startup_max_delay = lb.startup_max_delay;
     settings
 }
+
+#[cfg(test)]
+mod tests;

@@ -335,8 +335,12 @@ impl Core {
                 self.on_sync(event, wall);
                 continue;
             }
-            let (id, call) = sync.poll_call(now)?;
-            return Some(Output::Call { id, call });
+            if let Some((id, call)) = sync.poll_call(now) {
+                return Some(Output::Call { id, call });
+            }
+            // Polling a call may make events, also where it yields none: a pass over what is right ends so.
+            let event = sync.poll_event()?;
+            self.on_sync(event, wall);
         }
     }
 

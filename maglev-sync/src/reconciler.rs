@@ -108,7 +108,7 @@ use crate::status::{Flows, Indices};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `examples/own_dataplane.rs` shows the whole life of one.
+/// In the examples of its methods that loop is `settle`; `examples/own_dataplane.rs` shows the whole life of a reconciler.
 #[derive(Debug)]
 pub struct Reconciler {
     settings: Settings,

@@ -284,6 +284,14 @@ async fn a_setup_that_panics_ends_the_link_and_says_so() {
     assert!(matches!(late[..], [LinkState::Down { reason: LinkDown::Closed, .. }]));
 }
 
+#[test]
+fn a_runtime_that_goes_before_the_link_began_ends_it_and_says_so() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let link = runtime.block_on(async { Link::new(Socket::new("never").path(), LinkOptions::default()) });
+    drop(runtime);
+    assert!(matches!(link.state(), LinkState::Down { reason: LinkDown::Closed, .. }), "{:?}", link.state());
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_knows_that_vpp_is_back_need_not_wait() {
     let socket = Socket::new("retry");

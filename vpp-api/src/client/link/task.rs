@@ -16,18 +16,20 @@ use crate::messages::memclnt::ControlPing;
 
 type SetupResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Runs until nobody needs the link; tells its readers of the end also when it is dropped with its runtime, or
-/// unwound. Wherever it is stopped, what it holds is dropped: a half-open socket, a client, the setup.
-pub(super) async fn run<S, F>(path: PathBuf, options: LinkOptions, setup: S, hub: Arc<Hub>)
+/// Runs until nobody needs the link; tells its readers of the end also when it is unwound, or dropped with its runtime, even
+/// before it ran for the first time. Wherever it is stopped, what it holds is dropped: a half-open socket, a client, the setup.
+pub(super) fn run<S, F>(path: PathBuf, options: LinkOptions, setup: S, hub: Arc<Hub>) -> impl Future<Output = ()> + Send
 where
-    S: FnMut(Client) -> F,
-    F: Future<Output = SetupResult>,
+    S: FnMut(Client) -> F + Send,
+    F: Future<Output = SetupResult> + Send,
 {
     let ending = Ending(hub);
-    tokio::select! {
-        biased;
-        () = ending.0.stopped() => {}
-        never = keep(path, options, setup, &ending.0) => match never {},
+    async move {
+        tokio::select! {
+            biased;
+            () = ending.0.stopped() => {}
+            never = keep(path, options, setup, &ending.0) => match never {},
+        }
     }
 }
 

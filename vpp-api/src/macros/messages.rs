@@ -33,7 +33,7 @@
 /// `serde::Serialize`, in which `retval` of a reply is left out and a field whose type has none is its `Debug` text.
 /// One invocation per module: it also makes a function `visit`, which shows the module's messages to a
 /// [`Visitor`](crate::messages::Visitor), such as [`schema::Module`](crate::schema::Module) or, with feature `server`,
-/// `server::Names`.
+/// `server::Names`. Comments that begin with `//!`, in front of the first entry, go on with the documentation of `visit`.
 ///
 /// # Example
 ///
@@ -107,7 +107,7 @@
 /// What is declared as `oneway` goes out by `client.send(..)?`.
 #[macro_export]
 macro_rules! messages {
-    ($(
+    ($(#![$visit_meta:meta])* $(
         $(#[$meta:meta])*
         $kind:ident $name:ident $crc:literal as $ty:ident $(=> $answer:ident $(stream $details:ident)?)? $([$($option:tt)*])* {
             $($fields:tt)*
@@ -118,6 +118,7 @@ macro_rules! messages {
         } )*
 
         /// Shows every message of this module to `visitor`, in the order of their declarations.
+        $(#[$visit_meta])*
         pub fn visit(visitor: &mut impl $crate::messages::Visitor) {
             $( $crate::messages::Visitor::visit::<$ty>(visitor); )*
         }

@@ -5,6 +5,25 @@ use crate::messages;
 use crate::types::{FixedString, IfStatusFlags, IfType, InterfaceIndex, LinkDuplex, MacAddress, SubIfFlags, Text};
 
 messages! {
+    //!
+    //! ```
+    //! use vpp_api::message::Message;
+    //! use vpp_api::messages::{Visitor, interface};
+    //!
+    //! /// The events that VPP can be asked for.
+    //! struct Events(Vec<&'static str>);
+    //!
+    //! impl Visitor for Events {
+    //!     fn visit<M: Message>(&mut self) {
+    //!         self.0.extend(M::SERVICE.iter().flat_map(|service| service.events));
+    //!     }
+    //! }
+    //!
+    //! let mut events = Events(Vec::new());
+    //! interface::visit(&mut events);
+    //! assert_eq!(events.0, ["sw_interface_event"]);
+    //! ```
+
     /// Asks for [`SwInterfaceEvent`]s until the connection ends; -31 if already so. 18 bytes.
     ///
     /// ```

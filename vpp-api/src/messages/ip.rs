@@ -5,6 +5,27 @@ use crate::types::{AddressUnion, Counted, FibPathFlags, FibPathType, InterfaceIn
 use crate::{messages, wire_struct};
 
 messages! {
+    //!
+    //! ```
+    //! use vpp_api::message::Message;
+    //! use vpp_api::messages::{Visitor, ip};
+    //! use vpp_api::table::MessageTable;
+    //!
+    //! /// The messages that a VPP does not have.
+    //! struct Lacking<'a>(&'a MessageTable, Vec<&'static str>);
+    //!
+    //! impl Visitor for Lacking<'_> {
+    //!     fn visit<M: Message>(&mut self) {
+    //!         self.1.extend(self.0.id_of::<M>().err().map(|_| M::NAME));
+    //!     }
+    //! }
+    //!
+    //! let table = [(43, "ip_route_lookup_710d6471"), (44, "ip_route_lookup_reply_5d8febcb")].into_iter().collect();
+    //! let mut lacking = Lacking(&table, Vec::new());
+    //! ip::visit(&mut lacking);
+    //! assert_eq!(lacking.1, ["ip_route_lookup_v2", "ip_route_lookup_v2_reply"]);
+    //! ```
+
     /// Looks a prefix up in a FIB table. 33 bytes. VPP stops its workers for it.
     ///
     /// ```

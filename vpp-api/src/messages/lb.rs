@@ -16,6 +16,15 @@ use crate::messages;
 use crate::types::{Address, AddressWithPrefix, Dscp, Encap, InterfaceIndex, IpProto, Prefix, PrefixMatcher, SrvType};
 
 messages! {
+    //!
+    //! ```
+    //! use vpp_api::{messages::lb, schema::Module};
+    //!
+    //! let mut module = Module::new("lb", "1.2.0");
+    //! lb::visit(&mut module);
+    //! assert_eq!(module.message_count(), 26, "as in VPP's `lb.api` of 26.10");
+    //! ```
+
     /// Sets source addresses, sticky table size and flow time-out; -70 for a size that is no power of two. 38 bytes.
     ///
     /// ```
@@ -37,6 +46,15 @@ messages! {
     }
 
     /// Answer to [`LbConf`]. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbConfReply, types::Retval};
+    ///
+    /// /// Whether the number of buckets is no power of two. Then nothing was changed, addresses included.
+    /// fn is_wrong_size(reply: &LbConfReply) -> bool {
+    ///     reply.retval == Retval::INVALID_MEMORY_SIZE
+    /// }
+    /// ```
     reply lb_conf_reply "e8d4e804" as LbConfReply {}
 
     /// Asks for what [`LbConf`] sets; 26.10-rc0 and later. 10 bytes.
@@ -104,6 +122,15 @@ messages! {
     }
 
     /// Answer to [`LbAddDelVip`]. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbAddDelVipReply, types::Retval};
+    ///
+    /// /// Whether the VIP is gone after a delete, from now on or since before.
+    /// fn is_gone(reply: &LbAddDelVipReply) -> bool {
+    ///     matches!(reply.retval, Retval::OK | Retval::NO_SUCH_ENTRY)
+    /// }
+    /// ```
     reply lb_add_del_vip_reply "e8d4e804" as LbAddDelVipReply {}
 
     /// Adds or deletes a VIP; 23.02 and later. 50 bytes.
@@ -177,6 +204,15 @@ messages! {
     }
 
     /// Answer to [`LbAddDelAs`]. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbAddDelAsReply, types::Retval};
+    ///
+    /// /// Whether the encapsulation of the VIP takes servers of the other family.
+    /// fn is_wrong_family(reply: &LbAddDelAsReply) -> bool {
+    ///     reply.retval == Retval::INVALID_ADDRESS_FAMILY
+    /// }
+    /// ```
     reply lb_add_del_as_reply "e8d4e804" as LbAddDelAsReply {}
 
     /// Adds or deletes an application server; 26.10-rc0 and later. 51 bytes.
@@ -208,6 +244,15 @@ messages! {
     }
 
     /// Answer to [`LbAddDelAsV2`]. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbAddDelAsV2Reply, types::Retval};
+    ///
+    /// /// Whether the server was in use before an add: its weight is what it was, and takes an `LbAsSetWeight`.
+    /// fn was_there(reply: &LbAddDelAsV2Reply) -> bool {
+    ///     reply.retval == Retval::VALUE_EXIST
+    /// }
+    /// ```
     reply lb_add_del_as_v2_reply "e8d4e804" as LbAddDelAsV2Reply {}
 
     /// Changes the weight of an application server in use; 26.10-rc0 and later. 50 bytes.
@@ -236,6 +281,15 @@ messages! {
     }
 
     /// Answer to [`LbAsSetWeight`]. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::{messages::lb::LbAsSetWeightReply, types::Retval};
+    ///
+    /// /// Whether the server is unknown or was removed, so that it has to be added.
+    /// fn is_absent(reply: &LbAsSetWeightReply) -> bool {
+    ///     reply.retval == Retval::NO_SUCH_ENTRY
+    /// }
+    /// ```
     reply lb_as_set_weight_reply "e8d4e804" as LbAsSetWeightReply {}
 
     /// Forgets all sessions of a VIP. 31 bytes.
@@ -260,6 +314,15 @@ messages! {
     }
 
     /// Answer to [`LbFlushVip`], always 0. 10 bytes.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::{LbFlushVipReply, LbVip, LbVipDetails};
+    ///
+    /// /// Whether sessions were flushed: the reply does not tell, a dump from before does.
+    /// fn is_flushed(vip: &LbVip, before: &[LbVipDetails], reply: &LbFlushVipReply) -> bool {
+    ///     reply.retval.is_ok() && before.iter().any(|row| row.vip == *vip)
+    /// }
+    /// ```
     reply lb_flush_vip_reply "e8d4e804" as LbFlushVipReply {}
 
     /// Asks for all VIPs in use; VPP ignores every field. 33 bytes.
@@ -401,6 +464,12 @@ messages! {
     }
 
     /// Answer to [`LbAddDelIntfNat4`]. 10 bytes.
+    ///
+    /// ```
+    /// # use vpp_api::{messages::lb::LbAddDelIntfNat4Reply, types::Retval};
+    /// let refused = LbAddDelIntfNat4Reply { retval: Retval(-2) };
+    /// assert_eq!(refused.retval.name(), Some("INVALID_SW_IF_INDEX"));
+    /// ```
     reply lb_add_del_intf_nat4_reply "e8d4e804" as LbAddDelIntfNat4Reply {}
 
     /// Switches NAT6 on an interface; -2 for a bad index. 15 bytes.
@@ -418,5 +487,11 @@ messages! {
     }
 
     /// Answer to [`LbAddDelIntfNat6`]. 10 bytes.
+    ///
+    /// ```
+    /// # use vpp_api::{messages::lb::LbAddDelIntfNat6Reply, types::Retval};
+    /// let refused = LbAddDelIntfNat6Reply { retval: Retval(-2) };
+    /// assert_eq!(refused.retval.text(), Some("Invalid sw_if_index"));
+    /// ```
     reply lb_add_del_intf_nat6_reply "e8d4e804" as LbAddDelIntfNat6Reply {}
 }

@@ -5,6 +5,25 @@ use crate::types::{Counted, FixedString, Retval, Text};
 use crate::{messages, wire_struct};
 
 messages! {
+    //!
+    //! ```
+    //! use vpp_api::message::Message;
+    //! use vpp_api::messages::{Visitor, memclnt};
+    //!
+    //! /// What clients send.
+    //! struct Requests(Vec<&'static str>);
+    //!
+    //! impl Visitor for Requests {
+    //!     fn visit<M: Message>(&mut self) {
+    //!         self.0.extend(M::KIND.is_from_client().then_some(M::NAME));
+    //!     }
+    //! }
+    //!
+    //! let mut requests = Requests(Vec::new());
+    //! memclnt::visit(&mut requests);
+    //! assert!(requests.0.contains(&"control_ping") && !requests.0.contains(&"control_ping_reply"));
+    //! ```
+
     /// Asks for the first id of a module's range by `<module>_<file crc>`. 74 bytes.
     ///
     /// ```

@@ -5,6 +5,15 @@ use crate::messages;
 use crate::types::{Retval, Text};
 
 messages! {
+    //!
+    //! ```
+    //! use vpp_api::{messages::vlib, schema::Module};
+    //!
+    //! let mut module = Module::new("vlib", "1.0.0");
+    //! vlib::visit(&mut module);
+    //! assert_eq!(module.message_count(), 2, "a request and its answer");
+    //! ```
+
     /// Runs a debug CLI command. At least 14 bytes.
     ///
     /// VPP aborts when what the command prints does not fit its API segment (16 MB by default): do not ask for

@@ -4,6 +4,25 @@ use crate::messages;
 use crate::types::{FixedString, Timestamp};
 
 messages! {
+    //!
+    //! ```
+    //! use vpp_api::message::Message;
+    //! use vpp_api::messages::{Visitor, vpe};
+    //!
+    //! /// What each request is answered with.
+    //! struct Answers(Vec<(&'static str, Option<&'static str>)>);
+    //!
+    //! impl Visitor for Answers {
+    //!     fn visit<M: Message>(&mut self) {
+    //!         self.0.extend(M::SERVICE.map(|service| (M::NAME, service.reply)));
+    //!     }
+    //! }
+    //!
+    //! let mut answers = Answers(Vec::new());
+    //! vpe::visit(&mut answers);
+    //! assert_eq!(answers.0[0], ("show_version", Some("show_version_reply")));
+    //! ```
+
     /// Asks what VPP this is. 10 bytes.
     ///
     /// ```

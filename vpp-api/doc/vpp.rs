@@ -3,6 +3,8 @@
 #[cfg_attr(not(feature = "server"), allow(unused))]
 mod vpp {
     use std::error::Error;
+    #[cfg(feature = "tokio")]
+    use std::path::{Path, PathBuf};
 
     #[cfg(feature = "tokio")]
     use vpp_api::client::{Client, Options};
@@ -18,11 +20,46 @@ mod vpp {
     #[cfg(feature = "tokio")]
     pub fn with_socket(example: impl AsyncFnOnce(tokio::net::UnixStream) -> Result<(), Box<dyn Error>>) {
         #[cfg(feature = "server")]
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(async {
+        runtime().block_on(async {
             let (ours, theirs) = tokio::net::UnixStream::pair().expect("a socket pair");
             tokio::spawn(served::serve(theirs));
             example(ours).await.expect("the example works");
         });
+    }
+
+    /// Runs an example with the path of an API socket, at which nobody listens before [`start`]. Without the feature
+    /// `server` it is compiled only.
+    #[cfg(feature = "tokio")]
+    pub fn with_path(example: impl AsyncFnOnce(PathBuf) -> Result<(), Box<dyn Error>>) {
+        #[cfg(feature = "server")]
+        {
+            let path = std::env::temp_dir().join(format!("vpp-api-{}.sock", std::process::id()));
+            // Left by another process of that number.
+            let _ = std::fs::remove_file(&path);
+            let outcome = runtime().block_on(example(path.clone()));
+            let _ = std::fs::remove_file(path);
+            outcome.expect("the example works");
+        }
+    }
+
+    /// Starts a VPP that listens at `path`.
+    #[cfg(feature = "tokio")]
+    pub fn start(path: &Path) -> std::io::Result<()> {
+        #[cfg(feature = "server")]
+        {
+            let listener = tokio::net::UnixListener::bind(path)?;
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(served::serve(stream));
+                }
+            });
+        }
+        Ok(())
+    }
+
+    #[cfg(all(feature = "tokio", feature = "server"))]
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
     }
 
     /// Runs an example with a connection and its VPP. Without the feature `server` it is compiled only.

@@ -18,16 +18,18 @@ use hub::Hub;
 
 /// Keeps one connection to VPP and makes another when it ends. Clones share it.
 ///
-/// ```no_run
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+/// # fn main() { vpp::with_path(async |path| {
+/// # vpp::start(&path)?;
 /// use vpp_api::client::{Link, LinkOptions};
 /// use vpp_api::messages::vpe::ShowVersion;
 ///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let link = Link::new("/run/vpp/api.sock", LinkOptions::default());
+/// let link = Link::new(path, LinkOptions::default());
 /// // Waits for VPP if it is not there yet.
 /// let client = link.client().await?;
-/// println!("{}", client.call(&ShowVersion {}).await?.version);
-/// # Ok(()) }
+/// assert_eq!(client.call(&ShowVersion {}).await?.version.to_string(), "26.10-rc0");
+/// # Ok(()) }) }
 /// ```
 ///
 /// # Guarantees
@@ -141,6 +143,22 @@ impl Link {
     }
 
     /// The client of the connection that stands, if one does.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_path(async |path| {
+    /// # vpp::start(&path)?;
+    /// use vpp_api::client::{Link, LinkOptions};
+    ///
+    /// let link = Link::new(path, LinkOptions::default());
+    /// assert!(link.try_client().is_none(), "the first attempt only begins");
+    /// let client = link.client().await?;
+    /// assert!(link.try_client().is_some());
+    /// client.close();
+    /// client.closed().await;
+    /// assert!(link.try_client().is_none(), "until there is another connection");
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn try_client(&self) -> Option<Client> {
         match self.state() {
@@ -150,6 +168,19 @@ impl Link {
     }
 
     /// How things are.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_path(async |path| {
+    /// # vpp::start(&path)?;
+    /// use vpp_api::client::{Link, LinkDown, LinkOptions, LinkState};
+    ///
+    /// let link = Link::new(path, LinkOptions::default());
+    /// assert!(matches!(link.state(), LinkState::Down { reason: LinkDown::Starting, failures: 0, .. }));
+    /// link.client().await?;
+    /// assert!(matches!(link.state(), LinkState::Up { generation: 1, .. }));
+    /// # Ok(()) }) }
+    /// ```
     #[must_use]
     pub fn state(&self) -> LinkState {
         self.handle.hub.state()
@@ -178,6 +209,25 @@ impl Link {
 
     /// Ends the wait before the next attempt, if there is one: for those who know that VPP has come back, say because
     /// its socket file appeared. Waits that follow are as long as they would have been.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+    /// # fn main() { vpp::with_path(async |path| {
+    /// use std::time::Duration;
+    /// use vpp_api::client::{Link, LinkOptions, LinkState};
+    ///
+    /// let wait = Duration::from_secs(60);
+    /// let link = Link::new(&path, LinkOptions { first_wait: wait, longest_wait: wait, ..LinkOptions::default() });
+    /// // VPP is not there, so that the next attempt is a minute away.
+    /// let mut states = link.states();
+    /// while !matches!(states.next().await, Some(LinkState::Down { failures: 1, .. })) {}
+    ///
+    /// // It starts.
+    /// # vpp::start(&path)?;
+    /// link.retry_now();
+    /// assert!(!link.client().await?.is_closed(), "a minute earlier");
+    /// # Ok(()) }) }
+    /// ```
     pub fn retry_now(&self) {
         self.handle.hub.retry();
     }

@@ -10,23 +10,40 @@ use crate::error::{CallError, ConnectError, ProtocolError};
 /// Is told of calls as they start and end. Called on the path of every call: be quick, do not block.
 ///
 /// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+/// # fn main() { vpp::with_socket(async |socket| {
 /// use std::sync::Arc;
-/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// use std::time::Duration;
-/// use vpp_api::client::{CallResult, Observer, Options};
+/// use vpp_api::client::{CallResult, Client, Observer, Options};
+/// use vpp_api::messages::memclnt::ControlPing;
 ///
 /// #[derive(Default)]
-/// struct Refusals(AtomicU64);
+/// struct Calls {
+///     under_way: AtomicU64,
+///     good: AtomicU64,
+///     failed: AtomicU64,
+/// }
 ///
-/// impl Observer for Refusals {
+/// impl Observer for Calls {
+///     fn sent(&self, _name: &'static str) {
+///         self.under_way.fetch_add(1, Relaxed);
+///     }
+///
 ///     fn received(&self, _name: &'static str, result: CallResult, _elapsed: Duration) {
-///         if result == CallResult::Refused {
-///             self.0.fetch_add(1, Ordering::Relaxed);
-///         }
+///         self.under_way.fetch_sub(1, Relaxed);
+///         let count = if result == CallResult::Ok { &self.good } else { &self.failed };
+///         count.fetch_add(1, Relaxed);
 ///     }
 /// }
 ///
-/// let options = Options { observer: Some(Arc::new(Refusals::default())), ..Options::default() };
+/// let calls = Arc::new(Calls::default());
+/// let options = Options { observer: Some(calls.clone()), ..Options::default() };
+/// let client = Client::from_stream(socket, options).await?;
+/// client.call(&ControlPing {}).await?;
+/// assert_eq!(calls.good.load(Relaxed), 2, "the handshake is one");
+/// assert_eq!((calls.failed.load(Relaxed), calls.under_way.load(Relaxed)), (0, 0));
+/// # Ok(()) }) }
 /// ```
 pub trait Observer: Send + Sync {
     /// A call of the request `name` started.

@@ -88,6 +88,18 @@ pub enum LinkDown {
 }
 
 /// The link's task is gone and connects no more: its runtime was shut down, or the setup panicked.
+///
+/// ```
+/// use vpp_api::client::{Link, LinkClosed, LinkOptions};
+///
+/// let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+/// let inner = runtime()?;
+/// let link = inner.block_on(async { Link::new("/run/vpp/api.sock", LinkOptions::default()) });
+/// drop(inner);
+/// // Whoever still waits for a connection learns that there will be none.
+/// assert_eq!(runtime()?.block_on(link.client()).map(drop), Err(LinkClosed));
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("the link has ended")]
 pub struct LinkClosed;

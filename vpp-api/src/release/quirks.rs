@@ -77,6 +77,15 @@ impl Quirks {
     ///
     /// Before 26.10 VPP takes the 16 address bytes as they are, so that IPv4 has to stand in the last four.
     /// [`Prefix`] then shows it as an IPv6 address; VPP ignores the family there.
+    ///
+    /// ```
+    /// use vpp_api::release::Quirks;
+    ///
+    /// let net = "192.0.2.10/32".parse()?;
+    /// assert_eq!(Quirks::NONE.flush_prefix(net).address.bytes[..4], [192, 0, 2, 10]);
+    /// assert_eq!(Quirks::BEFORE_26_10.flush_prefix(net).address.bytes[12..], [192, 0, 2, 10]);
+    /// # Ok::<_, ipnet::AddrParseError>(())
+    /// ```
     #[must_use]
     pub fn flush_prefix(self, net: IpNet) -> Prefix {
         match self.corrected {
@@ -93,6 +102,16 @@ impl Quirks {
     ///
     /// 0.0.0.0/n and ::/n cannot be asked for: VPP takes them for "everything". Prefixes that differ only in length
     /// cannot be told apart, so that rows of other lengths have to be dropped.
+    ///
+    /// ```
+    /// use vpp_api::release::Quirks;
+    /// use vpp_api::types::IpProto;
+    ///
+    /// let of_one = |quirks: Quirks| quirks.as_dump("192.0.2.10/32".parse().expect("a prefix"), IpProto::TCP, 443);
+    /// assert_eq!(of_one(Quirks::NONE).port, 443);
+    /// assert_eq!(of_one(Quirks::BEFORE_26_10).port, 0xbb01, "443 is 0x01bb");
+    /// assert_eq!(of_one(Quirks::NONE).pfx, of_one(Quirks::BEFORE_26_10).pfx);
+    /// ```
     #[must_use]
     pub fn as_dump(self, net: IpNet, protocol: IpProto, port: u16) -> LbAsDump {
         LbAsDump::vip(net, protocol, if self.corrected { port } else { port.swap_bytes() })
@@ -133,6 +152,16 @@ impl Quirks {
     /// The protocol that `vip` of `lb_vip_details` and `lb_as_details` tells, `None` when it does not.
     ///
     /// Before 26.10 the field is always 0. That of an all-port VIP is known all the same: VPP makes it 255.
+    ///
+    /// ```
+    /// use vpp_api::messages::lb::LbVip;
+    /// use vpp_api::release::Quirks;
+    /// use vpp_api::types::IpProto;
+    ///
+    /// let shown = LbVip { protocol: IpProto(0), port: 443, ..LbVip::default() };
+    /// assert_eq!(Quirks::BEFORE_26_10.protocol(&shown), None, "TCP or UDP");
+    /// assert_eq!(Quirks::BEFORE_26_10.protocol(&LbVip { port: 0, ..shown }), Some(IpProto::ANY));
+    /// ```
     #[must_use]
     pub fn protocol(self, vip: &LbVip) -> Option<IpProto> {
         match vip.port {
@@ -146,6 +175,15 @@ impl Quirks {
     ///
     /// Before 26.10 it is VPP's internal type of a VIP, which is family and encapsulation in one (`lb_vip_type_t`, VPP
     /// `src/plugins/lb/lb.h`). A number that names none stays what it was, as [`Encap::Unknown`].
+    ///
+    /// ```
+    /// use vpp_api::release::Quirks;
+    /// use vpp_api::types::Encap;
+    ///
+    /// let shown = Encap::from(1);
+    /// assert_eq!(Quirks::NONE.details_encap(shown), Encap::Gre6);
+    /// assert_eq!(Quirks::BEFORE_26_10.details_encap(shown), Encap::Gre4, "`ip6-gre4`");
+    /// ```
     #[must_use]
     pub fn details_encap(self, encap: Encap) -> Encap {
         match u32::from(encap) {
@@ -163,6 +201,14 @@ impl Quirks {
     ///
     /// A u32 in a u16: 26.10 sends the low half, releases before it the high half. Compare this with what arrived
     /// rather than lengths, or half of them would differ for ever.
+    ///
+    /// ```
+    /// use vpp_api::release::Quirks;
+    ///
+    /// let shown = |length| [Quirks::NONE, Quirks::BEFORE_26_10].map(|quirks| quirks.shown_table_length(length));
+    /// assert_eq!(shown(1024), [1024, 0]);
+    /// assert_eq!(shown(65_536), [0, 1]);
+    /// ```
     #[must_use]
     pub fn shown_table_length(self, length: u32) -> u16 {
         let [a, b, c, d] = length.to_be_bytes();
@@ -173,6 +219,14 @@ impl Quirks {
     ///
     /// Lengths are powers of two, so that one half tells all, if it is the right one: below 65,536 in 26.10, from
     /// there on before it.
+    ///
+    /// ```
+    /// use vpp_api::release::Quirks;
+    ///
+    /// assert_eq!(Quirks::NONE.table_length(1024), Some(1024));
+    /// assert_eq!(Quirks::BEFORE_26_10.table_length(1), Some(65_536));
+    /// assert_eq!(Quirks::BEFORE_26_10.table_length(0), None, "anything below that");
+    /// ```
     #[must_use]
     pub fn table_length(self, shown: u16) -> Option<u32> {
         let shown = u32::from(shown);
@@ -185,6 +239,17 @@ impl Quirks {
     /// never go by themselves there, only when one of the commands `lb vip`, `lb as` and `lb conf` collects garbage: who
     /// uses messages alone has each removed VIP in the dump for ever.
     /// `show lb vips verbose` does tell in every release.
+    ///
+    /// ```
+    /// use vpp_api::messages::vlib::CliInband;
+    /// use vpp_api::release::Quirks;
+    ///
+    /// /// What to ask besides the dump, to know which VIPs are in use.
+    /// fn second_question(quirks: Quirks) -> Option<CliInband> {
+    ///     (!quirks.hides_removed_vips()).then(|| CliInband { cmd: "show lb vips verbose".into() })
+    /// }
+    /// assert_eq!(second_question(Quirks::NONE), None);
+    /// ```
     #[must_use]
     pub fn hides_removed_vips(self) -> bool {
         self.corrected

@@ -82,6 +82,19 @@ impl Type {
     }
 
     /// Whether definitions spell it `vl_api_NAME_t`.
+    ///
+    /// ```
+    /// use vpp_api::codec::Wire;
+    /// use vpp_api::schema::Type;
+    /// use vpp_api::types::{Address, Text};
+    ///
+    /// fn spelled(ty: &Type) -> String {
+    ///     if ty.is_named() { format!("vl_api_{}_t", ty.name()) } else { ty.name().to_owned() }
+    /// }
+    ///
+    /// assert_eq!(spelled(Address::SHAPE.ty), "vl_api_address_t");
+    /// assert_eq!(spelled(Text::SHAPE.ty), "string");
+    /// ```
     #[must_use]
     pub const fn is_named(&self) -> bool {
         !matches!(self, Self::Number(_) | Self::String)
@@ -270,6 +283,17 @@ impl Field {
     }
 
     /// The same in another order of bytes.
+    ///
+    /// ```
+    /// use vpp_api::codec::Wire;
+    /// use vpp_api::message::Message;
+    /// use vpp_api::messages::lb::LbVipDetails;
+    /// use vpp_api::schema::{Field, Order};
+    ///
+    /// const PORT: Field = Field::new("target_port", u16::SHAPE);
+    /// assert!(!LbVipDetails::FIELDS.contains(&PORT));
+    /// assert!(LbVipDetails::FIELDS.contains(&PORT.ordered(Order::Host)), "VPP swaps it twice");
+    /// ```
     #[must_use]
     pub const fn ordered(self, order: Order) -> Self {
         Self { order, ..self }
@@ -387,6 +411,15 @@ impl Service {
     }
 
     /// The same with events.
+    ///
+    /// ```
+    /// use vpp_api::message::Message;
+    /// use vpp_api::messages::interface::WantInterfaceEvents;
+    /// use vpp_api::schema::Service;
+    ///
+    /// let service = Service::reply("want_interface_events_reply").with_events(&["sw_interface_event"]);
+    /// assert_eq!(WantInterfaceEvents::SERVICE, Some(service));
+    /// ```
     #[must_use]
     pub const fn with_events(self, events: &'static [&'static str]) -> Self {
         Self { events, ..self }

@@ -207,6 +207,7 @@ pub trait Wire: Sized {
 /// assert_eq!(ports[..], [80, 443]);
 /// assert_eq!(CountedArray::count(&ports), 2);
 /// assert!(Ports::decode(255, &mut Reader::new(&[0, 80]), "ports").is_err());
+/// assert_eq!(Ports::empty().count(), 0);
 /// # Ok::<_, vpp_api::error::DecodeError>(())
 /// ```
 pub trait CountedArray: Sized {

@@ -14,9 +14,31 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::error::FrameError;
 
 /// Bytes in front of every body.
+///
+/// ```
+/// use vpp_api::frame::HEADER_LEN;
+///
+/// /// How many bytes to read next, to whoever reads frames by hand.
+/// fn body_len(header: [u8; HEADER_LEN]) -> u32 {
+///     let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = header;
+///     u32::from_be_bytes([a, b, c, d])
+/// }
+///
+/// assert_eq!(body_len([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0]), 10);
+/// ```
 pub const HEADER_LEN: usize = 16;
 
-/// The default limit of a body: far above the largest message VPP sends (its API segment has 16 MB by default).
+/// The default limit of a body, 64 MiB: far above the largest message VPP sends (its API segment has 16 MB by default).
+///
+/// ```
+/// use vpp_api::error::FrameError;
+/// use vpp_api::frame::{DEFAULT_MAX_LEN, FrameDecoder, HEADER_LEN};
+///
+/// // A peer that speaks something else.
+/// let mut decoder = FrameDecoder::new(DEFAULT_MAX_LEN);
+/// decoder.extend(&[b'A'; HEADER_LEN]);
+/// assert_eq!(decoder.next_frame(), Err(FrameError::Oversized { len: 0x4141_4141, max: 64 * 1024 * 1024 }));
+/// ```
 pub const DEFAULT_MAX_LEN: usize = 64 << 20;
 
 /// Cuts a byte stream into bodies.

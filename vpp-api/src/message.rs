@@ -50,6 +50,21 @@ pub trait Message: Clone + fmt::Debug + Eq + Send + Sync + Sized + 'static {
     fn encode(&self, writer: &mut Writer<'_>);
 
     /// The result code, for messages that carry one.
+    ///
+    /// ```
+    /// use vpp_api::message::Message;
+    /// use vpp_api::messages::lb::{LbConf, LbConfReply};
+    /// use vpp_api::types::Retval;
+    ///
+    /// /// One line for a log, whatever the message.
+    /// fn line<M: Message>(message: &M) -> String {
+    ///     let status = message.status().map(|retval| format!(": {retval}"));
+    ///     format!("{}{}", M::NAME, status.unwrap_or_default())
+    /// }
+    ///
+    /// assert_eq!(line(&LbConf::default()), "lb_conf");
+    /// assert_eq!(line(&LbConfReply { retval: Retval(-1) }), "lb_conf_reply: -1 UNSPECIFIED (Unspecified Error)");
+    /// ```
     fn status(&self) -> Option<Retval> {
         None
     }
@@ -136,6 +151,20 @@ pub trait Get: Message {
 }
 
 /// `EAGAIN`: more follows after the cursor in the reply to a [`Get`].
+///
+/// ```
+/// use vpp_api::message::{CALL_AGAIN, Reply};
+///
+/// /// What a reply to a get means: `Some` is the end, good or bad.
+/// fn end<R: Reply>(reply: &R) -> Option<Result<(), String>> {
+///     match reply.retval() {
+///         CALL_AGAIN => None,
+///         retval => Some(if retval.is_ok() { Ok(()) } else { Err(retval.to_string()) }),
+///     }
+/// }
+///
+/// assert!(!CALL_AGAIN.is_ok(), "a negative number, though nothing went wrong");
+/// ```
 pub const CALL_AGAIN: Retval = Retval(-165);
 
 /// A message that VPP does not answer: `service { rpc x returns null; }` in its definitions.

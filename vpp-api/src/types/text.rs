@@ -54,6 +54,13 @@ impl<const N: usize> FixedString<N> {
     }
 
     /// Up to the first NUL, with U+FFFD for what is not UTF-8.
+    ///
+    /// ```
+    /// use vpp_api::types::FixedString;
+    ///
+    /// assert_eq!(FixedString::from_raw(*b"eth0\0\0\0\0").to_str_lossy(), "eth0");
+    /// assert_eq!(FixedString::from_raw(*b"eth\xe9").to_str_lossy(), "eth\u{fffd}");
+    /// ```
     #[must_use]
     pub fn to_str_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.as_bytes())
@@ -171,6 +178,14 @@ impl Text {
     }
 
     /// With U+FFFD for what is not UTF-8.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use vpp_api::types::Text;
+    ///
+    /// assert!(matches!(Text::from("lb vips").to_str_lossy(), Cow::Borrowed("lb vips")), "not copied");
+    /// assert_eq!(Text::from(vec![b'o', b'k', 0xff]).to_str_lossy(), "ok\u{fffd}");
+    /// ```
     #[must_use]
     pub fn to_str_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)

@@ -6,11 +6,12 @@ use std::time::{Instant, SystemTime};
 
 use crate::frontend::Frontend;
 use crate::{
-    BackendId, BackendView, Code, Event, Fleet, FleetOptions, FrontendView, Hold, Jitter, Occasion, Overrides, ProbeId,
-    ProbeResult, Program, Spec, State, Weight,
+    BackendId, Code, Event, Fleet, FleetOptions, Hold, Jitter, Occasion, Overrides, ProbeId, ProbeResult, Spec, State,
+    Weight,
 };
 
 mod actions;
+mod look;
 mod reload;
 
 /// What VPP has for an address in the VIP of a frontend (named as in the newest [`Spec`]): its weight, or `None` if
@@ -397,55 +398,6 @@ impl Control {
     #[must_use]
     pub fn take_dirty(&mut self) -> Vec<FrontendIdx> {
         std::mem::take(&mut self.dirty).into_iter().map(FrontendIdx).collect()
-    }
-
-    /// What the VIP of a frontend should look like; `None` for an index from before a reload that shortened the list.
-    #[must_use]
-    pub fn program(&self, frontend: FrontendIdx) -> Option<&Arc<Program>> {
-        Some(&self.frontends.get(frontend.0)?.program)
-    }
-
-    /// The id of a backend of the running configuration.
-    #[must_use]
-    pub fn backend_id(&self, name: &str) -> Option<BackendId> {
-        self.names.get(name).copied()
-    }
-
-    /// A look at one backend.
-    #[must_use]
-    pub fn backend(&self, id: BackendId) -> Option<BackendView<'_>> {
-        let mut view = self.fleet.backend(id)?;
-        view.overridden = self.overrides.backends.get(view.name()).copied();
-        Some(view)
-    }
-
-    /// Every backend, in configuration order.
-    pub fn backends(&self) -> impl Iterator<Item = BackendView<'_>> {
-        self.order.iter().filter_map(|&id| self.backend(id))
-    }
-
-    /// The index of a frontend of the running configuration.
-    #[must_use]
-    pub fn frontend_idx(&self, name: &str) -> Option<FrontendIdx> {
-        self.frontend_names.get(name).copied().map(FrontendIdx)
-    }
-
-    /// A look at one frontend.
-    #[must_use]
-    pub fn frontend(&self, index: FrontendIdx) -> Option<FrontendView<'_>> {
-        let frontend = self.frontends.get(index.0)?;
-        Some(FrontendView { index, frontend })
-    }
-
-    /// Every frontend, in configuration order.
-    pub fn frontends(&self) -> impl Iterator<Item = FrontendView<'_>> {
-        self.frontends.iter().enumerate().map(|(index, frontend)| FrontendView { index: FrontendIdx(index), frontend })
-    }
-
-    /// The frontends in which a backend is.
-    pub fn users(&self, id: BackendId) -> impl Iterator<Item = FrontendIdx> {
-        let users = self.users.get(&id).into_iter().flatten();
-        users.copied().map(FrontendIdx)
     }
 
     /// Takes over the fleet's events and decides anew where a backend changed.

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::backend::{Backend, Cause, Incident, Input, Step, Wait};
 use crate::schedule::{self, Place};
 use crate::{
-    ActionError, Admission, BackendId, BackendSpec, BackendView, Code, Done, Event, FleetOptions, Hold, Jitter,
-    Occasion, Outcome, ProbeId, ProbeResult, Restored, State,
+    Admission, BackendId, BackendSpec, BackendView, Code, Event, FleetOptions, Hold, Jitter, Occasion, Outcome,
+    ProbeId, ProbeResult, Restored, State,
 };
+
+mod actions;
 
 /// The probes and states of many backends: state machines on one wheel of timers.
 ///
@@ -192,46 +194,6 @@ impl Fleet {
         }
     }
 
-    /// Stops probing; the backend's sessions go on.
-    ///
-    /// # Errors
-    /// [`ActionError::Disabled`] if it is disabled.
-    pub fn pause(&mut self, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
-        let done = self.act(id, Input::Pause, Code::Paused, reason, wall)?;
-        self.settle(id, done, None);
-        Ok(done)
-    }
-
-    /// Ends a pause: the backend is unknown and holds nothing, or up if it is static.
-    ///
-    /// # Errors
-    /// [`ActionError::Disabled`] if it is disabled.
-    pub fn resume(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
-        let done = self.act(id, Input::Resume, Code::Resumed, reason, wall)?;
-        self.settle(id, done, Some(now));
-        Ok(done)
-    }
-
-    /// Takes the backend out; its sessions are flushed.
-    ///
-    /// # Errors
-    /// [`ActionError::NoSuchBackend`].
-    pub fn disable(&mut self, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
-        let done = self.act(id, Input::Disable, Code::Disabled, reason, wall)?;
-        self.settle(id, done, None);
-        Ok(done)
-    }
-
-    /// Takes the backend in again: it is unknown and holds nothing, or up if it is static.
-    ///
-    /// # Errors
-    /// [`ActionError::NoSuchBackend`].
-    pub fn enable(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
-        let done = self.act(id, Input::Enable, Code::Enabled, reason, wall)?;
-        self.settle(id, done, Some(now));
-        Ok(done)
-    }
-
     /// Says what a held backend holds; nothing happens to one that is not held.
     ///
     /// If it turns out to hold nothing above 0 and has failed already, it goes down at once, as its first fail would
@@ -335,41 +297,6 @@ impl Fleet {
     /// The number of the newest entering of `down` or `disabled`.
     pub(crate) fn last_incident(&self) -> u64 {
         self.last_incident
-    }
-
-    fn act(
-        &mut self,
-        id: BackendId,
-        input: Input,
-        code: Code,
-        reason: &str,
-        at: SystemTime,
-    ) -> Result<Done, ActionError> {
-        let member = self.backends.get_mut(&id).ok_or(ActionError::NoSuchBackend)?;
-        let code = match (input, member.backend.beginning()) {
-            (Input::Resume | Input::Enable, State::Up) => Code::Static,
-            _ => code,
-        };
-        match member.backend.step(input) {
-            Step::Enter(state) => {
-                member.backend.set_touched();
-                let detail = reason.into();
-                self.enter(id, state, Cause { code, detail, at });
-                Ok(Done::Changed)
-            }
-            Step::Stay => Ok(Done::Already),
-            Step::Refuse => Err(ActionError::Disabled),
-        }
-    }
-
-    /// Ends probing after an action that did something, and begins it anew where `from` says when.
-    fn settle(&mut self, id: BackendId, done: Done, from: Option<Instant>) {
-        if done == Done::Changed {
-            self.halt(id);
-            if let Some(now) = from {
-                self.begin(id, now, Duration::ZERO);
-            }
-        }
     }
 
     fn input(&mut self, id: BackendId, input: Input, cause: Cause) -> Step {

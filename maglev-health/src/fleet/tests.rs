@@ -3,7 +3,7 @@ use std::num::NonZeroU8;
 use rstest::rstest;
 
 use super::*;
-use crate::{Check, CheckSpec};
+use crate::{ActionError, Check, CheckSpec, Done};
 
 mod properties;
 

@@ -4,6 +4,23 @@ use std::time::Duration;
 use crate::{Hold, Place};
 
 /// Names one backend of a [`Fleet`](crate::Fleet). Never used twice.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use maglev_health::{Fleet, FleetOptions};
+///
+/// # let (now, wall) = web::clocks();
+/// # let a = web::backend("a", "10.0.0.1")?;
+/// let mut fleet = Fleet::new(FleetOptions::default(), now);
+/// let before = fleet.insert(now, wall, a.clone(), web::ADMISSION);
+/// fleet.remove(wall, before);
+/// // It comes back under its old name.
+/// let after = fleet.insert(now, wall, a, web::ADMISSION);
+/// assert_eq!((before.get(), after.get()), (1, 2));
+/// assert!(fleet.backend(before).is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BackendId(pub(crate) u64);
 
@@ -43,6 +60,28 @@ impl Default for FleetOptions {
 }
 
 /// Why a backend joins.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use maglev_health::{Admission, Fleet, FleetOptions, Occasion, Place};
+///
+/// # let (now, wall) = web::clocks();
+/// // The second of two, with no warm-up over which a start would spread first probes.
+/// let options = FleetOptions { startup_max_delay: Duration::ZERO, ..FleetOptions::default() };
+/// let mut delays = Vec::new();
+/// for occasion in [Occasion::Start, Occasion::Reload] {
+///     let mut fleet = Fleet::new(options, now);
+///     let admission = Admission { occasion, place: Place::new(1, 2), ..web::ADMISSION };
+///     fleet.insert(now, wall, web::backend("b", "10.0.0.2")?, admission);
+///     delays.extend(fleet.poll_timeout().map(|due| due - now));
+/// }
+/// // What joins later is spread over a second all the same.
+/// assert_eq!(delays, [Duration::ZERO, Duration::from_millis(500)]);
+/// # Ok(()) }
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "a daemon starts or runs")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Occasion {
@@ -75,6 +114,20 @@ pub struct Admission {
 }
 
 /// A state that an operator had asked for before the restart.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use maglev_health::{Admission, Fleet, FleetOptions, Restored, State};
+///
+/// # let (now, wall) = web::clocks();
+/// let mut fleet = Fleet::new(FleetOptions::default(), now);
+/// let admission = Admission { restored: Some(Restored::Paused), ..web::ADMISSION };
+/// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, admission);
+/// assert_eq!(fleet.backend(a).map(|backend| backend.state()), Some(State::Paused));
+/// assert_eq!(fleet.poll_timeout(), None, "nobody to probe");
+/// # Ok(()) }
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "the two states that only an action leaves")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Restored {

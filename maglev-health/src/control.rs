@@ -16,6 +16,24 @@ mod reload;
 
 /// What VPP has for an address in the VIP of a frontend (named as in the newest [`Spec`]): its weight, or `None` if
 /// there is no such AS or VIP.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::net::IpAddr;
+///
+/// use maglev_health::{Actual, Weight};
+///
+/// /// Looks things up in what was dumped.
+/// fn lookup(dump: &HashMap<(String, IpAddr), Weight>) -> Box<Actual<'_>> {
+///     Box::new(|frontend, address| dump.get(&(frontend.to_owned(), address)).copied())
+/// }
+///
+/// let (here, away) = ("10.0.0.1".parse()?, "10.0.0.2".parse()?);
+/// let dump = HashMap::from([(("web".to_owned(), here), Weight::MAX)]);
+/// assert_eq!(lookup(&dump)("web", here), Some(Weight::MAX));
+/// assert_eq!(lookup(&dump)("web", away), None);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub type Actual<'a> = dyn Fn(&str, IpAddr) -> Option<Weight> + 'a;
 
 /// A frontend of the running configuration: its position there. Good until the next reload.
@@ -351,6 +369,26 @@ impl Control {
     }
 
     /// Keeps this many transitions per backend from now on.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::num::NonZeroUsize;
+    ///
+    /// use maglev_health::{Control, ControlOptions};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// # let spec = web::spec(vec![web::backend("a", "10.0.0.1")?])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let a = control.backend_id("a").ok_or("it is configured")?;
+    /// control.pause(wall, a, "new disk")?;
+    /// control.resume(now, wall, a, "")?;
+    /// control.set_history(NonZeroUsize::MIN);
+    /// let backend = control.backend(a).ok_or("it is configured")?;
+    /// let kept: Vec<_> = backend.history().map(|transition| transition.code.as_str()).collect();
+    /// assert_eq!(kept, ["resumed"], "the newest");
+    /// # Ok(()) }
+    /// ```
     pub fn set_history(&mut self, history: NonZeroUsize) {
         self.fleet.set_history(history);
     }

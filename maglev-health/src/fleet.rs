@@ -140,6 +140,24 @@ impl Fleet {
     }
 
     /// The backend leaves: transition to `removed`, and every trace of it goes.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{Event, Fleet, FleetOptions, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, web::ADMISSION);
+    /// while fleet.poll_event().is_some() {}
+    ///
+    /// fleet.remove(wall, a);
+    /// let left = fleet.poll_event();
+    /// assert!(matches!(left, Some(Event::Transition { transition, .. }) if transition.to == State::Removed));
+    /// assert!(matches!(fleet.poll_event(), Some(Event::Stopped { .. })));
+    /// assert_eq!(fleet.poll_timeout(), None);
+    /// # Ok(()) }
+    /// ```
     pub fn remove(&mut self, wall: SystemTime, id: BackendId) {
         let cause = Cause { code: Code::Removed, detail: Arc::default(), at: wall };
         self.input(id, Input::Remove, cause);
@@ -151,6 +169,27 @@ impl Fleet {
 
     /// A reload gave the backend another check or address. Unless it is paused or disabled it begins anew, holding
     /// `hold`; a static one is up at once.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{Code, Fleet, FleetOptions, Hold, Jitter, Place, ProbeResult, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, web::ADMISSION);
+    /// # let (now, probe) = web::next_probe(&mut fleet).ok_or("it is due")?;
+    /// fleet.handle_result(now, wall, probe, ProbeResult::pass(Code::L4Ok, ""), Jitter::NONE);
+    /// assert_eq!(fleet.backend(a).map(|backend| backend.state()), Some(State::Up));
+    ///
+    /// // It moves, and VPP has a weight for it.
+    /// let moved = web::backend("a", "10.0.0.9")?;
+    /// fleet.restart(now, wall, a, moved, Hold::Held { above_zero: true }, Place::ONLY);
+    /// let backend = fleet.backend(a).ok_or("it is there")?;
+    /// assert_eq!((backend.state(), backend.address()), (State::Unknown, "10.0.0.9".parse()?));
+    /// assert!(backend.hold().is_patient() && backend.last_result().is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn restart(
         &mut self,
         now: Instant,
@@ -188,6 +227,22 @@ impl Fleet {
 
     /// Replaces what does not touch health. For another address or check there is [`Fleet::restart`]; an `enabled` that
     /// differs does nothing by itself, for that there are [`Fleet::enable`] and [`Fleet::disable`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{BackendSpec, Fleet, FleetOptions, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// # let a = web::backend("a", "10.0.0.1")?;
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let id = fleet.insert(now, wall, a.clone(), web::ADMISSION);
+    /// fleet.update(id, BackendSpec { enabled: false, ..a });
+    /// let backend = fleet.backend(id).ok_or("it is there")?;
+    /// assert!(!backend.spec().enabled);
+    /// assert_eq!(backend.state(), State::Unknown, "as before");
+    /// # Ok(()) }
+    /// ```
     pub fn update(&mut self, id: BackendId, spec: BackendSpec) {
         if let Some(member) = self.backends.get_mut(&id) {
             member.spec = spec;
@@ -198,6 +253,25 @@ impl Fleet {
     ///
     /// If it turns out to hold nothing above 0 and has failed already, it goes down at once, as its first fail would
     /// have done. A probe already planned stays where it is.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{Admission, Code, Fleet, FleetOptions, Hold, Jitter, ProbeResult, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let admission = Admission { hold: Hold::Pending, ..web::ADMISSION };
+    /// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, admission);
+    /// # let (now, probe) = web::next_probe(&mut fleet).ok_or("it is due")?;
+    /// fleet.handle_result(now, wall, probe, ProbeResult::fail(Code::L4Con, "connect refused"), Jitter::NONE);
+    /// assert_eq!(fleet.backend(a).map(|backend| backend.state()), Some(State::Unknown), "it may be serving");
+    ///
+    /// // VPP has been read, and has nothing for it.
+    /// fleet.resolve_hold(wall, a, Hold::Held { above_zero: false });
+    /// assert_eq!(fleet.backend(a).map(|backend| backend.state()), Some(State::Down));
+    /// # Ok(()) }
+    /// ```
     pub fn resolve_hold(&mut self, wall: SystemTime, id: BackendId, hold: Hold) {
         let Some(member) = self.backends.get_mut(&id) else {
             return;

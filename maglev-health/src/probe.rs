@@ -2,6 +2,24 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Names one probe of one backend. Never used twice, so the result of a cancelled probe can be told from a live one.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use maglev_health::{Code, Fleet, FleetOptions, Jitter, ProbeResult};
+///
+/// # let (now, wall) = web::clocks();
+/// let mut fleet = Fleet::new(FleetOptions::default(), now);
+/// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, web::ADMISSION);
+/// let (now, probe) = web::next_probe(&mut fleet).ok_or("it is due")?;
+/// assert_eq!(probe.get(), 1);
+///
+/// // Paused while the probe was under way: what it finds comes too late.
+/// fleet.pause(wall, a, "new disk")?;
+/// let result = ProbeResult::pass(Code::L4Ok, "connected");
+/// assert!(!fleet.handle_result(now, wall, probe, result, Jitter::NONE));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ProbeId(pub(crate) u64);
 
@@ -14,6 +32,24 @@ impl ProbeId {
 }
 
 /// What a probe says about its backend.
+///
+/// ```
+/// use std::io;
+///
+/// use maglev_health::Outcome;
+///
+/// /// What comes of a connect.
+/// fn outcome(connected: io::Result<()>) -> Outcome {
+///     match connected.map_err(|error| error.kind()) {
+///         Ok(()) => Outcome::Pass,
+///         // The source address is not on this machine: our own trouble.
+///         Err(io::ErrorKind::AddrNotAvailable) => Outcome::NoVerdict,
+///         Err(_) => Outcome::Fail,
+///     }
+/// }
+///
+/// assert_eq!(outcome(Err(io::ErrorKind::ConnectionRefused.into())), Outcome::Fail);
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "a probe passes, fails, or says nothing")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Outcome {

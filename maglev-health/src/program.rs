@@ -65,6 +65,26 @@ pub struct Target {
 }
 
 /// When a weight may be lowered.
+///
+/// ```
+/// use maglev_health::{Cut, Program};
+///
+/// /// In which order the servers of a VIP go to their weights, where all are above them.
+/// fn order(program: &Program) -> Vec<String> {
+///     let mut servers: Vec<_> = program.targets.iter().collect();
+///     servers.sort_by_key(|(_, target)| target.cut == Cut::Serving);
+///     servers.into_iter().map(|(address, _)| address.to_string()).collect()
+/// }
+///
+/// # let mut program = Program::default();
+/// # for (address, cut) in [("10.0.0.1", Cut::Serving), ("10.0.0.2", Cut::Urgent)] {
+/// #     let target = maglev_health::Target { weight: maglev_health::Weight::ZERO, cut, flush: None };
+/// #     program.targets.insert(address.parse()?, target);
+/// # }
+/// // 10.0.0.1 left the active pool and still serves, 10.0.0.2 is down.
+/// assert_eq!(order(&program), ["10.0.0.2", "10.0.0.1"]);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "it waits or it does not")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Cut {
@@ -75,6 +95,29 @@ pub enum Cut {
 }
 
 /// A flush debt of one AS in one VIP.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use maglev_health::{Control, ControlOptions, Dataplane};
+///
+/// # let (now, wall) = web::clocks();
+/// # let spec = web::spec(vec![web::backend("a", "10.0.0.1")?, web::backend("b", "10.0.0.2")?])?;
+/// let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
+/// let mut control = Control::new(options, &spec, now, wall);
+/// control.assume_up(now, wall);
+/// let (web, b) = control.frontend_idx("web").zip(control.backend_id("b")).ok_or("both are configured")?;
+/// control.disable(wall, b, "new disk")?;
+///
+/// let program = control.program(web).ok_or("it is configured")?;
+/// let [a, b] = ["10.0.0.1", "10.0.0.2"].map(|address| program.targets.get(&address.parse().ok()?)?.flush);
+/// assert_eq!(a, None);
+/// let order = b.ok_or("its sessions are to go")?;
+/// assert!(!order.first_verdict && !order.needs_server, "whether or not others can take over");
+/// // Once the flush is done its number is noted, so that it is not done twice.
+/// assert_eq!(order.incident, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FlushOrder {
     /// Unique per entering of `down` or `disabled` and rising; one flush acknowledged settles one incident of a VIP

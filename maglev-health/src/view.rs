@@ -24,11 +24,17 @@ use crate::{
 /// # let options = ControlOptions { dataplane: Dataplane::Absent, ..ControlOptions::default() };
 ///
 /// let mut control = Control::new(options, &spec, now, wall);
-/// control.assume_up(now, wall);
 /// let backend = control.backends().next().ok_or("it is configured")?;
+/// assert_eq!((backend.name(), backend.address()), (&backend.spec().name, "10.0.0.1".parse()?));
+/// assert_eq!((backend.state(), backend.hold(), backend.since()), (State::Unknown, Hold::None, wall));
+/// assert!(backend.is_enabled() && backend.in_flight().is_none(), "its probe has not begun");
+///
+/// let a = backend.id();
+/// control.assume_up(now, wall);
+/// let backend = control.backend(a).ok_or("it is configured")?;
 /// assert_eq!((&**backend.name(), backend.state()), ("a", State::Up));
 /// // One pass is enough for a backend that nothing is known of: it counts as `rise` of them.
-/// assert_eq!(backend.counter(), backend.rise());
+/// assert_eq!((backend.counter(), backend.rise(), backend.fall()), (2, 2, 3));
 /// assert!(backend.last_result().is_some_and(|result| result.outcome == Outcome::Pass));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -148,6 +154,8 @@ impl<'a> BackendView<'a> {
 /// control.assume_up(now, wall);
 /// let web = control.frontends().next().ok_or("it is configured")?;
 /// assert_eq!((&**web.name(), web.state(), web.active_pool()), ("web", FrontendState::Up, 0));
+/// assert_eq!(control.frontend_idx("web"), Some(web.index()));
+/// assert_eq!(&*web.spec().vip, "192.0.2.1 tcp/80");
 /// assert_eq!(web.program().targets.len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -17,6 +17,24 @@ impl Control {
 
     /// Ends a pause.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{BackendOverride, Control, ControlOptions, Done, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// # let spec = web::spec(vec![web::backend("a", "10.0.0.1")?])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let a = control.backend_id("a").ok_or("it is configured")?;
+    /// control.pause(wall, a, "new disk")?;
+    /// assert_eq!(control.overrides().backends["a"], BackendOverride::Paused);
+    ///
+    /// assert_eq!(control.resume(now, wall, a, "disk is in"), Ok(Done::Changed));
+    /// assert!(control.overrides().backends.is_empty(), "as the configuration has it");
+    /// assert_eq!(control.backend(a).map(|backend| backend.state()), Some(State::Unknown));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`ActionError::Disabled`], [`ActionError::NoSuchBackend`].
     pub fn resume(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
@@ -63,6 +81,25 @@ impl Control {
     }
 
     /// Enables a backend. One that is paused is enabled already: resume it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{BackendOverride, BackendSpec, Control, ControlOptions, Done, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// let a = BackendSpec { enabled: false, ..web::backend("a", "10.0.0.1")? };
+    /// let mut control = Control::new(ControlOptions::default(), &web::spec(vec![a])?, now, wall);
+    /// let a = control.backend_id("a").ok_or("it is configured")?;
+    /// assert_eq!(control.backend(a).map(|backend| backend.state()), Some(State::Disabled));
+    ///
+    /// assert_eq!(control.enable(now, wall, a, "ready early"), Ok(Done::Changed));
+    /// assert_eq!(control.overrides().backends["a"], BackendOverride::Enabled);
+    ///
+    /// control.pause(wall, a, "a short look")?;
+    /// assert_eq!(control.enable(now, wall, a, ""), Ok(Done::Already));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].

@@ -38,6 +38,20 @@ impl Control {
     }
 
     /// A look at one frontend.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{Control, ControlOptions, FrontendState};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// # let spec = web::spec(vec![web::backend("a", "10.0.0.1")?])?;
+    /// let control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let index = control.frontend_idx("web").ok_or("it is configured")?;
+    /// let web = control.frontend(index).ok_or("the index is of this configuration")?;
+    /// assert_eq!((&**web.name(), web.state()), ("web", FrontendState::Unknown));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn frontend(&self, index: FrontendIdx) -> Option<FrontendView<'_>> {
         let frontend = self.frontends.get(index.0)?;
@@ -50,6 +64,22 @@ impl Control {
     }
 
     /// The frontends in which a backend is.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{Control, ControlOptions};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// # let spec = web::spec(vec![web::backend("a", "10.0.0.1")?])?;
+    /// let control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let a = control.backend_id("a").ok_or("it is configured")?;
+    /// // Whom it concerns if it fails.
+    /// let concerned: Vec<_> = control.users(a).filter_map(|index| control.frontend(index)).collect();
+    /// assert_eq!(concerned.len(), 1);
+    /// assert_eq!(&**concerned[0].name(), "web");
+    /// # Ok(()) }
+    /// ```
     pub fn users(&self, id: BackendId) -> impl Iterator<Item = FrontendIdx> {
         let users = self.users.get(&id).into_iter().flatten();
         users.copied().map(FrontendIdx)

@@ -19,6 +19,23 @@ impl Fleet {
 
     /// Ends a pause: the backend is unknown and holds nothing, or up if it is static.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{Done, Fleet, FleetOptions, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, web::ADMISSION);
+    /// fleet.pause(wall, a, "new disk")?;
+    /// assert_eq!(fleet.poll_timeout(), None, "no probes");
+    ///
+    /// assert_eq!(fleet.resume(now, wall, a, "disk is in"), Ok(Done::Changed));
+    /// assert_eq!(fleet.poll_timeout(), Some(now), "probed at once");
+    /// assert_eq!(fleet.resume(now, wall, a, ""), Ok(Done::Already));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`ActionError::Disabled`] if it is disabled.
     pub fn resume(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
@@ -38,6 +55,23 @@ impl Fleet {
     }
 
     /// Takes the backend in again: it is unknown and holds nothing, or up if it is static.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{ActionError, BackendSpec, Fleet, FleetOptions, State};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let always = BackendSpec { check: None, ..web::backend("a", "10.0.0.1")? };
+    /// let a = fleet.insert(now, wall, always, web::ADMISSION);
+    /// fleet.disable(wall, a, "new disk")?;
+    /// assert_eq!(fleet.resume(now, wall, a, ""), Err(ActionError::Disabled), "that ends a pause");
+    ///
+    /// fleet.enable(now, wall, a, "disk is in")?;
+    /// assert_eq!(fleet.backend(a).map(|backend| backend.state()), Some(State::Up), "it has no check");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ActionError::NoSuchBackend`].

@@ -215,6 +215,15 @@ impl FromStr for Fault {
 }
 
 /// A fault that cannot be understood.
+///
+/// ```
+/// use vpp_sim::{Fault, FaultError};
+///
+/// let error = |text: &str| text.parse::<Fault>().expect_err("no fault");
+/// assert_eq!(error("delay:message=lb_conf"), FaultError::Missing("by"));
+/// assert_eq!(error("delay:by=soon"), FaultError::Value { key: "by", value: "soon".to_owned() });
+/// assert_eq!(error("drop:often").to_string(), "\"often\" is not KEY=VALUE");
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FaultError {
@@ -291,6 +300,17 @@ impl Keys {
 }
 
 /// Reads a duration such as `500us`, `1ms`, `2s`, `1m30s`; `0` needs no unit. None for anything else.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use vpp_sim::parse_duration;
+///
+/// assert_eq!(parse_duration("1m30s"), Some(Duration::from_secs(90)));
+/// assert_eq!(parse_duration("0"), Some(Duration::ZERO));
+/// assert_eq!(parse_duration("30"), None, "of what?");
+/// assert_eq!(parse_duration("-1s"), None);
+/// ```
 pub fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);

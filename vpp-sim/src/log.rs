@@ -12,6 +12,23 @@ use crate::options::ApiLog;
 /// One message that went over the API socket.
 ///
 /// As a line of the log file it is a JSON object with these keys.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_sim::{ApiLog, Options, Simulator};
+///
+/// let simulator = Simulator::start(Options { api_log: ApiLog::Memory, ..options })?;
+/// sim::add_web(&simulator).await?;
+/// let log = simulator.api_log();
+/// let of_commands = |name: &str| log.iter().filter(|entry| entry.name == name).collect::<Vec<_>>();
+/// let (asked, answered) = (of_commands("cli_inband"), of_commands("cli_inband_reply"));
+/// assert_eq!(asked[0].fields["cmd"], "lb vip 192.0.2.1/32 protocol tcp port 80 encap gre4");
+/// assert_eq!((asked[0].retval, answered[0].retval), (None, Some(0)));
+/// // The context tells which answer belongs to which message.
+/// assert_eq!(asked[0].fields["context"], answered[0].fields["context"]);
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LogEntry {

@@ -63,6 +63,19 @@ impl Default for Options {
 }
 
 /// Where the API log goes.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_sim::{ApiLog, Options, Simulator};
+///
+/// let path = options.api_socket.with_file_name("api.log");
+/// let simulator = Simulator::start(Options { api_log: ApiLog::File(path.clone()), ..options })?;
+/// sim::add_web(&simulator).await?;
+/// let log = std::fs::read_to_string(path)?;
+/// assert!(log.lines().any(|line| line.contains(r#""name":"cli_inband_reply""#)));
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ApiLog {

@@ -159,6 +159,18 @@ impl FromStr for Release {
 }
 
 /// A release that the simulator does not know.
+///
+/// ```
+/// use vpp_sim::{Release, UnknownRelease};
+///
+/// /// The release named in the version of a VPP, such as `26.06-release`.
+/// fn release(version: &str) -> Result<Release, UnknownRelease> {
+///     version.get(..5).unwrap_or(version).parse()
+/// }
+///
+/// assert_eq!(release("26.06-release"), Ok(Release::V26_06));
+/// assert_eq!(release("23.02-release"), Err(UnknownRelease("23.02".to_owned())));
+/// ```
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("no release {0:?}, there are {list}", list = list())]
 pub struct UnknownRelease(pub String);

@@ -68,6 +68,23 @@ pub(crate) struct Shared {
 }
 
 /// VPP cannot be started again.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use std::error::Error as _;
+///
+/// use vpp_sim::{BindError, RestartError, Simulator};
+///
+/// let sockets = options.api_socket.parent().ok_or("a directory")?.to_owned();
+/// let simulator = Simulator::start(options)?;
+/// std::fs::remove_dir_all(&sockets)?;
+/// std::fs::write(&sockets, "")?;
+/// let ended = simulator.restart().expect_err("it has no place for its sockets");
+/// let reason = ended.source().and_then(|source| source.downcast_ref::<RestartError>());
+/// assert!(matches!(reason, Some(RestartError::Bind(BindError::Io { .. }))));
+/// # Ok(()) }) }
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RestartError {

@@ -22,6 +22,22 @@ use crate::snapshot::{FlowTotals, LbSnapshot};
 /// Its main loop runs on a thread of its own, so that it neither needs nor disturbs an async runtime. Methods that ask the main
 /// loop wait for its turn, which comes within `loop_sleep` and the handling of what is pending; the others only read counters.
 ///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_api::client::{Client, Options as ClientOptions};
+/// use vpp_api::messages::memclnt::ControlPing;
+/// use vpp_sim::{Options, Simulator};
+///
+/// let simulator = Simulator::start(Options { workers: 2, ..options })?;
+/// let vpp = Client::connect(simulator.api_path(), ClientOptions::default()).await?;
+/// vpp.call(&ControlPing {}).await?;
+/// assert_eq!((simulator.api_calls(), simulator.lb_writes()), (2, 0), "the hello and the ping");
+/// simulator.stop();
+/// vpp.closed().await;
+/// # Ok(()) }) }
+/// ```
+///
 /// Dropping it is [`stop`](Self::stop).
 #[derive(Debug)]
 pub struct Simulator {
@@ -36,6 +52,17 @@ pub struct Simulator {
 }
 
 /// A simulator cannot be started.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_sim::{ApiLog, Options, Simulator, StartError};
+///
+/// let path = options.api_socket.with_file_name("missing").join("api.log");
+/// let outcome = Simulator::start(Options { api_log: ApiLog::File(path), ..options });
+/// assert!(matches!(outcome, Err(StartError::Log { source, .. }) if source.kind() == std::io::ErrorKind::NotFound));
+/// # Ok(()) }) }
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -61,6 +88,22 @@ pub enum StartError {
 }
 
 /// The main loop has ended, because VPP could not be restarted.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_sim::Simulator;
+///
+/// let sockets = options.api_socket.parent().ok_or("a directory")?.to_owned();
+/// let simulator = Simulator::start(options)?;
+/// // A file lies where the directory of the sockets was.
+/// std::fs::remove_dir_all(&sockets)?;
+/// std::fs::write(&sockets, "")?;
+/// let ended = simulator.restart().expect_err("it has no place for its sockets");
+/// assert_eq!(ended.to_string(), "the simulator has ended");
+/// assert!(simulator.lb().vips.is_empty(), "nothing to ask any more");
+/// # Ok(()) }) }
+/// ```
 #[derive(Debug, Error)]
 #[error("the simulator has ended")]
 pub struct Ended(#[source] Option<RestartError>);
@@ -97,12 +140,37 @@ impl Simulator {
     }
 
     /// Path of the stats socket.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_sim::Simulator;
+    /// use vpp_stats::Segment;
+    ///
+    /// let simulator = Simulator::start(options)?;
+    /// let segment = Segment::connect(simulator.stats_path())?;
+    /// assert!(segment.value("/net/route/to")?.is_some());
+    /// # Ok(()) }) }
+    /// ```
     pub fn stats_path(&self) -> &Path {
         &self.stats_path
     }
 
     /// Restarts VPP: links drop, everything is forgotten, message ids, pid, boot time, segment and both socket files are new ones.
     /// Both sockets answer when it returns.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_sim::Simulator;
+    ///
+    /// let simulator = Simulator::start(options)?;
+    /// let vpp = sim::add_web(&simulator).await?;
+    /// simulator.restart()?;
+    /// vpp.closed().await;
+    /// assert!(simulator.lb().vips.is_empty());
+    /// # Ok(()) }) }
+    /// ```
     ///
     /// # Errors
     /// [`Ended`] if the sockets cannot be opened again; the simulator is over then.
@@ -118,6 +186,23 @@ impl Simulator {
     }
 
     /// Ends it as a killed VPP ends: links drop, and the socket files stay, with nobody behind them.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use std::io::ErrorKind;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// use vpp_sim::Simulator;
+    ///
+    /// let simulator = Simulator::start(options.clone())?;
+    /// simulator.kill();
+    /// let error = UnixStream::connect(&options.api_socket).expect_err("nobody listens");
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "the file is there");
+    /// // Another one takes its place.
+    /// Simulator::start(options)?.stop();
+    /// # Ok(()) }) }
+    /// ```
     pub fn kill(mut self) {
         self.end(false);
     }
@@ -130,6 +215,18 @@ impl Simulator {
     }
 
     /// What became of the synthetic flows.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_sim::{Options, Simulator};
+    ///
+    /// let simulator = Simulator::start(Options { flows: 1000, ..options })?;
+    /// assert_eq!(simulator.flow_totals().new_flows, 0, "flows need a VIP");
+    /// sim::add_web(&simulator).await?;
+    /// sim::until(|| simulator.flow_totals().new_flows > 0).await;
+    /// # Ok(()) }) }
+    /// ```
     pub fn flow_totals(&self) -> FlowTotals {
         let shared = &self.shared;
         FlowTotals {
@@ -143,6 +240,19 @@ impl Simulator {
 
     /// Marks a server that has stopped answering, or has begun again. Packets go to it all the same, as they would; only
     /// [`FlowTotals::new_flows_to_dead`] takes note.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_sim::{Options, Simulator};
+    ///
+    /// let simulator = Simulator::start(Options { flows: 1000, ..options })?;
+    /// let vpp = sim::add_web(&simulator).await?;
+    /// simulator.set_dead("10.0.0.1".parse()?, true);
+    /// // Until somebody takes the server out, about every second flow is lost.
+    /// sim::until(|| simulator.flow_totals().new_flows_to_dead > 0).await;
+    /// # Ok(()) }) }
+    /// ```
     pub fn set_dead(&self, server: IpAddr, is_dead: bool) {
         let mut dead = self.shared.dead.lock().unwrap_or_else(PoisonError::into_inner);
         match is_dead {
@@ -162,11 +272,42 @@ impl Simulator {
     }
 
     /// How often VPP died of a request or a packet.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_api::client::{Client, Options as ClientOptions};
+    /// use vpp_api::messages::lb::LbAddDelVipV2;
+    /// use vpp_sim::Simulator;
+    ///
+    /// let simulator = Simulator::start(options)?;
+    /// let vpp = Client::connect(simulator.api_path(), ClientOptions::default()).await?;
+    /// let pfx = "192.0.2.1/32".parse::<ipnet::IpNet>()?.into();
+    /// let fatal = LbAddDelVipV2 { pfx, new_flows_table_length: 0, ..LbAddDelVipV2::default() };
+    /// assert!(vpp.call(&fatal).await.is_err());
+    /// assert_eq!(simulator.crashes(), 1);
+    /// # Ok(()) }) }
+    /// ```
     pub fn crashes(&self) -> u64 {
         self.shared.crashes.load(Ordering::Relaxed)
     }
 
     /// Changes the number of new flows per second. With 0 none begins any more when this returns; those under way go on.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_sim::Simulator;
+    ///
+    /// let simulator = Simulator::start(options)?;
+    /// let vpp = sim::add_web(&simulator).await?;
+    /// simulator.set_flows(1000);
+    /// sim::until(|| simulator.flow_totals().new_flows > 0).await;
+    /// simulator.set_flows(0);
+    /// // Then every packet has been counted.
+    /// sim::until(|| simulator.flow_totals().under_way == 0).await;
+    /// # Ok(()) }) }
+    /// ```
     pub fn set_flows(&self, per_second: u32) {
         let (done, answer) = mpsc::channel();
         self.command(Command::SetFlows(per_second, done));
@@ -175,11 +316,41 @@ impl Simulator {
     }
 
     /// Adds a fault; messages are counted from now on. The absence of a message shows after the next restart.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_api::error::CallError;
+    /// use vpp_api::messages::lb::LbConf;
+    /// use vpp_api::types::Retval;
+    /// use vpp_sim::Simulator;
+    ///
+    /// let simulator = Simulator::start(options)?;
+    /// let vpp = sim::add_web(&simulator).await?;
+    /// simulator.inject("refuse:message=lb_conf,retval=-70,times=1".parse()?);
+    /// simulator.lb(); // the fault is in place when this was answered
+    /// let outcome = vpp.call(&LbConf::default()).await;
+    /// assert!(matches!(outcome, Err(CallError::Refused { retval: Retval::INVALID_MEMORY_SIZE, .. })));
+    /// vpp.call(&LbConf::default()).await?;
+    /// # Ok(()) }) }
+    /// ```
     pub fn inject(&self, fault: Fault) {
         self.command(Command::Inject(fault));
     }
 
     /// The API log so far, oldest message first; empty unless it is kept ([`ApiLog::Memory`]).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+    /// # fn main() { sim::with_options(async |options| {
+    /// use vpp_sim::{ApiLog, Options, Simulator};
+    ///
+    /// let simulator = Simulator::start(Options { api_log: ApiLog::Memory, ..options })?;
+    /// sim::add_web(&simulator).await?;
+    /// let names: Vec<_> = simulator.api_log().into_iter().map(|entry| entry.name).collect();
+    /// assert_eq!(names[..2], ["sockclnt_create", "sockclnt_create_reply"]);
+    /// # Ok(()) }) }
+    /// ```
     pub fn api_log(&self) -> Vec<LogEntry> {
         let entries = self.log.as_ref().map(|log| log.lock().unwrap_or_else(PoisonError::into_inner).clone());
         entries.unwrap_or_default()

@@ -7,6 +7,23 @@ use ipnet::IpNet;
 use crate::lb::{Lb, Vip};
 
 /// The load balancer at one moment.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_sim::Simulator;
+///
+/// let simulator = Simulator::start(options)?;
+/// let before = simulator.lb();
+/// assert_eq!((before.vips.len(), before.sticky_buckets, before.flow_timeout), (0, 1024, 40));
+///
+/// sim::add_web(&simulator).await?;
+/// let after = simulator.lb();
+/// assert_eq!(after.vips.len(), 1);
+/// assert!(after.vip("192.0.2.1/32".parse()?, 6, 80).is_some());
+/// assert!(after.vip("192.0.2.1/32".parse()?, 17, 80).is_none(), "it is TCP alone");
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LbSnapshot {
@@ -19,6 +36,22 @@ pub struct LbSnapshot {
 }
 
 /// A VIP.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_sim::Simulator;
+///
+/// let simulator = Simulator::start(options)?;
+/// sim::add_web(&simulator).await?;
+/// let lb = simulator.lb();
+/// let vip = lb.vip("192.0.2.1/32".parse()?, 6, 80).ok_or("it was added")?;
+/// assert_eq!((vip.vip_type, vip.table_length), ("ip4-gre4", 1024));
+/// assert_eq!(vip.servers.iter().map(|server| server.buckets).sum::<u32>(), vip.table_length);
+/// assert!(vip.server("10.0.0.1".parse()?).is_some());
+/// assert!(vip.server("10.0.0.3".parse()?).is_none());
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct VipSnapshot {
@@ -45,6 +78,23 @@ pub struct VipSnapshot {
 }
 
 /// An application server of a VIP.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_api::messages::vlib::CliInband;
+/// use vpp_sim::Simulator;
+///
+/// let simulator = Simulator::start(options)?;
+/// let vpp = sim::add_web(&simulator).await?;
+/// let delete = "lb as 192.0.2.1/32 protocol tcp port 80 10.0.0.2 del";
+/// vpp.call(&CliInband { cmd: delete.into() }).await?;
+///
+/// let lb = simulator.lb();
+/// let server = lb.vips[0].server("10.0.0.2".parse()?).ok_or("it lingers")?;
+/// assert_eq!((server.in_use, server.weight, server.buckets), (false, 100, 0));
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ServerSnapshot {
@@ -61,6 +111,28 @@ pub struct ServerSnapshot {
 }
 
 /// New synthetic flows since the simulator started, over all restarts of its VPP.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_api::messages::vlib::CliInband;
+/// use vpp_sim::{FlowTotals, Simulator};
+///
+/// /// Flows that nobody answers, in percent.
+/// fn lost(totals: FlowTotals) -> u64 {
+///     (totals.new_flows_dropped + totals.new_flows_to_dead) * 100 / totals.new_flows.max(1)
+/// }
+///
+/// let simulator = Simulator::start(options)?;
+/// let vpp = sim::add_web(&simulator).await?;
+/// let delete = "lb as 192.0.2.1/32 protocol tcp port 80 10.0.0.1 10.0.0.2 del";
+/// vpp.call(&CliInband { cmd: delete.into() }).await?;
+/// simulator.set_flows(1000);
+/// sim::until(|| simulator.flow_totals().new_flows > 0).await;
+/// simulator.set_flows(0);
+/// assert_eq!(lost(simulator.flow_totals()), 100, "no server is left");
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FlowTotals {

@@ -19,6 +19,19 @@ pub(super) struct Sockets {
 }
 
 /// A socket cannot be opened.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sim.rs"));
+/// # fn main() { sim::with_options(async |options| {
+/// use vpp_sim::{BindError, Simulator, StartError};
+///
+/// let simulator = Simulator::start(options.clone())?;
+/// match Simulator::start(options) {
+///     Err(StartError::Bind(BindError::InUse(path))) => assert_eq!(path, simulator.api_path()),
+///     other => panic!("two of them at one socket: {other:?}"),
+/// }
+/// # Ok(()) }) }
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {

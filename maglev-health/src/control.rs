@@ -151,7 +151,8 @@ pub struct ControlOptions {
 /// start them. [`Control::assume_up`] goes on to what comes once everybody has answered.
 ///
 /// # Caveats
-/// Until VPP has been read the frontends of held backends say [`Program::pending`]: they must not be applied.
+/// Until VPP has been read the frontends of held backends say [`Program::pending`](crate::Program::pending): they must
+/// not be applied.
 ///
 /// ```
 /// use maglev_health::*;

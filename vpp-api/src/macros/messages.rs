@@ -33,7 +33,8 @@
 /// `serde::Serialize`, in which `retval` of a reply is left out and a field whose type has none is its `Debug` text.
 /// One invocation per module: it also makes a function `visit`, which shows the module's messages to a
 /// [`Visitor`](crate::messages::Visitor), such as [`schema::Module`](crate::schema::Module) or, with feature `server`,
-/// `server::Names`. Comments that begin with `//!`, in front of the first entry, go on with the documentation of `visit`.
+/// `server::Names`. Comments that begin with `//!`, in front of the first entry, go on with the documentation of
+/// `visit`.
 ///
 /// # Example
 ///

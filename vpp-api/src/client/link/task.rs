@@ -16,8 +16,9 @@ use crate::messages::memclnt::ControlPing;
 
 type SetupResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Runs until nobody needs the link; tells its readers of the end also when it is unwound, or dropped with its runtime, even
-/// before it ran for the first time. Wherever it is stopped, what it holds is dropped: a half-open socket, a client, the setup.
+/// Runs until nobody needs the link; tells its readers of the end also when it is unwound, or dropped with its runtime,
+/// even before it ran for the first time. Wherever it is stopped, what it holds is dropped: a half-open socket, a client,
+/// the setup.
 pub(super) fn run<S, F>(path: PathBuf, options: LinkOptions, setup: S, hub: Arc<Hub>) -> impl Future<Output = ()> + Send
 where
     S: FnMut(Client) -> F + Send,

@@ -1,82 +1,81 @@
 use maglev_bin::event::What;
+use vpp_sim::Release;
 
-use crate::support::{Lab, until, weight};
+use crate::every_release::on_every_release;
+use crate::support::{Lab, cuts, shown, until, weight};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stops_loses_its_weight_and_gets_it_back() {
+on_every_release! {
+    a_server_that_stops_loses_its_weight_and_gets_it_back,
+    the_second_pool_takes_over_only_while_the_first_is_empty,
+    a_dead_server_is_flushed_once_after_all_cuts,
+    counters_follow_the_traffic_of_each_vip_and_server,
+}
+
+async fn a_server_that_stops_loses_its_weight_and_gets_it_back(release: Release) {
     let mut lab = Lab::new(2);
-    let simulator = lab.simulator();
+    let simulator = lab.simulator_of(release);
     let running = lab.daemon(&lab.config("", ""));
     let (first, second) = (lab.address(0), lab.address(1));
     until("both servers get weight 100", || {
-        weight(&simulator, first) == Some(100) && weight(&simulator, second) == Some(100)
+        weight(&simulator, first) == shown(release, 100) && weight(&simulator, second) == shown(release, 100)
     })
     .await;
 
     lab.servers[0].stop().await;
     running.becomes("web0", "down").await;
-    until("the stopped server has weight 0", || weight(&simulator, first) == Some(0)).await;
-    assert_eq!(weight(&simulator, second), Some(100));
+    until("the stopped server has weight 0", || weight(&simulator, first) == shown(release, 0)).await;
+    assert_eq!(weight(&simulator, second), shown(release, 100));
 
     lab.servers[0].start().unwrap();
     running.becomes("web0", "up").await;
-    until("the server that is back has weight 100", || weight(&simulator, first) == Some(100)).await;
+    until("the server that is back has weight 100", || weight(&simulator, first) == shown(release, 100)).await;
     simulator.stop();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_second_pool_takes_over_only_while_the_first_is_empty() {
+async fn the_second_pool_takes_over_only_while_the_first_is_empty(release: Release) {
     let mut lab = Lab::new(3);
-    let simulator = lab.simulator();
+    let simulator = lab.simulator_of(release);
     let config = lab.pools("", "", &[("primary", vec![0, 1]), ("backup", vec![2])]);
     let mut running = lab.daemon(&config);
-    let weights = |simulator: &_| [0, 1, 2].map(|server| weight(simulator, lab.servers[server].address().ip()));
-    until("the first pool carries the weight", || weights(&simulator) == [Some(100), Some(100), Some(0)]).await;
+    let addresses = [0, 1, 2].map(|server| lab.address(server));
+    let weights = || addresses.map(|server| weight(&simulator, server));
+    let shown = |weights: [u8; 3]| weights.map(|weight| shown(release, weight));
+    until("the first pool carries the weight", || weights() == shown([100, 100, 0])).await;
 
     lab.servers[0].stop().await;
     running.becomes("web0", "down").await;
     lab.servers[1].stop().await;
     let failover = |what: &What| matches!(what, What::FrontendPool { to, .. } if &**to == "backup");
     running.event("the failover to the second pool", failover).await;
-    let weights = |simulator: &_| [0, 1, 2].map(|server| weight(simulator, lab.servers[server].address().ip()));
-    until("the second pool carries the weight", || weights(&simulator) == [Some(0), Some(0), Some(100)]).await;
+    until("the second pool carries the weight", || weights() == shown([0, 0, 100])).await;
 
     lab.servers[1].start().unwrap();
     let recovery = |what: &What| matches!(what, What::FrontendPool { to, .. } if &**to == "primary");
     running.event("the return to the first pool", recovery).await;
-    let weights = |simulator: &_| [0, 1, 2].map(|server| weight(simulator, lab.servers[server].address().ip()));
-    until("the first pool is back", || weights(&simulator) == [Some(0), Some(100), Some(0)]).await;
+    until("the first pool is back", || weights() == shown([0, 100, 0])).await;
     simulator.stop();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dead_server_is_flushed_once_after_all_cuts() {
+async fn a_dead_server_is_flushed_once_after_all_cuts(release: Release) {
     let mut lab = Lab::new(2);
-    let simulator = lab.simulator();
+    let simulator = lab.simulator_of(release);
     let mut running = lab.daemon(&lab.config("", ""));
     let first = lab.address(0);
-    until("the servers serve", || weight(&simulator, first) == Some(100)).await;
+    until("the servers serve", || weight(&simulator, first) == shown(release, 100)).await;
     lab.servers[0].stop().await;
     let flushed = |what: &What| matches!(what, What::AsWeightUpdated { flush: true, .. });
     running.event("the flush of the dead server", flushed).await;
-    let log = simulator.api_log();
-    let flushes: Vec<_> = log
-        .iter()
-        .filter(|entry| entry.name == "lb_as_set_weight")
-        .map(|entry| (entry.fields["weight"].clone(), entry.fields["is_flush"].clone()))
-        .collect();
-    let expected = [(0.into(), false.into()), (0.into(), true.into())];
-    assert!(flushes.ends_with(&expected), "a cut without flush and then one flush, not {flushes:?}");
+    let flushes: Vec<_> = cuts(&simulator.api_log()).iter().map(|cut| cut.flushes).collect();
+    assert!(flushes.ends_with(&[false, true]), "a cut without flush and then one flush, not {flushes:?}");
     simulator.stop();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn counters_follow_the_traffic_of_each_vip_and_server() {
+async fn counters_follow_the_traffic_of_each_vip_and_server(release: Release) {
     let lab = Lab::new(2);
-    let simulator = lab.simulator();
+    let simulator = lab.simulator_of(release);
     let running = lab.daemon(&lab.config("", ""));
     let first = lab.address(0);
-    until("the servers serve", || weight(&simulator, first) == Some(100)).await;
+    until("the servers serve", || weight(&simulator, first) == shown(release, 100)).await;
     simulator.set_flows(2_000);
     let published = running.daemon.published().clone();
     until("packets to the VIP and to both servers are counted", || {

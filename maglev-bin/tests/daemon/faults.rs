@@ -1,12 +1,13 @@
 use maglev_bin::event::What;
-
-use rstest::rstest;
 use vpp_sim::{Release, Simulator};
 
+use crate::every_release::on_every_release;
 use crate::support::{Lab, parse, until, weight, writes};
 
-fn start(lab: &Lab, release: Release) -> Simulator {
-    Simulator::start(vpp_sim::Options { release, ..lab.sim_options() }).unwrap()
+on_every_release! {
+    a_source_address_that_is_missing_changes_no_weight,
+    a_namespace_that_is_missing_changes_no_weight,
+    a_refused_call_is_told_and_tried_again,
 }
 
 fn serves(simulator: &Simulator, lab: &Lab, server: usize) -> bool {
@@ -15,7 +16,7 @@ fn serves(simulator: &Simulator, lab: &Lab, server: usize) -> bool {
 
 /// Reloads a config that keeps probes from being sent, and expects a warning, no transition and no write.
 async fn changes_no_weight(lab: &Lab, release: Release, broken: &str, cause: &str) {
-    let simulator = start(lab, release);
+    let simulator = lab.simulator_of(release);
     let config = lab.config("", "");
     let mut running = lab.daemon(&config);
     let both_serve = || serves(&simulator, lab, 0) && serves(&simulator, lab, 1);
@@ -46,31 +47,22 @@ async fn changes_no_weight(lab: &Lab, release: Release, broken: &str, cause: &st
     simulator.stop();
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_address_that_is_missing_changes_no_weight(
-    #[values(Release::V25_10, Release::V26_10)] release: Release,
-) {
+async fn a_source_address_that_is_missing_changes_no_weight(release: Release) {
     let lab = Lab::new(2);
     let broken = lab.config("", ", probe-ipv4-src: 198.51.100.77");
     changes_no_weight(&lab, release, &broken, "source").await;
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_is_missing_changes_no_weight(#[values(Release::V25_10, Release::V26_10)] release: Release) {
+async fn a_namespace_that_is_missing_changes_no_weight(release: Release) {
     let lab = Lab::new(2);
     let broken = lab.config("", "").replace("maglev:\n", "maglev:\n  healthchecker: { netns: maglev-test-nowhere }\n");
     changes_no_weight(&lab, release, &broken, "netns-missing").await;
 }
 
-#[rstest]
-#[case::with_weights(Release::V26_10, "lb_add_del_as_v2")]
-#[case::without_weights(Release::V25_10, "lb_add_del_as")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_call_is_told_and_tried_again(#[case] release: Release, #[case] message: &str) {
+async fn a_refused_call_is_told_and_tried_again(release: Release) {
+    let message = if release >= Release::V26_10 { "lb_add_del_as_v2" } else { "lb_add_del_as" };
     let lab = Lab::new(2);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     simulator.inject(format!("refuse:message={message},call=1,retval=-1").parse().unwrap());
     let mut running = lab.daemon(&lab.config("", ""));
     let failed = |what: &What| matches!(what, What::VppLbSyncError { .. });

@@ -1,18 +1,25 @@
 use maglev_bin::event::What;
-use vpp_sim::Simulator;
+use vpp_sim::{Release, Simulator};
 
-use crate::support::{Lab, until, weight, writes};
+use crate::every_release::on_every_release;
+use crate::support::{Lab, shown, until, weight, writes};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_vpp_that_comes_late_is_programmed_when_it_is_there() {
+on_every_release! {
+    a_vpp_that_comes_late_is_programmed_when_it_is_there,
+    a_restarted_vpp_is_programmed_again,
+    a_killed_vpp_and_its_successor_on_the_same_path,
+    nothing_is_written_to_a_vpp_without_the_lb_plugin,
+}
+
+async fn a_vpp_that_comes_late_is_programmed_when_it_is_there(release: Release) {
     let lab = Lab::new(2);
     let mut running = lab.daemon(&lab.config("", ""));
     let absent = |what: &What| matches!(what, What::Warning { cause, .. } if &**cause == "vpp-absent");
     let warning = running.event("a warning that VPP is absent", absent).await;
     assert!(warning.what.to_string().contains("Probes go on"), "{}", warning.what);
     running.becomes("web0", "up").await;
-    let simulator = lab.simulator();
-    until("the servers serve", || weight(&simulator, lab.address(0)) == Some(100)).await;
+    let simulator = lab.simulator_of(release);
+    until("the servers serve", || weight(&simulator, lab.address(0)) == shown(release, 100)).await;
     simulator.stop();
 }
 
@@ -26,32 +33,30 @@ async fn a_stats_socket_without_an_api_socket_is_explained() {
     assert!(warning.what.to_string().contains("socksvr"), "{}", warning.what);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restarted_vpp_is_programmed_again() {
+async fn a_restarted_vpp_is_programmed_again(release: Release) {
     let lab = Lab::new(2);
-    let simulator = lab.simulator();
+    let simulator = lab.simulator_of(release);
     let mut running = lab.daemon(&lab.config("", ""));
     let first = lab.address(0);
-    until("the servers serve", || weight(&simulator, first) == Some(100)).await;
+    until("the servers serve", || weight(&simulator, first) == shown(release, 100)).await;
     simulator.restart().unwrap();
     running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
-    until("the new VPP has what the old one had", || weight(&simulator, first) == Some(100)).await;
+    until("the new VPP has what the old one had", || weight(&simulator, first) == shown(release, 100)).await;
     assert_eq!(simulator.crashes(), 0);
     simulator.stop();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_vpp_and_its_successor_on_the_same_path() {
+async fn a_killed_vpp_and_its_successor_on_the_same_path(release: Release) {
     let lab = Lab::new(2);
-    let simulator = lab.simulator();
+    let simulator = lab.simulator_of(release);
     let mut running = lab.daemon(&lab.config("", ""));
     let first = lab.address(0);
-    until("the servers serve", || weight(&simulator, first) == Some(100)).await;
+    until("the servers serve", || weight(&simulator, first) == shown(release, 100)).await;
     simulator.kill();
     running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
     assert!(running.daemon.published().snapshot().vpp.link.is_none());
-    let successor = lab.simulator();
-    until("the successor is programmed", || weight(&successor, first) == Some(100)).await;
+    let successor = lab.simulator_of(release);
+    until("the successor is programmed", || weight(&successor, first) == shown(release, 100)).await;
     until("its counters are read", || running.daemon.published().counters().is_some()).await;
     successor.stop();
 }
@@ -67,11 +72,10 @@ async fn a_second_daemon_for_one_vpp_does_not_start() {
     assert!(refused.to_string().contains("already steers"), "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_written_to_a_vpp_without_the_lb_plugin() {
+async fn nothing_is_written_to_a_vpp_without_the_lb_plugin(release: Release) {
     let lab = Lab::new(2);
     let absent = "absent:message=lb_add_del_vip".parse().unwrap();
-    let simulator = Simulator::start(vpp_sim::Options { faults: vec![absent], ..lab.sim_options() }).unwrap();
+    let simulator = Simulator::start(vpp_sim::Options { release, faults: vec![absent], ..lab.sim_options() }).unwrap();
     let mut running = lab.daemon(&lab.config(", startup-min-delay: 0s, startup-max-delay: 0s", ""));
     let refused = |what: &What| matches!(what, What::Error { cause, .. } if &**cause == "vpp-unsupported");
     let error = running.event("an error about the plugin", refused).await;

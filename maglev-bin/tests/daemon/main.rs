@@ -2,6 +2,7 @@
 //!
 //! Waits are bounded and say what they waited for; what is measured in time is in `benches/`.
 
+mod every_release;
 mod failover;
 mod faults;
 mod links;

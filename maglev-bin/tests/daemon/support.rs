@@ -11,7 +11,7 @@ use maglev_bin::daemon::{Daemon, Options};
 use maglev_bin::demo::Backend;
 use maglev_bin::event::{Bus, Event, What};
 use tokio::sync::broadcast;
-use vpp_sim::{ApiLog, LogEntry, Simulator};
+use vpp_sim::{ApiLog, LogEntry, Release, Simulator};
 
 /// No test should come near it; a machine under load might.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,8 +58,15 @@ impl Lab {
         }
     }
 
+    /// A VPP of the newest release.
     pub(crate) fn simulator(&self) -> Simulator {
-        Simulator::start(self.sim_options()).expect("a simulator on sockets of its own")
+        self.simulator_of(Release::default())
+    }
+
+    /// A VPP of this release.
+    pub(crate) fn simulator_of(&self, release: Release) -> Simulator {
+        let options = vpp_sim::Options { release, ..self.sim_options() };
+        Simulator::start(options).expect("a simulator on sockets of its own")
     }
 
     pub(crate) fn daemon(&self, config: &str) -> Running {
@@ -172,6 +179,15 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// What [`weight`] is of a server that is to have this weight. Before 26.10 it is in use, and counts as 1, or it is not there.
+pub(crate) fn shown(release: Release, weight: u8) -> Option<u8> {
+    match (release >= Release::V26_10, weight) {
+        (true, _) => Some(weight),
+        (false, 0) => None,
+        (false, _) => Some(1),
+    }
+}
+
 /// Weight of a server in the lab's VIP; `None` when it has no such server.
 pub(crate) fn weight(simulator: &Simulator, server: IpAddr) -> Option<u8> {
     let lb = simulator.lb();
@@ -192,6 +208,26 @@ pub(crate) fn writes(log: &[LogEntry]) -> Vec<String> {
     ];
     let writes = log.iter().filter(|entry| WRITES.contains(&entry.name.as_str()));
     writes.map(|entry| format!("{} {}", entry.name, serde_json::Value::Object(entry.fields.clone()))).collect()
+}
+
+/// A request that takes new flows from a server, or adds one without.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Cut {
+    /// Whether the server is deleted, as every cut does before 26.10.
+    pub(crate) deletes: bool,
+    /// Whether its sessions go too.
+    pub(crate) flushes: bool,
+}
+
+/// The cuts in the log, in order.
+pub(crate) fn cuts(log: &[LogEntry]) -> Vec<Cut> {
+    let cuts = log.iter().filter_map(|entry| {
+        let fields = &entry.fields;
+        let deletes = entry.name.starts_with("lb_add_del_as") && fields.get("is_del") == Some(&true.into());
+        let is_cut = deletes || fields.get("weight") == Some(&0.into());
+        is_cut.then(|| Cut { deletes, flushes: fields.get("is_flush") == Some(&true.into()) })
+    });
+    cuts.collect()
 }
 
 /// Everything that was sent to VPP, by name, in order.

@@ -1,12 +1,11 @@
 use std::collections::BTreeMap;
 
 use maglev_bin::proto;
-use maglev_bin::snapshot::Snapshot;
 use maglev_sync::table::{Table, TableSize};
 use tonic::Code;
 
 use crate::lab::Api;
-use crate::support::{Lab, until, writes};
+use crate::support::{Lab, settled, until, writes};
 use maglev_bin::cli::Role;
 
 fn of_text(text: &str) -> proto::PlanVpplbStateRequest {
@@ -25,11 +24,6 @@ fn owners(api: &Api) -> Vec<Option<String>> {
         assert_eq!(counted(at), server.buckets, "the simulator counts its own table");
     }
     table.iter().map(|owner| owner.map(|at| servers[at].address.to_string())).collect()
-}
-
-fn settled(snapshot: &Snapshot) -> bool {
-    let states_known = snapshot.backends.iter().all(|backend| backend.state != "unknown");
-    states_known && snapshot.frontends.iter().all(|web| web.dataplane.as_ref().is_some_and(|vip| vip.in_sync))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +72,7 @@ async fn what_a_config_would_move_is_what_it_moves() {
         api.write_config(&text);
         api.client.reload_config(proto::ReloadConfigRequest {}).await.unwrap();
         until("the new config is in VPP", || {
-            settled(&api.daemon.published().snapshot())
+            settled(&api.daemon)
                 && owners(&api).iter().flatten().fold(BTreeMap::new(), |mut counts, owner| {
                     *counts.entry(owner.clone()).or_default() += 1;
                     counts
@@ -133,7 +127,7 @@ async fn a_new_backend_is_foreseen_at_weight_0_and_then_up() {
     let config = config.replace(&gone, "");
     let mut api = Api::start(lab, &config, true, Role::Operator).await;
     until("both serve", || api.weight(0) == Some(100) && api.weight(1) == Some(100)).await;
-    until("they are known to", || settled(&api.daemon.published().snapshot())).await;
+    until("they are known to", || settled(&api.daemon)).await;
     let plan = api.client.plan_vpplb_state(of_text(&all)).await.unwrap().into_inner();
     let ([now], [later]) = (&plan.vips[..], &plan.later[..]) else { panic!("{plan:?}") };
     let new = api.lab.address(2).to_string();

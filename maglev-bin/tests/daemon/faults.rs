@@ -21,6 +21,7 @@ async fn changes_no_weight(lab: &Lab, release: Release, broken: &str, cause: &st
     let mut running = lab.daemon(&config);
     let both_serve = || serves(&simulator, lab, 0) && serves(&simulator, lab, 1);
     until("the servers serve", both_serve).await;
+    running.settles().await;
     let before = simulator.api_log().len();
     running.daemon.reload(parse(broken), &[]).await.unwrap();
     let warned = |what: &What| match what {
@@ -40,9 +41,9 @@ async fn changes_no_weight(lab: &Lab, release: Release, broken: &str, cause: &st
         count("web0") > 4 && count("web1") > 4
     })
     .await;
-    assert!(both_serve());
     let log = simulator.api_log();
     assert_eq!(writes(&log[before..]), [""; 0]);
+    assert!(both_serve());
     drop(running);
     simulator.stop();
 }

@@ -19,12 +19,7 @@ const NO_DELAY: &str = ", startup-min-delay: 0s, startup-max-delay: 0s";
 async fn settled(lab: &Lab, simulator: &Simulator, release: Release, config: &str) {
     let running = lab.daemon(config);
     until("the first server serves", || weight(simulator, lab.address(0)) == shown(release, 100)).await;
-    until("every server has its verdict, and VPP what follows from it", || {
-        let snapshot = running.daemon.published().snapshot();
-        let vip = snapshot.frontends[0].dataplane.as_ref();
-        snapshot.backends.iter().all(|backend| backend.state == "up") && vip.is_some_and(|vip| vip.in_sync)
-    })
-    .await;
+    running.settles().await;
     drop(running);
 }
 
@@ -160,6 +155,7 @@ async fn a_reload_while_vpp_is_away_keeps_the_weights_that_it_had(release: Relea
     let mut running = lab.daemon(&config);
     decided(&mut running, 2).await;
     serve(&lab, &simulator, release).await;
+    running.settles().await;
     simulator.kill();
     running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
     // Another check makes both unknown; their first probes come later than the successor.

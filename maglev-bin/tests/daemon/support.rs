@@ -165,6 +165,18 @@ impl Running {
             || published.snapshot().backends.iter().any(|backend| &*backend.name == name && backend.state == state);
         until(&format!("backend {name} to become {state}"), is).await;
     }
+
+    /// Waits until every backend has a verdict, and the daemon has heard that VPP does what follows from them: VPP knows a moment before.
+    pub(crate) async fn settles(&self) {
+        until("every backend to have its verdict, and VPP what follows", || settled(&self.daemon)).await;
+    }
+}
+
+/// Whether every backend has a verdict, and VPP is known to do what follows from them.
+pub(crate) fn settled(daemon: &Daemon) -> bool {
+    let snapshot = daemon.published().snapshot();
+    snapshot.backends.iter().all(|backend| backend.state != "unknown")
+        && snapshot.frontends.iter().all(|web| web.dataplane.as_ref().is_some_and(|vip| vip.in_sync))
 }
 
 /// Waits until `condition` holds, and says `what` it waited for when it does not.

@@ -1,8 +1,15 @@
 use maglev_bin::proto;
 use tonic::Code;
+use vpp_sim::Release;
 
+use crate::every_release::on_every_release;
 use crate::lab::Api;
 use crate::support::{until, writes};
+
+on_every_release! {
+    a_reload_takes_the_file_and_refuses_a_broken_one_whole,
+    overrides_survive_a_reload_with_a_warning_and_go_with_their_target,
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_is_checked_as_a_file_would_be() {
@@ -34,14 +41,13 @@ async fn without_a_text_the_daemons_own_file_is_checked_and_nothing_changes() {
     assert_eq!(before, after);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reload_takes_the_file_and_refuses_a_broken_one_whole() {
-    let mut api = Api::two_up().await;
+async fn a_reload_takes_the_file_and_refuses_a_broken_one_whole(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     let good = std::fs::read_to_string(api.lab.folder.join("maglev.yaml")).unwrap();
     api.write_config(&good.replace("web0: {}", "web0: { weight: 40 }"));
     let reloaded = api.client.reload_config(proto::ReloadConfigRequest {}).await.unwrap().into_inner();
     assert_eq!(reloaded.sha256.len(), 64);
-    until("the new weight is in VPP", || api.weight(0) == Some(40)).await;
+    until("the new weight is in VPP", || api.weight(0) == api.shown(40)).await;
 
     let before = writes(&api.simulator.as_ref().unwrap().api_log());
     api.write_config(&good.replace("web0: {}", "web9: { weight: 400 }"));
@@ -53,12 +59,11 @@ async fn a_reload_takes_the_file_and_refuses_a_broken_one_whole() {
     assert!(told.iter().any(|line| line.starts_with("config-reload result=refused")), "{told:?}");
     assert!(told.iter().any(|line| line.starts_with("operator-action") && line.contains("action=reload")), "{told:?}");
     assert_eq!(writes(&api.simulator.as_ref().unwrap().api_log()), before);
-    assert_eq!(api.weight(0), Some(40));
+    assert_eq!(api.weight(0), api.shown(40));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn overrides_survive_a_reload_with_a_warning_and_go_with_their_target() {
-    let mut api = Api::two_up().await;
+async fn overrides_survive_a_reload_with_a_warning_and_go_with_their_target(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     let good = std::fs::read_to_string(api.lab.folder.join("maglev.yaml")).unwrap();
     let set = |backend: &str| proto::SetWeightRequest {
         frontend: "web-v4".into(),
@@ -83,7 +88,7 @@ async fn overrides_survive_a_reload_with_a_warning_and_go_with_their_target() {
     let list = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
     let [kept] = &list.overrides[..] else { panic!("{list:?}") };
     assert_eq!((&*kept.backend, kept.weight, kept.configured_weight), ("web0", Some(5), Some(60)));
-    assert_eq!(api.weight(0), Some(5));
+    assert_eq!(api.weight(0), api.shown(5));
     until("what left the config left the state file", || {
         let saved = std::fs::read_to_string(api.state_file()).unwrap();
         saved.contains("web0") && !saved.contains("web1")

@@ -2,13 +2,18 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use vpp_sim::Release;
 
+use crate::every_release::on_every_release;
 use crate::lab::Api;
 use crate::support::PATIENCE;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_server_and_its_service_are_healthy_until_nothing_is_decided_any_more() {
-    let api = Api::two_up().await;
+on_every_release! {
+    the_server_and_its_service_are_healthy_until_nothing_is_decided_any_more,
+}
+
+async fn the_server_and_its_service_are_healthy_until_nothing_is_decided_any_more(release: Release) {
+    let api = Api::two_up_on(release).await;
     let address = format!("http://{}", api.server.addresses()[0]);
     let channel = Endpoint::try_from(address).unwrap().connect().await.unwrap();
     let mut told = Vec::new();

@@ -11,9 +11,9 @@ use maglev_bin::daemon::{ConfigFile, Daemon, Options};
 use maglev_bin::event::{Bus, Event};
 use maglev_bin::grpc::{GrpcOptions, Listeners, Server};
 use tokio::sync::broadcast;
-use vpp_sim::Simulator;
+use vpp_sim::{Release, Simulator};
 
-use crate::support::{Lab, parse, until, weight};
+use crate::support::{Lab, parse, settled, shown, until, weight};
 
 /// A lab with everything that operators see, torn down in this order.
 pub(crate) struct Api {
@@ -22,32 +22,33 @@ pub(crate) struct Api {
     pub(crate) daemon: Daemon,
     pub(crate) events: broadcast::Receiver<Arc<Event>>,
     pub(crate) simulator: Option<Simulator>,
+    pub(crate) release: Release,
     pub(crate) lab: Lab,
 }
 
 impl Api {
-    /// Two servers in one pool, both up and programmed.
+    /// Two servers in one pool, both up and programmed, over the newest release of VPP.
     pub(crate) async fn two_up() -> Self {
+        Self::two_up_on(Release::default()).await
+    }
+
+    /// The same over this release.
+    pub(crate) async fn two_up_on(release: Release) -> Self {
         let lab = Lab::new(2);
         let config = lab.config("", "");
-        let api = Self::start(lab, &config, true, Role::Operator).await;
+        let api = Self::start(lab, &config, Some(release), Role::Operator).await;
         for server in 0..2 {
             let what = format!("server {server} gets weight 100");
-            until(&what, || api.weight(server) == Some(100)).await;
+            until(&what, || api.weight(server) == api.shown(100)).await;
         }
         // The weight stands in VPP a moment before the daemon has heard so.
-        until("the snapshot has both", || {
-            let snapshot = api.daemon.published().snapshot();
-            let vip = snapshot.frontends[0].dataplane.as_ref();
-            vip.is_some_and(|vip| vip.in_sync && vip.ases.values().all(|server| server.weight == 100))
-        })
-        .await;
+        until("the snapshot has both", || settled(&api.daemon)).await;
         api
     }
 
-    /// A daemon with a config file, over a simulator or over nothing.
-    pub(crate) async fn start(lab: Lab, config: &str, vpp: bool, role: Role) -> Self {
-        let simulator = vpp.then(|| lab.simulator());
+    /// A daemon with a config file, over a simulated VPP of a release or over nothing.
+    pub(crate) async fn start(lab: Lab, config: &str, vpp: Option<Release>, role: Role) -> Self {
+        let simulator = vpp.map(|release| lab.simulator_of(release));
         std::fs::write(lab.folder.join("maglev.yaml"), config).expect("a folder of the test");
         let mut options = Options::new(Some(lab.folder.join("api.sock")), Some(lab.folder.join("stats.sock")));
         options.counters_every = Duration::from_millis(100);
@@ -64,7 +65,7 @@ impl Api {
         let listeners = Listeners::bind(&options).expect("a free port");
         let server = Server::start(listeners, daemon.handle().clone(), true).expect("a thread");
         let client = connect(&server).await;
-        Self { client, server, daemon, events, simulator, lab }
+        Self { client, server, daemon, events, simulator, release: vpp.unwrap_or_default(), lab }
     }
 
     /// Another client of the same daemon.
@@ -84,6 +85,11 @@ impl Api {
     /// Weight of a server in the simulated VPP.
     pub(crate) fn weight(&self, server: usize) -> Option<u8> {
         weight(self.simulator.as_ref().expect("a simulator"), self.lab.address(server))
+    }
+
+    /// What that is of a server that is to have this weight.
+    pub(crate) fn shown(&self, weight: u8) -> Option<u8> {
+        shown(self.release, weight)
     }
 
     /// State of a backend, as published.

@@ -2,6 +2,8 @@
 //!
 //! Who may connect at all is in `tests/grpc_listen`; here is what is answered.
 
+#[path = "../daemon/every_release.rs"]
+mod every_release;
 #[expect(dead_code, reason = "the laboratory has more than every test needs")]
 #[path = "../daemon/support.rs"]
 mod support;

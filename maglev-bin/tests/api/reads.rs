@@ -1,13 +1,21 @@
 use maglev_bin::cli::Role;
 use maglev_bin::proto;
 use tonic::Code;
+use vpp_sim::Release;
 
+use crate::every_release::on_every_release;
 use crate::lab::Api;
 use crate::support::{Lab, until};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_frontend_is_shown_as_config_health_and_vpp_have_it() {
-    let mut api = Api::two_up().await;
+on_every_release! {
+    a_frontend_is_shown_as_config_health_and_vpp_have_it,
+    vpp_is_named_with_what_it_can_do,
+    the_state_of_the_balancer_is_what_the_simulator_holds,
+    counters_come_in_the_order_of_the_config,
+}
+
+async fn a_frontend_is_shown_as_config_health_and_vpp_have_it(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     let list = api.client.list_frontends(proto::ListFrontendsRequest {}).await.unwrap().into_inner();
     let [web] = &list.frontends[..] else { panic!("{list:?}") };
     assert_eq!((&*web.name, &*web.address, &*web.protocol, web.port), ("web-v4", "192.0.2.1", "tcp", 80));
@@ -19,9 +27,10 @@ async fn a_frontend_is_shown_as_config_health_and_vpp_have_it() {
     assert!(pool.active);
     let names: Vec<_> = pool.backends.iter().map(|backend| &*backend.name).collect();
     assert_eq!(names, ["web0", "web1"], "in the order of the config");
+    let shown = api.shown(100).map(u32::from);
     for backend in &pool.backends {
         let weights = (backend.weight, backend.effective_weight, backend.configured_weight, backend.vpp_weight);
-        assert_eq!(weights, (100, 100, 100, Some(100)));
+        assert_eq!(weights, (100, 100, 100, shown));
         assert_eq!((&*backend.state, backend.buckets, backend.overridden), ("up", Some(512), false));
     }
     let name = "web-v4".to_owned();
@@ -74,21 +83,21 @@ async fn unknown_names_are_not_found_and_the_nearest_is_named() {
     assert_eq!((status.code(), status.message()), (Code::NotFound, "there is no healthcheck `nothing-like-it`"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn vpp_is_named_with_what_it_can_do() {
-    let mut api = Api::two_up().await;
+async fn vpp_is_named_with_what_it_can_do(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     until("the counters have been read", || api.daemon.published().counters().is_some()).await;
     let info = api.client.get_vpp_info(proto::GetVppInfoRequest {}).await.unwrap().into_inner();
     assert!(info.connected && info.pid > 0 && info.connected_since.is_some() && info.boot_time.is_some());
-    assert_eq!(info.capabilities, ["lb", "lb-weights", "src-ip-sticky", "stats"]);
+    let with_weights = ["lb", "lb-weights", "src-ip-sticky", "stats"];
+    let expected = with_weights.into_iter().filter(|can| *can != "lb-weights" || release >= Release::V26_10);
+    assert_eq!(info.capabilities, expected.collect::<Vec<_>>());
     assert_eq!((&*info.unsupported, &*info.warm_up), ("", "releasing"));
     assert_eq!(info.maglevd_version, maglev_bin::build::VERSION);
     assert_eq!(info.config_sha256.len(), 64);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_state_of_the_balancer_is_what_the_simulator_holds() {
-    let mut api = Api::two_up().await;
+async fn the_state_of_the_balancer_is_what_the_simulator_holds(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     api.flows_are_known().await;
     let state = api.client.get_vpplb_state(proto::GetVpplbStateRequest { flows: true }).await.unwrap().into_inner();
     let conf = state.conf.as_ref().unwrap();
@@ -108,9 +117,8 @@ async fn the_state_of_the_balancer_is_what_the_simulator_holds() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn counters_come_in_the_order_of_the_config() {
-    let mut api = Api::two_up().await;
+async fn counters_come_in_the_order_of_the_config(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     until("the indices are known and the counters read", || {
         let counters = api.daemon.published().counters();
         counters.is_some_and(|counters| counters.vips.len() == 1 && counters.backends.len() == 2)
@@ -129,7 +137,7 @@ async fn counters_come_in_the_order_of_the_config() {
 async fn without_vpp_everything_that_needs_it_is_unavailable_and_the_rest_goes_on() {
     let lab = Lab::new(1);
     let config = lab.config("", "");
-    let mut api = Api::start(lab, &config, false, Role::Operator).await;
+    let mut api = Api::start(lab, &config, None, Role::Operator).await;
     let info = api.client.get_vpp_info(proto::GetVppInfoRequest {}).await.unwrap().into_inner();
     assert!(!info.connected && info.capabilities.is_empty());
     let client = &mut api.client;

@@ -1,10 +1,25 @@
 use maglev_bin::cli::Role;
 use maglev_bin::proto;
 use tonic::Code;
-use vpp_sim::Simulator;
+use vpp_api::messages::lb::LbAsSetWeight;
+use vpp_api::messages::vlib::CliInband;
+use vpp_sim::{Release, Simulator};
 
+use crate::every_release::on_every_release;
 use crate::lab::Api;
 use crate::support::{Lab, requests, until, writes};
+
+on_every_release! {
+    a_pause_takes_the_weight_and_a_resume_gives_it_back_after_a_verdict,
+    a_disabled_backend_is_flushed_once_and_can_be_neither_paused_nor_resumed,
+    a_weight_counts_at_once_and_is_told_and_ends_with_the_word_config,
+    overrides_are_listed_with_who_when_and_why_until_they_are_cleared,
+    what_is_refused_changes_nothing,
+    a_viewer_reads_and_every_write_of_theirs_is_refused_and_told,
+    a_state_file_that_cannot_be_written_is_told_and_the_action_stands,
+    a_sync_puts_right_what_somebody_else_took_out_and_says_what_it_did,
+    a_sync_whose_caller_goes_away_is_finished_and_told,
+}
 
 fn backend(name: &str, reason: &str) -> proto::BackendRequest {
     proto::BackendRequest { name: name.into(), reason: reason.into() }
@@ -20,35 +35,33 @@ fn weight(backend: &str, weight: Option<u32>) -> proto::SetWeightRequest {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pause_takes_the_weight_and_a_resume_gives_it_back_after_a_verdict() {
-    let mut api = Api::two_up().await;
+async fn a_pause_takes_the_weight_and_a_resume_gives_it_back_after_a_verdict(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     let paused = api.client.pause_backend(backend("web0", "disk swap")).await.unwrap().into_inner();
     assert!(paused.changed && paused.not_saved.is_empty(), "{paused:?}");
     let web0 = paused.backend.unwrap();
     assert_eq!((&*web0.state, &*web0.r#override), ("paused", "pause"));
     assert_eq!((&*web0.history[0].code, &web0.history[0].detail[..9]), ("paused", "disk swap"));
-    until("the paused server loses its weight", || api.weight(0) == Some(0)).await;
+    until("the paused server loses its weight", || api.weight(0) == api.shown(0)).await;
     let again = api.client.pause_backend(backend("web0", "")).await.unwrap().into_inner();
     assert!(!again.changed);
     let resumed = api.client.resume_backend(backend("web0", "")).await.unwrap().into_inner();
     assert!(resumed.changed);
-    until("it serves again", || api.weight(0) == Some(100)).await;
+    until("it serves again", || api.weight(0) == api.shown(100)).await;
     assert_eq!(api.state("web0"), "up");
     let flushes = writes(&api.simulator.as_ref().unwrap().api_log());
     assert!(!flushes.iter().any(|write| write.contains(r#""is_flush":true"#)), "a pause flushes nothing: {flushes:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disabled_backend_is_flushed_once_and_can_be_neither_paused_nor_resumed() {
-    let mut api = Api::two_up().await;
+async fn a_disabled_backend_is_flushed_once_and_can_be_neither_paused_nor_resumed(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     let disabled = api.client.disable_backend(backend("web0", "")).await.unwrap().into_inner();
     assert_eq!(disabled.backend.unwrap().state, "disabled");
     let flushes = |api: &Api| {
         let log = writes(&api.simulator.as_ref().unwrap().api_log());
         log.iter().filter(|write| write.contains(r#""is_flush":true"#)).count()
     };
-    until("its flows are evicted", || api.weight(0) == Some(0) && flushes(&api) == 1).await;
+    until("its flows are evicted", || api.weight(0) == api.shown(0) && flushes(&api) == 1).await;
     for refused in
         [api.client.pause_backend(backend("web0", "")).await, api.client.resume_backend(backend("web0", "")).await]
     {
@@ -59,18 +72,17 @@ async fn a_disabled_backend_is_flushed_once_and_can_be_neither_paused_nor_resume
     assert_eq!(api.state("web0"), "disabled");
     let enabled = api.client.enable_backend(backend("web0", "")).await.unwrap().into_inner();
     assert!(enabled.changed);
-    until("it serves again", || api.weight(0) == Some(100)).await;
+    until("it serves again", || api.weight(0) == api.shown(100)).await;
     assert_eq!(flushes(&api), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_weight_counts_at_once_and_is_told_and_ends_with_the_word_config() {
-    let mut api = Api::two_up().await;
+async fn a_weight_counts_at_once_and_is_told_and_ends_with_the_word_config(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     api.told();
     let set = api.client.set_frontend_pool_backend_weight(weight("web0", Some(25))).await.unwrap().into_inner();
     let row = set.frontend.as_ref().unwrap().pools[0].backends[0].clone();
     assert_eq!((set.changed, row.weight, row.configured_weight, row.overridden), (true, 25, 100, true));
-    until("VPP has the new weight", || api.weight(0) == Some(25)).await;
+    until("VPP has the new weight", || api.weight(0) == api.shown(25)).await;
     let told = api.told();
     let event = told.iter().find(|line| line.starts_with("frontend-weight")).expect("a weight is an event");
     assert!(event.contains("frontend=web-v4 pool=primary backend=web0 from=100 to=25 who=addr:127.0.0.1:"), "{event}");
@@ -78,14 +90,13 @@ async fn a_weight_counts_at_once_and_is_told_and_ends_with_the_word_config() {
     assert!(action.contains(r#"reason="a trial" result=ok"#), "{action}");
     let back = api.client.set_frontend_pool_backend_weight(weight("web0", None)).await.unwrap().into_inner();
     assert!(back.changed);
-    until("VPP has the config's weight", || api.weight(0) == Some(100)).await;
+    until("VPP has the config's weight", || api.weight(0) == api.shown(100)).await;
     let overrides = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
     assert_eq!(overrides.overrides, []);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn overrides_are_listed_with_who_when_and_why_until_they_are_cleared() {
-    let mut api = Api::two_up().await;
+async fn overrides_are_listed_with_who_when_and_why_until_they_are_cleared(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     api.client.disable_backend(backend("web1", "disk swap")).await.unwrap();
     api.client.set_frontend_pool_backend_weight(weight("web0", Some(0))).await.unwrap();
     let list = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
@@ -100,14 +111,13 @@ async fn overrides_are_listed_with_who_when_and_why_until_they_are_cleared() {
 
     let cleared = api.client.clear_override(backend("web1", "")).await.unwrap().into_inner();
     assert!(cleared.changed);
-    until("the cleared backend serves", || api.weight(1) == Some(100)).await;
+    until("the cleared backend serves", || api.weight(1) == api.shown(100)).await;
     let list = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
     assert_eq!(list.overrides.iter().map(|over| &*over.kind).collect::<Vec<_>>(), ["weight"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_changes_nothing() {
-    let mut api = Api::two_up().await;
+async fn what_is_refused_changes_nothing(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     let before = writes(&api.simulator.as_ref().unwrap().api_log());
     let client = &mut api.client;
     let long = "x".repeat(257);
@@ -164,12 +174,11 @@ async fn what_is_refused_changes_nothing() {
     assert_eq!(list.overrides, []);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_viewer_reads_and_every_write_of_theirs_is_refused_and_told() {
+async fn a_viewer_reads_and_every_write_of_theirs_is_refused_and_told(release: Release) {
     let lab = Lab::new(1);
     let config = lab.config("", "");
-    let mut api = Api::start(lab, &config, true, Role::Viewer).await;
-    until("the server serves", || api.weight(0) == Some(100)).await;
+    let mut api = Api::start(lab, &config, Some(release), Role::Viewer).await;
+    until("the server serves", || api.weight(0) == api.shown(100)).await;
     api.told();
     let client = &mut api.client;
     client.list_backends(proto::ListBackendsRequest {}).await.unwrap();
@@ -192,19 +201,18 @@ async fn a_viewer_reads_and_every_write_of_theirs_is_refused_and_told() {
     let refused = told.iter().filter(|line| line.starts_with("operator-action") && line.contains("result=\"refused: "));
     assert_eq!(refused.count(), count, "{told:?}");
     assert!(!told.iter().any(|line| line.starts_with("config-reload")), "{told:?}");
-    assert_eq!((api.state("web0"), api.weight(0)), ("up", Some(100)));
+    assert_eq!((api.state("web0"), api.weight(0)), ("up", api.shown(100)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_state_file_that_cannot_be_written_is_told_and_the_action_stands() {
-    let mut api = Api::two_up().await;
+async fn a_state_file_that_cannot_be_written_is_told_and_the_action_stands(release: Release) {
+    let mut api = Api::two_up_on(release).await;
     // A folder in the place of the file: no rename can replace it, whoever we are.
     let _ = std::fs::remove_file(api.state_file());
     std::fs::create_dir_all(api.state_file().join("full")).unwrap();
     let disabled = api.client.disable_backend(backend("web0", "")).await.unwrap().into_inner();
     assert!(disabled.changed);
     assert!(disabled.not_saved.contains("state.json"), "{}", disabled.not_saved);
-    until("the action stands", || api.weight(0) == Some(0)).await;
+    until("the action stands", || api.weight(0) == api.shown(0)).await;
     let list = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
     assert_eq!(list.overrides.len(), 1);
     assert!(!list.not_saved.is_empty());
@@ -214,48 +222,65 @@ async fn a_state_file_that_cannot_be_written_is_told_and_the_action_stands() {
     assert_eq!(disabled.not_saved, "", "the disk is well again");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sync_puts_right_what_somebody_else_changed_and_says_what_it_did() {
+async fn a_sync_puts_right_what_somebody_else_took_out_and_says_what_it_did(release: Release) {
     let lab = Lab::new(2);
     // Drift would be found by itself, an hour later.
     let config = lab.config(", sync-interval: 1h", "");
-    let mut api = Api::start(lab, &config, true, Role::Operator).await;
+    let mut api = Api::start(lab, &config, Some(release), Role::Operator).await;
+    until("both serve", || (0..2).all(|server| api.weight(server) == api.shown(100))).await;
+    let cmd = format!("lb as 192.0.2.1/32 protocol tcp port 80 {} del", api.lab.address(0));
+    stranger(&api).await.call(&CliInband { cmd: cmd.as_str().into() }).await.unwrap();
+    assert_eq!(api.weight(0), None);
+    let request = proto::SyncVpplbStateRequest { frontend: "web-v4".into(), recreate: false };
+    let synced = api.client.sync_vpplb_state(request).await.unwrap().into_inner();
+    // A VPP without weights has it at 0, as far as the daemon goes.
+    assert_eq!((synced.changes, synced.ases_added + synced.weights_updated), (1, 1), "{synced:?}");
+    assert_eq!(api.weight(0), api.shown(100));
+    let again = api.client.sync_vpplb_state(proto::SyncVpplbStateRequest::default()).await.unwrap().into_inner();
+    assert_eq!(again.changes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_puts_right_a_weight_that_somebody_else_set() {
+    let lab = Lab::new(2);
+    let config = lab.config(", sync-interval: 1h", "");
+    let mut api = Api::start(lab, &config, Some(Release::V26_10), Role::Operator).await;
     until("both serve", || api.weight(0) == Some(100) && api.weight(1) == Some(100)).await;
-    let path = api.simulator.as_ref().unwrap().api_path().to_owned();
-    let vpp = vpp_api::client::Client::connect(&path, vpp_api::client::Options::default()).await.unwrap();
     let prefix: ipnet::IpNet = "192.0.2.1/32".parse().unwrap();
-    vpp.call(&vpp_api::messages::lb::LbAsSetWeight {
+    let set = LbAsSetWeight {
         pfx: prefix.into(),
         protocol: vpp_api::types::IpProto(6),
         port: 80,
         as_address: api.lab.address(0).into(),
         weight: 7,
         is_flush: false,
-    })
-    .await
-    .unwrap();
+    };
+    stranger(&api).await.call(&set).await.unwrap();
     assert_eq!(api.weight(0), Some(7));
     let request = proto::SyncVpplbStateRequest { frontend: "web-v4".into(), recreate: false };
     let synced = api.client.sync_vpplb_state(request).await.unwrap().into_inner();
     assert_eq!((synced.changes, synced.weights_updated), (1, 1));
     assert_eq!(api.weight(0), Some(100));
-    let again = api.client.sync_vpplb_state(proto::SyncVpplbStateRequest::default()).await.unwrap().into_inner();
-    assert_eq!(again.changes, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sync_whose_caller_goes_away_is_finished_and_told() {
+/// Another client of VPP.
+async fn stranger(api: &Api) -> vpp_api::client::Client {
+    let path = api.simulator.as_ref().unwrap().api_path();
+    vpp_api::client::Client::connect(path, vpp_api::client::Options::default()).await.unwrap()
+}
+
+async fn a_sync_whose_caller_goes_away_is_finished_and_told(release: Release) {
     let lab = Lab::new(1);
     let config = lab.config("", "");
-    let mut api = Api::start(lab, &config, true, Role::Operator).await;
-    until("it serves", || api.weight(0) == Some(100)).await;
+    let mut api = Api::start(lab, &config, Some(release), Role::Operator).await;
+    until("it serves", || api.weight(0) == api.shown(100)).await;
     // From now on VPP takes its time, so that the caller can leave in the middle.
     let simulator = api.simulator.as_ref().unwrap();
     simulator.inject("delay:by=300ms,times=4".parse().expect("a fault"));
     api.told();
     let simulator = api.simulator.as_ref().unwrap();
     let asked =
-        |simulator: &Simulator| requests(&simulator.api_log()).iter().filter(|name| **name == "lb_conf_get").count();
+        |simulator: &Simulator| requests(&simulator.api_log()).iter().filter(|name| **name == "lb_vip_dump").count();
     let before = asked(simulator);
     let mut client = api.another().await;
     let call =

@@ -1,8 +1,8 @@
 use maglev_bin::event::What;
-use vpp_sim::{LogEntry, Release, Simulator};
+use vpp_sim::{Release, Simulator};
 
 use crate::every_release::on_every_release;
-use crate::support::{Lab, Running, cuts, shown, until, weight, writes};
+use crate::support::{Lab, Running, changes, cuts, shown, until, weight, writes};
 
 on_every_release! {
     a_restart_writes_nothing,
@@ -27,12 +27,6 @@ async fn settled(lab: &Lab, simulator: &Simulator, release: Release, config: &st
 async fn serve(lab: &Lab, simulator: &Simulator, release: Release) {
     let serves = |server: &usize| weight(simulator, lab.address(*server)) == shown(release, 100);
     until("both servers serve", || [0, 1].iter().all(serves)).await;
-}
-
-/// What a new daemon changes. Before 26.10 a VPP that never saw a packet does not tell its settings: they are sent again, as they are.
-fn changes(release: Release, log: &[LogEntry]) -> Vec<String> {
-    let is_told = release >= Release::V26_10;
-    writes(log).into_iter().filter(|write| is_told || !write.starts_with("lb_conf ")).collect()
 }
 
 /// Waits until a daemon has read VPP and every backend has its verdict.

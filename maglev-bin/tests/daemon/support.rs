@@ -242,6 +242,12 @@ pub(crate) fn cuts(log: &[LogEntry]) -> Vec<Cut> {
     cuts.collect()
 }
 
+/// What a new daemon changes. Before 26.10 a VPP that never saw a packet does not tell its settings: they are sent again, as they are.
+pub(crate) fn changes(release: Release, log: &[LogEntry]) -> Vec<String> {
+    let is_told = release >= Release::V26_10;
+    writes(log).into_iter().filter(|write| is_told || !write.starts_with("lb_conf ")).collect()
+}
+
 /// Everything that was sent to VPP, by name, in order.
 pub(crate) fn requests(log: &[LogEntry]) -> Vec<&str> {
     let requests = log.iter().map(|entry| entry.name.as_str());

@@ -18,6 +18,7 @@ on_every_release! {
     a_viewer_reads_and_every_write_of_theirs_is_refused_and_told,
     a_state_file_that_cannot_be_written_is_told_and_the_action_stands,
     a_sync_puts_right_what_somebody_else_took_out_and_says_what_it_did,
+    what_a_sync_finds_in_order_is_not_written_again_although_no_thread_has_taken_it_over,
     a_sync_whose_caller_goes_away_is_finished_and_told,
 }
 
@@ -267,6 +268,35 @@ async fn a_sync_puts_right_a_weight_that_somebody_else_set() {
 async fn stranger(api: &Api) -> vpp_api::client::Client {
     let path = api.simulator.as_ref().unwrap().api_path();
     vpp_api::client::Client::connect(path, vpp_api::client::Options::default()).await.unwrap()
+}
+
+async fn what_a_sync_finds_in_order_is_not_written_again_although_no_thread_has_taken_it_over(release: Release) {
+    let mut api = Api::two_up_on(release).await;
+    let simulator = api.simulator.as_ref().unwrap();
+    simulator.set_flows(500);
+    until("there are sessions", || simulator.flow_totals().new_flows > 10).await;
+    simulator.set_flows(0);
+    until("no packet is under way", || simulator.flow_totals().under_way == 0).await;
+    // Another time-out and another size, which is left until it is asked for, with nobody to take them over.
+    let lb = "ipv6-src-address: '2001:db8::1'";
+    let config = std::fs::read_to_string(api.lab.folder.join("maglev.yaml")).unwrap();
+    let changed = format!("{lb}, flow-timeout: 30s, sticky-buckets-per-core: 32768");
+    api.write_config(&config.replace(lb, &changed));
+    api.client.reload_config(proto::ReloadConfigRequest {}).await.unwrap();
+    let request = proto::SyncVpplbStateRequest { frontend: String::new(), recreate: true };
+    api.client.sync_vpplb_state(request).await.unwrap();
+    until("both are written", || {
+        let lb = api.simulator.as_ref().unwrap().lb();
+        (lb.flow_timeout, lb.sticky_buckets) == (30, 32_768)
+    })
+    .await;
+
+    let before = api.simulator.as_ref().unwrap().api_log().len();
+    for _ in 0..2 {
+        api.client.sync_vpplb_state(proto::SyncVpplbStateRequest::default()).await.unwrap();
+    }
+    assert_eq!(writes(&api.simulator.as_ref().unwrap().api_log()[before..]), [""; 0]);
+    assert_eq!(api.daemon.published().snapshot().vpp.differs, []);
 }
 
 async fn a_sync_whose_caller_goes_away_is_finished_and_told(release: Release) {

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use maglev_bin::daemon::VppDataplane;
 use maglev_sync::text::Limit;
-use maglev_sync::{AsRow, Call, CallFailure, Dataplane, Encap, Protocol, Reply, TableLength, VipKey, VipRow, Weight};
+use maglev_sync::{
+    AsRow, Call, CallFailure, ConfUpdate, Dataplane, Encap, FlowTimeout, Protocol, Reply, StickyBuckets, TableLength,
+    VipKey, VipRow, Weight,
+};
 use rstest::rstest;
 use vpp_api::client::{Client, Options};
 use vpp_sim::{Release, Simulator};
 
-use crate::support::{Lab, requests, until};
-use crate::vpp::{find, start};
+use crate::support::{Lab, PATIENCE, requests, until};
+use crate::vpp::{cli, find, start};
 
 async fn dataplane(simulator: &Simulator) -> VppDataplane {
     let options = Options { name: "test".to_owned(), ..Options::default() };
@@ -110,6 +114,73 @@ async fn settings_are_read_as_far_as_vpp_tells_them(
     let told = conf().await;
     assert_eq!((told.sticky_buckets_per_core, told.flow_timeout), (Some(1_024), Some(40)));
     simulator.stop();
+}
+
+/// What VPP says of its settings: sticky buckets and time-out.
+async fn settings(vpp: &VppDataplane) -> (Option<u32>, Option<u32>) {
+    match vpp.call(Call::ConfGet).await {
+        Ok(Reply::Conf(conf)) => (conf.sticky_buckets_per_core, conf.flow_timeout),
+        other => panic!("{other:?} tells no settings"),
+    }
+}
+
+fn set(sticky_buckets: Option<u32>, timeout: u32) -> Call {
+    Call::Conf(ConfUpdate {
+        ip4_src: "10.0.0.1".parse().expect("an address"),
+        ip6_src: "2001:db8::1".parse().expect("an address"),
+        sticky_buckets: sticky_buckets.map(|buckets| StickyBuckets::new(buckets).expect("a power of two")),
+        flow_timeout: Some(FlowTimeout::from_secs(timeout).expect("a time-out")),
+    })
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_were_written_hold_until_a_thread_shows_others(
+    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+) {
+    let lab = Lab::new(0);
+    let simulator = Simulator::start(vpp_sim::Options { release, workers: 3, ..lab.sim_options() }).expect("sockets");
+    let vpp = dataplane(&simulator).await;
+    // Before the first packet no thread has anything to show.
+    assert_eq!(vpp.call(set(Some(2_048), 50)).await, Ok(Reply::Done));
+    assert_eq!(settings(&vpp).await, (Some(2_048), Some(50)));
+
+    let one = key("192.0.2.1");
+    vpp.call(add(one)).await.expect("a VIP");
+    vpp.call(Call::AsAdd { key: one, address: server(), weight: Weight::MAX }).await.expect("a server");
+    simulator.set_flows(500);
+    let shows = |text: &str, word: &str| text.matches(word).count() == 3;
+    wait_for(&simulator, "every worker has a table", |text| shows(text, "timeout: 50s")).await;
+    assert_eq!(settings(&vpp).await, (Some(2_048), Some(50)));
+    simulator.set_flows(0);
+    until("no packet is under way", || simulator.flow_totals().under_way == 0).await;
+
+    // From now on no thread sees a packet: each shows what it has.
+    assert_eq!(vpp.call(set(Some(4_096), 30)).await, Ok(Reply::Done));
+    assert_eq!(settings(&vpp).await, (Some(4_096), Some(30)));
+    assert_eq!(vpp.call(set(None, 20)).await, Ok(Reply::Done));
+    assert_eq!(settings(&vpp).await, (Some(4_096), Some(20)));
+
+    // They take the settings over, and then those of somebody else.
+    simulator.set_flows(500);
+    wait_for(&simulator, "every worker has taken the settings", |text| shows(text, "timeout: 20s")).await;
+    assert_eq!(settings(&vpp).await, (Some(4_096), Some(20)));
+    cli(&simulator, "lb conf timeout 25").await;
+    wait_for(&simulator, "every worker has taken the other settings", |text| shows(text, "timeout: 25s")).await;
+    assert_eq!(settings(&vpp).await, (Some(4_096), Some(25)));
+    simulator.stop();
+}
+
+/// Waits until `show lb` prints what is wanted.
+async fn wait_for(simulator: &Simulator, what: &str, wanted: impl Fn(&str) -> bool) {
+    let found = async {
+        while !wanted(&cli(simulator, "show lb").await) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, found).await.is_err() {
+        panic!("waited {PATIENCE:?} in vain: {what}");
+    }
 }
 
 /// What is asked on the command line, over and over.

@@ -2,6 +2,7 @@
 //!
 //! Lines as `src/plugins/lb/lb.c`, `format_lb_main`, prints them in all releases from 22.10 to 26.10.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nom::bytes::complete::{tag, take_till1};
@@ -35,15 +36,57 @@ use crate::model::LbConf;
 /// # Ok::<(), maglev_sync::TextError>(())
 /// ```
 pub fn settings(text: &str) -> Result<LbConf, TextError> {
+    read(text).map(|(conf, _)| conf)
+}
+
+/// What `show lb` prints of the sticky table of each thread that has one, by the number of the thread.
+///
+/// Each is as old as its thread's last packet: VPP may have got other settings since.
+///
+/// # Errors
+/// As [`settings`].
+///
+/// ```
+/// use maglev_sync::text::{self, StickyTable};
+///
+/// let text = "lb_main ip4-src-address: 10.2.0.1 \n ip6-src-address: 2001:db8:2::1 \n #vips: 2\n #ass: 1\n";
+/// let text = format!("{text}core 1\n  timeout: 40s\n  usage: 12 / 1027\ncore 2\n  timeout: 30s\n  usage: 0 / 1027\n");
+/// let tables = text::sticky_tables(&text)?;
+/// assert_eq!(tables[&2], StickyTable { buckets: 1024, timeout: 30 });
+/// assert_eq!(tables.len(), 2);
+/// # Ok::<(), maglev_sync::TextError>(())
+/// ```
+pub fn sticky_tables(text: &str) -> Result<BTreeMap<u32, StickyTable>, TextError> {
+    read(text).map(|(_, tables)| tables)
+}
+
+/// The settings that a thread took over at its last packet.
+///
+/// ```
+/// use maglev_sync::text::StickyTable;
+///
+/// // A table of another size was made anew, and with it every session forgotten.
+/// let (before, after) = (StickyTable { buckets: 1024, timeout: 40 }, StickyTable { buckets: 65_536, timeout: 40 });
+/// assert_ne!(before, after);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StickyTable {
+    /// Sticky buckets, four sessions each: 1 or more, a power of two in all releases so far.
+    pub buckets: u32,
+    /// Flow time-out, in seconds.
+    pub timeout: u32,
+}
+
+fn read(text: &str) -> Result<(LbConf, BTreeMap<u32, StickyTable>), TextError> {
     match whole(text) {
-        Ok((rest, conf)) if rest.trim_ascii().is_empty() => Ok(conf),
+        Ok((rest, shown)) if rest.trim_ascii().is_empty() => Ok(shown),
         Ok((rest, _)) => Err(TextError::located(text, rest)),
         Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(TextError::located(text, error.input)),
         Err(nom::Err::Incomplete(_)) => Err(TextError::located(text, "")),
     }
 }
 
-fn whole(input: &str) -> IResult<&str, LbConf> {
+fn whole(input: &str) -> IResult<&str, (LbConf, BTreeMap<u32, StickyTable>)> {
     let (input, ip4_src) =
         delimited(tag("lb_main ip4-src-address: "), map_res(word, str::parse::<Ipv4Addr>), end).parse(input)?;
     let (input, ip6_src) =
@@ -53,19 +96,20 @@ fn whole(input: &str) -> IResult<&str, LbConf> {
     let (input, _ases) = delimited(tag(" #ass: "), number32, end).parse(input)?;
     // Once there is a table, what is strange in it is strange: not the whole of it.
     let (input, tables) = many0(preceded(tag("core "), cut(table))).parse(input)?;
-    let (sticky_buckets_per_core, flow_timeout) = tables.last().copied().unzip();
-    Ok((input, LbConf { ip4_src, ip6_src, sticky_buckets_per_core, flow_timeout }))
+    let (sticky_buckets_per_core, flow_timeout) = tables.last().map(|(_, it)| (it.buckets, it.timeout)).unzip();
+    let conf = LbConf { ip4_src, ip6_src, sticky_buckets_per_core, flow_timeout };
+    Ok((input, (conf, tables.into_iter().collect())))
 }
 
-/// The sticky table of a thread, behind `core `: buckets and time-out.
-fn table(input: &str) -> IResult<&str, (u32, u32)> {
-    let (input, _thread) = terminated(number32, end).parse(input)?;
+/// A thread behind `core `, and its sticky table.
+fn table(input: &str) -> IResult<&str, (u32, StickyTable)> {
+    let (input, thread) = terminated(number32, end).parse(input)?;
     let (input, timeout) = delimited(tag("  timeout: "), terminated(number32, tag("s")), end).parse(input)?;
     let (input, _used) = preceded(tag("  usage: "), number64).parse(input)?;
     // Not the capacity: `lb_hash_size` is the mask of the buckets plus the entries of one.
     let (input, buckets) =
         delimited(tag(" / "), map_opt(number32, |size| size.checked_sub(BEYOND_THE_BUCKETS)), end).parse(input)?;
-    Ok((input, (buckets, timeout)))
+    Ok((input, (thread, StickyTable { buckets, timeout })))
 }
 
 const BEYOND_THE_BUCKETS: u32 = 3;

@@ -5,6 +5,7 @@
 
 mod modern;
 mod old;
+mod takeover;
 
 use ipnet::IpNet;
 use maglev_sync::text::Limit;

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | a server with a weight above 0 | `lb_add_del_as`; one that is in use already is done |
 //! | a server at weight 0, or deleted | `lb_add_del_as` with `is_del`, flushing as told; one that is not there is done, if the VIP is |
-//! | the settings | `show lb` |
+//! | the settings | `show lb`, as [`Takeover`] understands it; after each `lb_conf` once more |
 //! | the VIPs | `show lb vips brief`, a line each: `lb_vip_dump` tells neither protocols nor which VIPs were removed |
 //! | the servers of one VIP | `lb_as_dump`, whose rows are those asked for but for other lengths of the prefix |
 //! | all servers | one `lb_as_dump`; its rows tell no protocol, so that those of VIPs that differ in nothing else are asked for one by one |
@@ -20,14 +20,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use maglev_sync::text::{self, Limit, ListedVip};
-use maglev_sync::{AsRow, Call, CallFailure, Encap, Reply, TableLength, VipKey};
+use maglev_sync::text::{self, Limit, ListedVip, StickyTable};
+use maglev_sync::{AsRow, Call, CallFailure, Encap, LbConf, Reply, TableLength, VipKey};
 use tokio::sync::Mutex;
 use vpp_api::client::Client;
 use vpp_api::messages::lb::{LbAddDelAs, LbAddDelVip, LbAddDelVipV2, LbAsDetails, LbAsDump, LbVipDump};
 use vpp_api::release::Quirks;
 use vpp_api::types::{self, PrefixError, SrvType};
 
+use super::takeover::Takeover;
 use super::{NO_SUCH_ENTRY, SHOW_VIPS, cli, failure, nonsense, protocol, route, set_conf, write};
 
 /// A VPP without weights.
@@ -38,18 +39,22 @@ pub(super) struct Old {
     limit: Limit,
     /// Held while a text is on its way.
     texts: Arc<Mutex<()>>,
+    /// Held while settings are read or written.
+    takeover: Arc<Mutex<Takeover>>,
 }
 
 impl Old {
     pub(super) fn new(client: Client, quirks: Quirks, limit: Limit) -> Self {
-        Self { client, quirks, limit, texts: Arc::default() }
+        Self { client, quirks, limit, texts: Arc::default(), takeover: Arc::default() }
     }
 
     pub(super) async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
         match call {
             Call::ConfGet => {
-                let shown = cli(&self.client, "show lb").await?;
-                text::settings(&shown).map(Reply::Conf).map_err(|error| nonsense(&error))
+                let mut takeover = self.takeover.lock().await;
+                let (addresses, tables) = self.settings().await?;
+                takeover.handle_shown(tables);
+                Ok(Reply::Conf(takeover.settings(addresses)))
             }
             Call::VipDump => {
                 let listed = self.listed().await?;
@@ -75,7 +80,16 @@ impl Old {
                 self.put_into_use(key, address).await
             }
             Call::Verbose => self.verbose().await.map(Reply::Text),
-            Call::Conf(update) => set_conf(&self.client, update).await,
+            Call::Conf(update) => {
+                let mut takeover = self.takeover.lock().await;
+                let done = set_conf(&self.client, update).await?;
+                takeover.handle_written(update);
+                // It is done, whether or not it can be looked at.
+                if let Ok((_, tables)) = self.settings().await {
+                    takeover.handle_shown_after_write(tables);
+                }
+                Ok(done)
+            }
             Call::Route(prefix) => route(&self.client, prefix).await,
         }
     }
@@ -188,6 +202,14 @@ impl Old {
 
     fn name(&self, row: &LbAsDetails) -> Result<Name, PrefixError> {
         Ok((self.quirks.net(&row.vip.pfx)?, row.vip.port))
+    }
+
+    /// `show lb`: addresses, and the sticky table of each thread.
+    async fn settings(&self) -> Result<(LbConf, BTreeMap<u32, StickyTable>), CallFailure> {
+        let shown = cli(&self.client, "show lb").await?;
+        let addresses = text::settings(&shown).map_err(|error| nonsense(&error))?;
+        let tables = text::sticky_tables(&shown).map_err(|error| nonsense(&error))?;
+        Ok((addresses, tables))
     }
 
     async fn listed(&self) -> Result<Vec<ListedVip>, CallFailure> {

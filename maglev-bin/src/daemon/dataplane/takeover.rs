@@ -1,0 +1,145 @@
+//! Which settings VPP has, where only its threads tell them.
+
+use std::collections::BTreeMap;
+
+use maglev_sync::text::StickyTable;
+use maglev_sync::{ConfUpdate, LbConf};
+
+/// Sticky buckets and time-out of a VPP before 26.10, over one link.
+///
+/// No message tells them there. `show lb` prints those of each thread's sticky table, which takes new ones over at the thread's next packet:
+/// until then it shows those of before. So what a thread shows counts when it changes, and what was written counts until then.
+///
+/// # Caveats
+/// What somebody else sets is unknown until a thread takes it over, and while nothing was written over this link, the last thread counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Takeover {
+    believed: Option<StickyTable>,
+    /// What each thread showed last.
+    shown: BTreeMap<u32, StickyTable>,
+}
+
+impl Takeover {
+    /// VPP took these settings.
+    pub(super) fn handle_written(&mut self, update: ConfUpdate) {
+        let before = self.believed;
+        let buckets = update.sticky_buckets.map(|buckets| buckets.get()).or(before.map(|it| it.buckets));
+        let timeout = update.flow_timeout.map(|timeout| timeout.as_secs()).or(before.map(|it| it.timeout));
+        self.believed = buckets.zip(timeout).map(|(buckets, timeout)| StickyTable { buckets, timeout });
+    }
+
+    /// What the threads show right after: whatever differs from what was written is older.
+    pub(super) fn handle_shown_after_write(&mut self, tables: BTreeMap<u32, StickyTable>) {
+        self.shown = tables;
+    }
+
+    /// What the threads show at any other time.
+    pub(super) fn handle_shown(&mut self, tables: BTreeMap<u32, StickyTable>) {
+        let (believed, shown) = (self.believed, &self.shown);
+        let is_news = |(thread, table): &(&u32, &StickyTable)| {
+            believed.is_none_or(|believed| believed != **table && shown.get(thread) != Some(*table))
+        };
+        if let Some((_, news)) = tables.iter().rev().find(is_news) {
+            self.believed = Some(*news);
+        }
+        self.shown = tables;
+    }
+
+    /// The settings, with addresses as `show lb` told them; without buckets and time-out while neither VPP nor a write told any.
+    pub(super) fn settings(&self, addresses: LbConf) -> LbConf {
+        let (sticky_buckets_per_core, flow_timeout) = self.believed.map(|it| (it.buckets, it.timeout)).unzip();
+        LbConf { sticky_buckets_per_core, flow_timeout, ..addresses }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maglev_sync::{FlowTimeout, StickyBuckets};
+
+    use super::*;
+
+    const OLD: StickyTable = table(1_024, 40);
+    const WRITTEN: StickyTable = table(2_048, 30);
+    const OTHER: StickyTable = table(1_024, 25);
+
+    const fn table(buckets: u32, timeout: u32) -> StickyTable {
+        StickyTable { buckets, timeout }
+    }
+
+    fn tables(shown: &[(u32, StickyTable)]) -> BTreeMap<u32, StickyTable> {
+        shown.iter().copied().collect()
+    }
+
+    fn update(buckets: Option<u32>, timeout: u32) -> ConfUpdate {
+        ConfUpdate {
+            ip4_src: [10, 0, 0, 1].into(),
+            ip6_src: [0; 16].into(),
+            sticky_buckets: buckets.map(|buckets| StickyBuckets::new(buckets).expect("a power of two")),
+            flow_timeout: Some(FlowTimeout::from_secs(timeout).expect("a time-out")),
+        }
+    }
+
+    /// After a write of [`WRITTEN`], while these tables are shown.
+    fn written(shown: &[(u32, StickyTable)]) -> Takeover {
+        let mut takeover = Takeover::default();
+        takeover.handle_written(update(Some(2_048), 30));
+        takeover.handle_shown_after_write(tables(shown));
+        takeover
+    }
+
+    fn after(mut takeover: Takeover, shown: &[(u32, StickyTable)]) -> Option<StickyTable> {
+        takeover.handle_shown(tables(shown));
+        takeover.believed
+    }
+
+    #[test]
+    fn as_long_as_nothing_was_written_the_last_thread_counts_when_it_is_first_seen() {
+        assert_eq!(after(Takeover::default(), &[]), None);
+        assert_eq!(after(Takeover::default(), &[(1, OLD), (2, OTHER)]), Some(OTHER));
+    }
+
+    #[test]
+    fn what_was_written_holds_while_threads_show_what_they_showed_or_take_it_over() {
+        for shown in [&[][..], &[(1, OLD), (2, OTHER)], &[(1, WRITTEN), (2, OTHER)], &[(1, WRITTEN), (2, WRITTEN)]] {
+            assert_eq!(after(written(&[(1, OLD), (2, OTHER)]), shown), Some(WRITTEN), "{shown:?}");
+        }
+        // A thread that had no table makes it with what VPP has.
+        assert_eq!(after(written(&[(1, OLD)]), &[(1, OLD), (2, WRITTEN)]), Some(WRITTEN));
+    }
+
+    #[test]
+    fn a_thread_that_shows_something_new_is_believed_and_the_others_do_not_contradict() {
+        let mut takeover = written(&[(1, OLD), (2, OLD)]);
+        takeover.handle_shown(tables(&[(1, OTHER), (2, WRITTEN)]));
+        assert_eq!(takeover.believed, Some(OTHER));
+        takeover.handle_shown(tables(&[(1, OTHER), (2, WRITTEN)]));
+        assert_eq!(takeover.believed, Some(OTHER));
+        takeover.handle_shown(tables(&[(1, OTHER), (2, OTHER)]));
+        assert_eq!(takeover.believed, Some(OTHER));
+        // Back to what it showed before, which is news from it now.
+        assert_eq!(after(takeover, &[(1, OTHER), (2, WRITTEN)]), Some(WRITTEN));
+        // A thread with its first table.
+        assert_eq!(after(written(&[(1, OLD)]), &[(1, OLD), (2, OTHER)]), Some(OTHER));
+    }
+
+    #[test]
+    fn a_write_that_keeps_the_buckets_keeps_those_that_are_believed() {
+        let mut takeover = written(&[(1, OLD)]);
+        takeover.handle_written(update(None, 20));
+        assert_eq!(takeover.believed, Some(table(2_048, 20)));
+        // Where none are known, the threads tell them.
+        let mut takeover = Takeover::default();
+        takeover.handle_written(update(None, 20));
+        takeover.handle_shown_after_write(tables(&[(1, OLD)]));
+        assert_eq!(takeover.believed, None);
+        assert_eq!(after(takeover, &[(1, OLD)]), Some(OLD));
+    }
+
+    #[test]
+    fn addresses_are_those_that_were_told() {
+        let told = LbConf { ip4_src: [10, 0, 0, 9].into(), ..LbConf::default() };
+        let settings = written(&[(1, OLD)]).settings(told);
+        assert_eq!((settings.ip4_src, settings.sticky_buckets_per_core), (told.ip4_src, Some(2_048)));
+        assert_eq!(Takeover::default().settings(told).flow_timeout, None);
+    }
+}

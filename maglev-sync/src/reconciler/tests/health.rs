@@ -1,6 +1,6 @@
 //! What follows from a change of health.
 
-use crate::call::Call;
+use crate::call::{Call, CallFailure};
 use crate::event::{Event, SyncCounts, SyncScope};
 use crate::model::DesiredVip;
 use crate::testing::{Rig, desired, down, key, secs, server, up, vip};
@@ -155,4 +155,20 @@ fn at_most_as_many_calls_are_in_flight_as_allowed() {
     rig.advance(secs(10));
     assert_eq!(rig.most_in_flight, 64);
     assert_eq!(rig.take_writes().len(), 1 + 100 * 4);
+}
+
+#[test]
+fn a_weight_on_its_way_counts_as_there_until_it_is_refused() {
+    let one = key("192.0.2.1", 80);
+    let mut rig = Rig::settled(desired([(one, vip([up(1, 100), up(2, 10)]))]));
+    rig.sync.update_vip(rig.now, one, vip([down(1), up(2, 50)]));
+    let calls: Vec<_> = std::iter::from_fn(|| rig.sync.poll_call(rig.now)).collect();
+    let weights = |rig: &Rig| [1, 2].map(|n| rig.sync.actual_weight(&one, server(n)));
+    assert_eq!(weights(&rig), [Some(0), Some(50)]);
+    // A model that only knows what VPP has said would give a server that was just cut its weight back.
+    let refusal = || CallFailure::Refused { retval: -1, text: "told to".to_owned() };
+    for (id, _) in calls {
+        rig.sync.handle_reply(rig.now, id, Err(refusal()));
+    }
+    assert_eq!(weights(&rig), [Some(100), Some(10)]);
 }

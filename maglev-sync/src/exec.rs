@@ -11,6 +11,7 @@ use std::time::Instant;
 pub(crate) use self::gate::AddressBook;
 pub use self::gate::Forbidden;
 use self::pace::Pace;
+use crate::call::Call;
 use crate::model::VipKey;
 use crate::plan::{Stage, Step};
 
@@ -127,6 +128,11 @@ impl Executor {
 
     pub(crate) fn contains(&self, id: CallId) -> bool {
         self.flights.contains_key(&id)
+    }
+
+    /// The call in flight of this number.
+    pub(crate) fn call(&self, id: CallId) -> Option<&Call> {
+        self.flights.get(&id).map(|flight| &flight.step.call)
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -21,7 +21,6 @@ mod warmup;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use self::backoff::Backoff;
@@ -365,16 +364,6 @@ impl Reconciler {
     /// What VPP holds, as far as known; nothing while it was not read since the link came up.
     pub fn actual(&self) -> Option<&Actual> {
         self.model.as_ref()
-    }
-
-    /// The weight that VPP has for this server, 100 for one in use by a VPP without weights; nothing if it has no such server, or VPP was
-    /// never read.
-    ///
-    /// While there is no link, or VPP has not been read again, it is the weight that VPP had last: whoever keeps what VPP has must
-    /// not take a lost link, or a restart of VPP, for servers without weight.
-    pub fn actual_weight(&self, key: &VipKey, address: IpAddr) -> Option<u8> {
-        let model = self.model.as_ref().or(self.last_known.as_ref())?;
-        model.weight(key, address)
     }
 
     /// What a sync of everything would do, warm-up aside; nothing unless both states are known.

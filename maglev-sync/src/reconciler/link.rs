@@ -47,7 +47,8 @@ impl Reconciler {
             return;
         }
         self.connected = false;
-        if let Some(model) = self.model.take() {
+        if let Some(mut model) = self.model.take() {
+            self.vips.values().flat_map(|state| self.weights_under_way(state)).for_each(|call| model.settle(call));
             self.last_known = Some(model);
         }
         self.exec.clear();

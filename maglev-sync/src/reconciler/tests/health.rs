@@ -2,6 +2,7 @@
 
 use crate::call::{Call, CallFailure};
 use crate::event::{Event, SyncCounts, SyncScope};
+use crate::exec::CallId;
 use crate::model::DesiredVip;
 use crate::testing::{Rig, desired, down, key, secs, server, up, vip};
 
@@ -157,18 +158,31 @@ fn at_most_as_many_calls_are_in_flight_as_allowed() {
     assert_eq!(rig.take_writes().len(), 1 + 100 * 4);
 }
 
+/// A cut and a raise that VPP has not answered yet, and the weights that they concern.
+fn under_way() -> (Rig, Vec<CallId>, impl Fn(&Rig) -> [Option<u8>; 2]) {
+    let (one, other) = (key("192.0.2.1", 80), key("192.0.2.2", 80));
+    let mut rig = Rig::settled(desired([(one, vip([up(1, 100)])), (other, vip([up(2, 10)]))]));
+    rig.sync.update_vip(rig.now, one, vip([down(1)]));
+    rig.sync.update_vip(rig.now, other, vip([up(2, 50)]));
+    let calls = std::iter::from_fn(|| rig.sync.poll_call(rig.now)).map(|(id, _)| id).collect();
+    let weights = move |rig: &Rig| [rig.sync.actual_weight(&one, server(1)), rig.sync.actual_weight(&other, server(2))];
+    (rig, calls, weights)
+}
+
 #[test]
 fn a_weight_on_its_way_counts_as_there_until_it_is_refused() {
-    let one = key("192.0.2.1", 80);
-    let mut rig = Rig::settled(desired([(one, vip([up(1, 100), up(2, 10)]))]));
-    rig.sync.update_vip(rig.now, one, vip([down(1), up(2, 50)]));
-    let calls: Vec<_> = std::iter::from_fn(|| rig.sync.poll_call(rig.now)).collect();
-    let weights = |rig: &Rig| [1, 2].map(|n| rig.sync.actual_weight(&one, server(n)));
+    let (mut rig, calls, weights) = under_way();
     assert_eq!(weights(&rig), [Some(0), Some(50)]);
-    // A model that only knows what VPP has said would give a server that was just cut its weight back.
-    let refusal = || CallFailure::Refused { retval: -1, text: "told to".to_owned() };
-    for (id, _) in calls {
-        rig.sync.handle_reply(rig.now, id, Err(refusal()));
+    for id in calls {
+        let refusal = CallFailure::Refused { retval: -1, text: "told to".to_owned() };
+        rig.sync.handle_reply(rig.now, id, Err(refusal));
     }
     assert_eq!(weights(&rig), [Some(100), Some(10)]);
+}
+
+#[test]
+fn a_weight_on_its_way_counts_as_there_when_the_link_is_lost() {
+    let (mut rig, _, weights) = under_way();
+    rig.sync.handle_link_down(rig.now);
+    assert_eq!(weights(&rig), [Some(0), Some(50)]);
 }

@@ -14,8 +14,14 @@ use rstest::rstest;
 use vpp_api::client::{Client, Options};
 use vpp_sim::{Release, Simulator};
 
+use crate::every_release::on_every_release;
 use crate::support::{Lab, PATIENCE, requests, until};
 use crate::vpp::{cli, find, start};
+
+on_every_release! {
+    settings_are_read_as_far_as_vpp_tells_them,
+    settings_that_were_written_hold_until_a_thread_shows_others,
+}
 
 async fn dataplane(simulator: &Simulator) -> VppDataplane {
     let options = Options { name: "test".to_owned(), ..Options::default() };
@@ -88,11 +94,7 @@ async fn a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done(
     simulator.stop();
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn settings_are_read_as_far_as_vpp_tells_them(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-) {
+async fn settings_are_read_as_far_as_vpp_tells_them(release: Release) {
     let lab = Lab::new(0);
     let simulator = start(&lab, release);
     let vpp = dataplane(&simulator).await;
@@ -133,11 +135,7 @@ fn set(sticky_buckets: Option<u32>, timeout: u32) -> Call {
     })
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn settings_that_were_written_hold_until_a_thread_shows_others(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-) {
+async fn settings_that_were_written_hold_until_a_thread_shows_others(release: Release) {
     let lab = Lab::new(0);
     let simulator = Simulator::start(vpp_sim::Options { release, workers: 3, ..lab.sim_options() }).expect("sockets");
     let vpp = dataplane(&simulator).await;

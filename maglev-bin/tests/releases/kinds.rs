@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use maglev_bin::event::What;
 use maglev_sync::text;
-use rstest::rstest;
 use vpp_sim::Release;
 
+use crate::every_release::on_every_release;
 use crate::support::{Lab, parse, until, writes};
 use crate::vpp::{cli, compared, find, start, takes_new_flows, verbose};
+
+on_every_release! {
+    each_stands_as_it_is_wanted_and_is_repaired_by_itself,
+}
 
 /// IPv4 and IPv6, over GRE of both, TCP and UDP on one address and port, every port, hashed with and without ports.
 const CONFIG: &str = "maglev:
@@ -36,11 +40,7 @@ fn kinds(text: &str) -> BTreeSet<String> {
     vips.map(kind).collect()
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn each_stands_as_it_is_wanted_and_is_repaired_by_itself(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-) {
+async fn each_stands_as_it_is_wanted_and_is_repaired_by_itself(release: Release) {
     let lab = Lab::new(0);
     let simulator = start(&lab, release);
     let mut running = lab.daemon(CONFIG);

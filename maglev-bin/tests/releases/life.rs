@@ -5,16 +5,20 @@ use maglev_bin::event::What;
 use rstest::rstest;
 use vpp_sim::Release;
 
+use crate::every_release::on_every_release;
 use crate::support::{Lab, parse, until, writes};
 use crate::vpp::{cli, compared, serves, start, verbose};
 
+on_every_release! {
+    a_server_that_stops_is_cut_and_flushed_and_comes_back,
+    the_second_pool_takes_over_and_hands_back,
+    a_paused_backend_drains_and_a_disabled_one_is_cut,
+    a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_config_writes_nothing,
+}
+
 const QUICK: &str = ", startup-min-delay: 0s, startup-max-delay: 0s, sync-interval: 200ms";
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stops_is_cut_and_flushed_and_comes_back(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-) {
+async fn a_server_that_stops_is_cut_and_flushed_and_comes_back(release: Release) {
     let mut lab = Lab::new(2);
     let simulator = start(&lab, release);
     let mut running = lab.daemon(&lab.config(QUICK, ""));
@@ -45,11 +49,7 @@ async fn a_server_that_stops_is_cut_and_flushed_and_comes_back(
     simulator.stop();
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn the_second_pool_takes_over_and_hands_back(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-) {
+async fn the_second_pool_takes_over_and_hands_back(release: Release) {
     let mut lab = Lab::new(2);
     let simulator = start(&lab, release);
     let running = lab.daemon(&lab.pools(QUICK, "", &[("primary", vec![0]), ("backup", vec![1])]));
@@ -65,11 +65,7 @@ async fn the_second_pool_takes_over_and_hands_back(
     simulator.stop();
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_paused_backend_drains_and_a_disabled_one_is_cut(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-) {
+async fn a_paused_backend_drains_and_a_disabled_one_is_cut(release: Release) {
     let lab = Lab::new(2);
     let simulator = start(&lab, release);
     let mut running = lab.daemon(&lab.config(QUICK, ""));
@@ -139,11 +135,7 @@ async fn a_restart_leaves_vpp_byte_for_byte_as_it_was(
     simulator.stop();
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_config_writes_nothing(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-) {
+async fn a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_config_writes_nothing(release: Release) {
     let lab = Lab::new(3);
     let simulator = start(&lab, release);
     let config = lab.pools(QUICK, "", &[("primary", vec![0, 1, 2])]);

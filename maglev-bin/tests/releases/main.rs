@@ -4,6 +4,8 @@
 //! sends is looked at only where it must be nothing.
 
 mod dataplane;
+#[path = "../daemon/every_release.rs"]
+mod every_release;
 mod kinds;
 mod life;
 mod others;

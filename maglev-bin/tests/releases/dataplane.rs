@@ -16,7 +16,7 @@ use vpp_sim::{Release, Simulator};
 
 use crate::every_release::on_every_release;
 use crate::support::{Lab, PATIENCE, requests, until};
-use crate::vpp::{cli, find, start};
+use crate::vpp::{cli, find};
 
 on_every_release! {
     settings_are_read_as_far_as_vpp_tells_them,
@@ -50,7 +50,7 @@ async fn a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done(
     #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
 ) {
     let lab = Lab::new(0);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let vpp = dataplane(&simulator).await;
     assert!(!vpp.abilities().weights && vpp.abilities().src_ip_sticky);
     let one = key("192.0.2.1");
@@ -96,7 +96,7 @@ async fn a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done(
 
 async fn settings_are_read_as_far_as_vpp_tells_them(release: Release) {
     let lab = Lab::new(0);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let vpp = dataplane(&simulator).await;
     let conf = async || match vpp.call(Call::ConfGet).await {
         Ok(Reply::Conf(conf)) => conf,
@@ -192,7 +192,7 @@ async fn beyond_the_limit_of_the_verbose_text_all_else_goes_on(
     #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
 ) {
     let lab = Lab::new(0);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let client = Client::connect(simulator.api_path(), Options { name: "test".to_owned(), ..Options::default() });
     // A VIP with one server, and not quite another one.
     let limit = Limit::bytes(300 + 70 + 69);
@@ -227,7 +227,7 @@ async fn beyond_the_limit_of_the_verbose_text_all_else_goes_on(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_may_be_too_large_is_not_asked_for() {
     let lab = Lab::new(0);
-    let simulator = start(&lab, Release::V25_10);
+    let simulator = lab.simulator_of(Release::V25_10);
     let client = Client::connect(simulator.api_path(), Options { name: "test".to_owned(), ..Options::default() });
     let vpp = VppDataplane::with_limit(client.await.expect("a simulator that listens"), Limit::bytes(2 * 128));
     for address in ["192.0.2.1", "192.0.2.2"] {
@@ -257,7 +257,7 @@ async fn servers_are_told_by_vip_where_rows_tell_no_protocol(
     #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
 ) {
     let lab = Lab::new(0);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let vpp = dataplane(&simulator).await;
     let of = |address: &str, protocol| VipKey::host(address.parse().expect("an address"), protocol, 53);
     let (tcp, udp) = (of("192.0.2.1", Protocol::TCP), of("192.0.2.1", Protocol::UDP));

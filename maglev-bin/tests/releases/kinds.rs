@@ -8,7 +8,7 @@ use vpp_sim::Release;
 
 use crate::every_release::on_every_release;
 use crate::support::{Lab, parse, until, writes};
-use crate::vpp::{cli, compared, find, start, takes_new_flows, verbose};
+use crate::vpp::{cli, compared, find, takes_new_flows, verbose};
 
 on_every_release! {
     each_stands_as_it_is_wanted_and_is_repaired_by_itself,
@@ -42,7 +42,7 @@ fn kinds(text: &str) -> BTreeSet<String> {
 
 async fn each_stands_as_it_is_wanted_and_is_repaired_by_itself(release: Release) {
     let lab = Lab::new(0);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let mut running = lab.daemon(CONFIG);
     compared(&running).await;
     let expected = [

@@ -7,7 +7,7 @@ use vpp_sim::Release;
 
 use crate::every_release::on_every_release;
 use crate::support::{Lab, parse, until, writes};
-use crate::vpp::{cli, compared, serves, start, verbose};
+use crate::vpp::{cli, compared, serves, verbose};
 
 on_every_release! {
     a_server_that_stops_is_cut_and_flushed_and_comes_back,
@@ -20,7 +20,7 @@ const QUICK: &str = ", startup-min-delay: 0s, startup-max-delay: 0s, sync-interv
 
 async fn a_server_that_stops_is_cut_and_flushed_and_comes_back(release: Release) {
     let mut lab = Lab::new(2);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let mut running = lab.daemon(&lab.config(QUICK, ""));
     let (first, second) = (lab.address(0), lab.address(1));
     until("both servers serve", || serves(&simulator, first) && serves(&simulator, second)).await;
@@ -51,7 +51,7 @@ async fn a_server_that_stops_is_cut_and_flushed_and_comes_back(release: Release)
 
 async fn the_second_pool_takes_over_and_hands_back(release: Release) {
     let mut lab = Lab::new(2);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let running = lab.daemon(&lab.pools(QUICK, "", &[("primary", vec![0]), ("backup", vec![1])]));
     let (first, second) = (lab.address(0), lab.address(1));
     until("the first pool serves", || serves(&simulator, first)).await;
@@ -67,7 +67,7 @@ async fn the_second_pool_takes_over_and_hands_back(release: Release) {
 
 async fn a_paused_backend_drains_and_a_disabled_one_is_cut(release: Release) {
     let lab = Lab::new(2);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let mut running = lab.daemon(&lab.config(QUICK, ""));
     let (first, second) = (lab.address(0), lab.address(1));
     until("both servers serve", || serves(&simulator, first) && serves(&simulator, second)).await;
@@ -102,7 +102,7 @@ async fn a_restart_leaves_vpp_byte_for_byte_as_it_was(
     #[values(false, true)] sessions: bool,
 ) {
     let mut lab = Lab::new(4);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let config = lab.pools(QUICK, "", &[("primary", vec![0, 1, 2]), ("backup", vec![3])]);
     let running = lab.daemon(&config);
     lab.servers[0].stop().await;
@@ -137,7 +137,7 @@ async fn a_restart_leaves_vpp_byte_for_byte_as_it_was(
 
 async fn a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_config_writes_nothing(release: Release) {
     let lab = Lab::new(3);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     let config = lab.pools(QUICK, "", &[("primary", vec![0, 1, 2])]);
     let running = lab.daemon(&config);
     let served = |simulator: &vpp_sim::Simulator| [0, 1, 2].map(|n| serves(simulator, lab.address(n)));
@@ -164,7 +164,7 @@ async fn a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_co
 async fn a_vpp_that_is_upgraded_under_a_running_daemon_gets_the_weights_that_are_wanted() {
     let lab = Lab::new(2);
     let config = lab.config(QUICK, "").replace("web1: {}", "web1: { weight: 10 }");
-    let simulator = start(&lab, Release::V25_10);
+    let simulator = lab.simulator_of(Release::V25_10);
     let mut running = lab.daemon(&config);
     let (first, second) = (lab.address(0), lab.address(1));
     until("both servers serve", || serves(&simulator, first) && serves(&simulator, second)).await;
@@ -172,14 +172,14 @@ async fn a_vpp_that_is_upgraded_under_a_running_daemon_gets_the_weights_that_are
     simulator.kill();
     running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
 
-    let successor = start(&lab, Release::V26_10);
+    let successor = lab.simulator_of(Release::V26_10);
     let weights = |simulator: &_| [first, second].map(|server| crate::support::weight(simulator, server));
     until("the new VPP has both weights", || weights(&successor) == [Some(100), Some(10)]).await;
     successor.kill();
     running.event("the loss of the link", |what| matches!(what, What::VppDisconnect { .. })).await;
 
     // And back.
-    let predecessor = start(&lab, Release::V26_06);
+    let predecessor = lab.simulator_of(Release::V26_06);
     until("both servers serve", || serves(&predecessor, first) && serves(&predecessor, second)).await;
     compared(&running).await;
     predecessor.stop();

@@ -4,7 +4,7 @@ use rstest::rstest;
 use vpp_sim::Release;
 
 use crate::support::{Lab, until};
-use crate::vpp::{cli, compared, find, serves, start};
+use crate::vpp::{cli, compared, find, serves};
 
 const STRANGE: (&str, u8, u16) = ("198.51.100.7/32", 6, 25);
 const REMOVED: (&str, u8, u16) = ("198.51.100.8/32", 6, 25);
@@ -16,7 +16,7 @@ async fn foreign_vips_go_or_stay_as_the_config_says(
     #[values("remove", "keep")] foreign: &str,
 ) {
     let lab = Lab::new(1);
-    let simulator = start(&lab, release);
+    let simulator = lab.simulator_of(release);
     cli(&simulator, "lb vip 198.51.100.7/32 protocol tcp port 25 encap gre4 new_len 1024").await;
     cli(&simulator, "lb as 198.51.100.7/32 protocol tcp port 25 10.9.9.9").await;
     // One that was removed is nobody's any more, and must not come back to life.

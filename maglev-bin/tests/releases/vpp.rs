@@ -5,14 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use vpp_api::client::{Client, Options};
 use vpp_api::messages::vlib::CliInband;
-use vpp_sim::{Release, Simulator, VipSnapshot};
+use vpp_sim::{Simulator, VipSnapshot};
 
-use crate::support::{Lab, Running, until};
-
-/// A VPP of this release in a lab.
-pub(crate) fn start(lab: &Lab, release: Release) -> Simulator {
-    Simulator::start(vpp_sim::Options { release, ..lab.sim_options() }).expect("a simulator on sockets of its own")
-}
+use crate::support::{Running, until};
 
 /// Whether new flows to the lab's own VIP find this server.
 pub(crate) fn serves(simulator: &Simulator, server: IpAddr) -> bool {

@@ -5,7 +5,7 @@ use maglev_bin::metrics::Metrics;
 use vpp_sim::Release;
 
 use crate::support::{Lab, parse, until};
-use crate::vpp::{compared, serves, start};
+use crate::vpp::{compared, serves};
 
 const QUICK: &str = ", startup-min-delay: 0s, startup-max-delay: 0s, sync-interval: 200ms";
 
@@ -16,7 +16,7 @@ fn is_weightless(what: &What) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_line_says_what_it_means_and_names_uneven_weights() {
     let lab = Lab::new(2);
-    let simulator = start(&lab, Release::V25_10);
+    let simulator = lab.simulator_of(Release::V25_10);
     let even = lab.config(QUICK, "");
     let mut running = lab.daemon(&even);
     let warning = running.event("a word about weights", is_weightless).await.what.to_string();
@@ -50,7 +50,7 @@ async fn one_line_says_what_it_means_and_names_uneven_weights() {
 async fn metrics_tell_what_it_can_do() {
     let lab = Lab::new(1);
     for (release, weights) in [(Release::V26_06, 0), (Release::V26_10, 1)] {
-        let simulator = start(&lab, release);
+        let simulator = lab.simulator_of(release);
         let running = lab.daemon(&lab.config(QUICK, ""));
         until("the server serves", || serves(&simulator, lab.address(0))).await;
         let text = Metrics::new(running.daemon.published().clone(), running.daemon.totals()).render();
@@ -69,7 +69,7 @@ async fn metrics_tell_what_it_can_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn counters_and_sessions_are_found_there_too() {
     let lab = Lab::new(2);
-    let simulator = start(&lab, Release::V24_10);
+    let simulator = lab.simulator_of(Release::V24_10);
     let running = lab.daemon(&lab.config(QUICK, ""));
     until("both serve", || (0..2).all(|server| serves(&simulator, lab.address(server)))).await;
     simulator.set_flows(2_000);

@@ -166,7 +166,8 @@ impl Running {
         until(&format!("backend {name} to become {state}"), is).await;
     }
 
-    /// Waits until every backend has a verdict, and the daemon has heard that VPP does what follows from them: VPP knows a moment before.
+    /// Waits until every backend has a verdict, and the daemon has heard that VPP does what follows from them: VPP
+    /// knows a moment before.
     pub(crate) async fn settles(&self) {
         until("every backend to have its verdict, and VPP what follows", || settled(&self.daemon)).await;
     }
@@ -191,7 +192,8 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// What [`weight`] is of a server that is to have this weight. Before 26.10 it is in use, and counts as 1, or it is not there.
+/// What [`weight`] is of a server that is to have this weight. Before 26.10 it is in use, and counts as 1, or it is not
+/// there.
 pub(crate) fn shown(release: Release, weight: u8) -> Option<u8> {
     match (release >= Release::V26_10, weight) {
         (true, _) => Some(weight),
@@ -242,7 +244,8 @@ pub(crate) fn cuts(log: &[LogEntry]) -> Vec<Cut> {
     cuts.collect()
 }
 
-/// What a new daemon changes. Before 26.10 a VPP that never saw a packet does not tell its settings: they are sent again, as they are.
+/// What a new daemon changes. Before 26.10 a VPP that never saw a packet does not tell its settings: they are sent
+/// again, as they are.
 pub(crate) fn changes(release: Release, log: &[LogEntry]) -> Vec<String> {
     let is_told = release >= Release::V26_10;
     writes(log).into_iter().filter(|write| is_told || !write.starts_with("lb_conf ")).collect()

@@ -72,11 +72,12 @@ impl Reconciler {
         self.status_of(key, state)
     }
 
-    /// The weight that VPP has for this server, 100 for one in use by a VPP without weights; nothing if it has no such server, or VPP was
-    /// never read.
+    /// The weight that VPP has for this server, 100 for one in use by a VPP without weights; nothing if it has no such
+    /// server, or VPP was never read.
     ///
-    /// A weight that is on its way counts as there. While there is no link, or VPP has not been read again, it is the weight that VPP
-    /// had last: whoever keeps what VPP has must not take a lost link, or a restart of VPP, for servers without weight.
+    /// A weight that is on its way counts as there. While there is no link, or VPP has not been read again, it is the
+    /// weight that VPP had last: whoever keeps what VPP has must not take a lost link, or a restart of VPP, for servers
+    /// without weight.
     pub fn actual_weight(&self, key: &VipKey, address: IpAddr) -> Option<u8> {
         let model = self.model.as_ref().or(self.last_known.as_ref())?;
         let under_way = self.vips.get(key).into_iter().flat_map(|state| self.weights_under_way(state));
@@ -89,8 +90,8 @@ impl Reconciler {
         weights.last().map_or_else(|| model.weight(key, address), |weight| Some(model.abilities.meaning(weight)))
     }
 
-    /// Writes of weights that the model does not show yet, unless VPP refused them, in the order in which they were sent. What is
-    /// deleted on its way may be about to be made anew.
+    /// Writes of weights that the model does not show yet, unless VPP refused them, in the order in which they were
+    /// sent. What is deleted on its way may be about to be made anew.
     pub(super) fn weights_under_way<'a>(&'a self, state: &'a VipState) -> impl Iterator<Item = &'a Call> {
         let calls = state.unsettled.iter().filter_map(|(id, answer)| match answer {
             Some((step, Ok(()))) => Some(&step.call),

@@ -7,11 +7,13 @@ use maglev_sync::{ConfUpdate, LbConf};
 
 /// Sticky buckets and time-out of a VPP before 26.10, over one link.
 ///
-/// No message tells them there. `show lb` prints those of each thread's sticky table, which takes new ones over at the thread's next packet:
-/// until then it shows those of before. So what a thread shows counts when it changes, and what was written counts until then.
+/// No message tells them there. `show lb` prints those of each thread's sticky table, which takes new ones over at the
+/// thread's next packet: until then it shows those of before. So what a thread shows counts when it changes, and what
+/// was written counts until then.
 ///
 /// # Caveats
-/// What somebody else sets is unknown until a thread takes it over, and while nothing was written over this link, the last thread counts.
+/// What somebody else sets is unknown until a thread takes it over, and while nothing was written over this link, the
+/// last thread counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Takeover {
     believed: Option<StickyTable>,
@@ -45,7 +47,8 @@ impl Takeover {
         self.shown = tables;
     }
 
-    /// The settings, with addresses as `show lb` told them; without buckets and time-out while neither VPP nor a write told any.
+    /// The settings, with addresses as `show lb` told them; without buckets and time-out while neither VPP nor a write
+    /// told any.
     pub(super) fn settings(&self, addresses: LbConf) -> LbConf {
         let (sticky_buckets_per_core, flow_timeout) = self.believed.map(|it| (it.buckets, it.timeout)).unzip();
         LbConf { sticky_buckets_per_core, flow_timeout, ..addresses }

@@ -38,14 +38,10 @@ async fn decided(running: &mut Running, verdicts: usize) {
     }
 }
 
-/// Waits until the daemon asks VPP something that it was asked for now: whatever it had decided before has been sent by then.
-async fn reads_on(running: &Running, simulator: &Simulator) {
-    let now = simulator.api_log().len();
-    running.daemon.request_flows().await;
-    until("the daemon asks for the sessions, as it was told to", || {
-        simulator.api_log()[now..].iter().any(|entry| entry.name == "cli_inband")
-    })
-    .await;
+/// Lets the daemon compare everything with VPP once more: whatever it had decided before has been sent by then.
+async fn compares(running: &Running) {
+    running.settles().await;
+    running.daemon.sync(None, false).await.expect("VPP is there and has been read");
 }
 
 async fn a_restart_writes_nothing(release: Release) {
@@ -60,7 +56,7 @@ async fn a_restart_writes_nothing(release: Release) {
         decided(&mut running, 3).await;
         let published = running.daemon.published().clone();
         until("the end of the warm-up", || &*published.snapshot().vpp.warm_up == "done").await;
-        reads_on(&running, &simulator).await;
+        compares(&running).await;
         let log = simulator.api_log();
         assert_eq!(changes(release, &log[before..]), [""; 0], "with {lb}");
     }
@@ -119,7 +115,7 @@ async fn an_unchanged_config_reloads_without_a_write_and_without_a_transition(re
         what => matches!(what, What::ConfigReload { .. }),
     };
     running.event("the reload", reload).await;
-    reads_on(&running, &simulator).await;
+    compares(&running).await;
     let log = simulator.api_log();
     assert_eq!(writes(&log[before..]), [""; 0]);
     simulator.stop();

@@ -1,6 +1,6 @@
 //! How long a dead server keeps its weight: from the moment it stops to the moment VPP is told, 50 times.
 //!
-//! The daemon, two HTTP servers and a simulated VPP, over real sockets. The bound is SPEC's: 1.1 x (interval + (fall - 1) x fast-interval)
+//! The daemon, two HTTP servers and a simulated VPP, over real sockets. The bound: 1.1 x (interval + (fall - 1) x fast-interval)
 //! plus 100 ms. A server stops at a random point of its interval, so the middle should lie near half an interval plus the fast ones.
 
 use std::net::{IpAddr, SocketAddr};

@@ -11,7 +11,6 @@ use std::time::Instant;
 pub(crate) use self::gate::AddressBook;
 pub use self::gate::Forbidden;
 use self::pace::Pace;
-use crate::call::Call;
 use crate::model::VipKey;
 use crate::plan::{Stage, Step};
 
@@ -130,9 +129,9 @@ impl Executor {
         self.flights.contains_key(&id)
     }
 
-    /// The call in flight of this number.
-    pub(crate) fn call(&self, id: CallId) -> Option<&Call> {
-        self.flights.get(&id).map(|flight| &flight.step.call)
+    /// The step in flight whose call has this number.
+    pub(crate) fn step(&self, id: CallId) -> Option<&Step> {
+        self.flights.get(&id).map(|flight| &flight.step)
     }
 
     pub(crate) fn in_flight(&self) -> usize {

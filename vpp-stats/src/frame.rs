@@ -201,8 +201,9 @@ fn kind(word: u64) -> EntryKind {
 
 /// [`RawEntry::label`] of the entry whose words `word` loads.
 ///
-/// VPP clears a removed entry word by word after the change has ended, and `vlib_stats_add_symlink` fills one outside of
-/// any, so that the beginning of a name may look like one. Each of the two is judged by what was loaded of it once.
+/// VPP clears a removed entry word by word after the change has ended, and `vlib_stats_add_symlink` fills one
+/// outside of any, so that the beginning of a name may look like one. Each of the two is judged by what was loaded
+/// of it once.
 fn label(word: impl Fn(usize) -> u64) -> Result<Option<(EntryKind, Name)>, Failure> {
     let found = kind(word(0));
     if !found.is_occupied() {
@@ -226,7 +227,8 @@ mod tests {
     const GAUGE: u64 = 9;
     const EMPTY: u64 = 5;
 
-    /// An entry with a name of three words, as it is after the first `stores` of the stores that clear it: the type first.
+    /// An entry with a name of three words, as it is after the first `stores` of the stores that clear it: the type
+    /// first.
     fn cleared(stores: usize, index: usize) -> u64 {
         let name = Name::new("/interfaces/loop0/drops").expect("short enough");
         match index {

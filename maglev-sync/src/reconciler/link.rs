@@ -48,7 +48,7 @@ impl Reconciler {
         }
         self.connected = false;
         if let Some(mut model) = self.model.take() {
-            self.vips.values().flat_map(|state| self.weights_under_way(state)).for_each(|call| model.settle(call));
+            self.vips.values().flat_map(|state| self.writes_under_way(state)).for_each(|call| model.settle(call));
             self.last_known = Some(model);
         }
         self.exec.clear();

@@ -8,7 +8,7 @@ use super::{Reconciler, VipState};
 use crate::call::Call;
 use crate::event::Failure;
 use crate::model::VipKey;
-use crate::plan::{Intent, View};
+use crate::plan::{Intent, Stage, Step, View};
 use crate::status::{SyncStatus, VipStatus};
 
 impl Reconciler {
@@ -75,30 +75,40 @@ impl Reconciler {
     /// The weight that VPP has for this server, 100 for one in use by a VPP without weights; nothing if it has no such
     /// server, or VPP was never read.
     ///
-    /// A weight that is on its way counts as there. While there is no link, or VPP has not been read again, it is the
+    /// A write on its way counts as done, but for a deletion that makes room to add the same anew. While there is no link, or VPP has not been read again, it is the
     /// weight that VPP had last: whoever keeps what VPP has must not take a lost link, or a restart of VPP, for servers
     /// without weight.
     pub fn actual_weight(&self, key: &VipKey, address: IpAddr) -> Option<u8> {
         let model = self.model.as_ref().or(self.last_known.as_ref())?;
-        let under_way = self.vips.get(key).into_iter().flat_map(|state| self.weights_under_way(state));
+        let under_way = self.vips.get(key).into_iter().flat_map(|state| self.writes_under_way(state));
         let weights = under_way.filter_map(|call| match *call {
             Call::AsAdd { address: of, weight, .. } | Call::AsSetWeight { address: of, weight, .. } => {
-                (of == address).then_some(weight.get())
+                (of == address).then_some(Some(weight.get()))
             }
+            Call::AsDel { address: of, .. } => (of == address).then_some(None),
+            Call::VipDel(_) => Some(None),
             _ => None,
         });
-        weights.last().map_or_else(|| model.weight(key, address), |weight| Some(model.abilities.meaning(weight)))
+        match weights.last() {
+            Some(weight) => weight.map(|weight| model.abilities.meaning(weight)),
+            None => model.weight(key, address),
+        }
     }
 
-    /// Writes of weights that the model does not show yet, unless VPP refused them, in the order in which they were
-    /// sent. What is deleted on its way may be about to be made anew.
-    pub(super) fn weights_under_way<'a>(&'a self, state: &'a VipState) -> impl Iterator<Item = &'a Call> {
-        let calls = state.unsettled.iter().filter_map(|(id, answer)| match answer {
-            Some((step, Ok(()))) => Some(&step.call),
+    /// Writes that the model does not show yet, unless VPP refused them, in the order in which they were sent. Without the
+    /// deletions of what is about to be made anew.
+    pub(super) fn writes_under_way<'a>(&'a self, state: &'a VipState) -> impl Iterator<Item = &'a Call> {
+        let steps = state.unsettled.iter().filter_map(|(id, answer)| match answer {
+            Some((step, Ok(()))) => Some(step),
             Some((_, Err(_))) => None,
-            None => self.exec.call(*id),
+            None => self.exec.step(*id),
         });
-        calls.filter(|call| matches!(call, Call::AsAdd { .. } | Call::AsSetWeight { .. }))
+        let is_news = |step: &&Step| match step.call {
+            Call::AsDel { .. } | Call::VipDel(_) => step.stage != Stage::Create,
+            Call::AsAdd { .. } | Call::AsSetWeight { .. } => true,
+            _ => false,
+        };
+        steps.filter(is_news).map(|step| &step.call)
     }
 
     /// When VPP was last asked for the servers of a VIP.

@@ -186,3 +186,25 @@ fn a_weight_on_its_way_counts_as_there_when_the_link_is_lost() {
     rig.sync.handle_link_down(rig.now);
     assert_eq!(weights(&rig), [Some(0), Some(50)]);
 }
+
+#[test]
+fn a_server_on_its_way_out_counts_as_gone_until_that_is_refused() {
+    let key = key("192.0.2.1", 80);
+    let mut rig = Rig::settled(desired([(key, vip([up(1, 100), up(2, 100)]))]));
+    rig.sync.set_desired(rig.now, desired([(key, vip([up(2, 100)]))]));
+    let id = rig.sync.poll_call(rig.now).map(|(id, _)| id).expect("a deletion");
+    assert_eq!(rig.sync.actual_weight(&key, server(1)), None);
+    let refusal = CallFailure::Refused { retval: -1, text: "told to".to_owned() };
+    rig.sync.handle_reply(rig.now, id, Err(refusal));
+    assert_eq!(rig.sync.actual_weight(&key, server(1)), Some(100));
+}
+
+#[test]
+fn the_servers_of_a_vip_on_its_way_out_count_as_gone() {
+    let (one, other) = (key("192.0.2.1", 80), key("192.0.2.2", 80));
+    let mut rig = Rig::settled(desired([(one, vip([up(1, 100)])), (other, vip([up(2, 100)]))]));
+    rig.sync.set_desired(rig.now, desired([(other, vip([up(2, 100)]))]));
+    assert!(rig.sync.poll_call(rig.now).is_some(), "a deletion");
+    assert_eq!(rig.sync.actual_weight(&one, server(1)), None);
+    assert_eq!(rig.sync.actual_weight(&other, server(2)), Some(100));
+}

@@ -163,6 +163,10 @@ pub trait Get: Message {
 ///     }
 /// }
 ///
+/// # use vpp_api::{messages::lb::LbConfReply, types::Retval};
+/// # let reply = |retval| LbConfReply { retval };
+/// assert_eq!(end(&reply(CALL_AGAIN)), None);
+/// assert_eq!(end(&reply(Retval::OK)), Some(Ok(())));
 /// assert!(!CALL_AGAIN.is_ok(), "a negative number, though nothing went wrong");
 /// ```
 pub const CALL_AGAIN: Retval = Retval(-165);

@@ -238,17 +238,24 @@ impl Quirks {
     /// Before 26.10 it shows them, and nothing in the row tells; a VIP that was added again is then there twice. They
     /// never go by themselves there, only when one of the commands `lb vip`, `lb as` and `lb conf` collects garbage: who
     /// uses messages alone has each removed VIP in the dump for ever.
-    /// `show lb vips verbose` does tell in every release.
+    /// `show lb vips brief` does tell there, a line for each VIP. A text that does not fit VPP's API segment aborts VPP:
+    /// count the rows of a dump first.
     ///
     /// ```
     /// use vpp_api::messages::vlib::CliInband;
     /// use vpp_api::release::Quirks;
     ///
-    /// /// What to ask besides the dump, to know which VIPs are in use.
-    /// fn second_question(quirks: Quirks) -> Option<CliInband> {
-    ///     (!quirks.hides_removed_vips()).then(|| CliInband { cmd: "show lb vips verbose".into() })
+    /// /// What to ask besides the dump, to know which of its so many VIPs are in use.
+    /// fn second_question(quirks: Quirks, vips: usize) -> Result<Option<CliInband>, &'static str> {
+    ///     match quirks.hides_removed_vips() {
+    ///         true => Ok(None),
+    ///         false if vips <= 10_000 => Ok(Some(CliInband { cmd: "show lb vips brief".into() })),
+    ///         false => Err("VPP might die of its answer"),
+    ///     }
     /// }
-    /// assert_eq!(second_question(Quirks::NONE), None);
+    /// assert_eq!(second_question(Quirks::NONE, 1_000_000), Ok(None));
+    /// assert!(second_question(Quirks::BEFORE_26_10, 1_000).is_ok_and(|question| question.is_some()));
+    /// assert!(second_question(Quirks::BEFORE_26_10, 1_000_000).is_err());
     /// ```
     #[must_use]
     pub fn hides_removed_vips(self) -> bool {

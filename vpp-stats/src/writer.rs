@@ -8,6 +8,7 @@ mod memory;
 mod names;
 mod ring;
 mod socket;
+mod symlink;
 mod table;
 
 use std::collections::HashMap;
@@ -273,71 +274,6 @@ impl SegmentWriter {
     /// [`WriteError::Name`], [`WriteError::Exists`] and [`WriteError::Full`].
     pub fn add_gauge(&mut self, name: &str, value: u64) -> Result<GaugeId, WriteError> {
         Ok(GaugeId(self.update(|writer| writer.insert(name, EntryKind::Gauge, value, Body::Plain))?))
-    }
-
-    /// Adds a symlink to one column of a table. As in VPP the link outlives the table.
-    ///
-    /// # Errors
-    /// [`WriteError::Name`], [`WriteError::Exists`], [`WriteError::Full`] and [`WriteError::Stale`].
-    pub fn add_symlink(&mut self, name: &str, target: impl CounterId, column: u32) -> Result<SymlinkId, WriteError> {
-        self.update(|writer| writer.add_symlink_quietly(name, target, column))
-    }
-
-    /// As [`add_symlink`](Self::add_symlink), but the epoch stands still, as when VPP's drivers add statistics of their
-    /// own: `vlib_stats_add_symlink` takes no lock. For tests of readers.
-    ///
-    /// # Errors
-    /// As [`add_symlink`](Self::add_symlink).
-    ///
-    /// ```
-    /// # use vpp_stats::writer::SegmentWriter;
-    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
-    /// # let segment = vpp.reader()?;
-    /// let drops = vpp.add_simple("/if/drops", 2, 3)?;
-    /// let epoch = segment.epoch()?;
-    /// vpp.add_symlink_quietly("/interfaces/loop0/drops", drops, 2)?;
-    /// assert_eq!(segment.epoch()?, epoch);
-    /// // Who looks the name up again only when the epoch moves would miss it.
-    /// assert!(segment.value("/interfaces/loop0/drops")?.is_some());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn add_symlink_quietly(
-        &mut self,
-        name: &str,
-        target: impl CounterId,
-        column: u32,
-    ) -> Result<SymlinkId, WriteError> {
-        self.add_symlink_slowly(name, target, column, || {})
-    }
-
-    /// As [`add_symlink_quietly`](Self::add_symlink_quietly), with a call of `pause` before each of the entry's 18 words is
-    /// stored, in VPP's order: the type first, the end of the name last. For tests of readers.
-    ///
-    /// ```
-    /// # use vpp_stats::writer::SegmentWriter;
-    /// # let mut vpp = SegmentWriter::new(1 << 16)?;
-    /// # let segment = vpp.reader()?;
-    /// let drops = vpp.add_simple("/if/drops", 1, 1)?;
-    /// let mut seen = vec![];
-    /// vpp.add_symlink_slowly("/interfaces/loop0", drops, 0, || seen.extend(segment.names().expect("sound").pop()))?;
-    /// // VPP stops in the middle of the name.
-    /// assert!(seen.contains(&"/interfa".to_owned()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`add_symlink`](Self::add_symlink).
-    pub fn add_symlink_slowly(
-        &mut self,
-        name: &str,
-        target: impl CounterId,
-        column: u32,
-        pause: impl FnMut(),
-    ) -> Result<SymlinkId, WriteError> {
-        let key = target.key();
-        self.slot(key)?;
-        let union = u64::from(key.index) | u64::from(column) << 32;
-        Ok(SymlinkId(self.insert_slowly(name, EntryKind::Symlink, union, Body::Plain, pause)?))
     }
 
     /// Removes an entry. As in VPP its table is gone when the epoch moves, and its name a moment later, unless the

@@ -102,8 +102,6 @@ fn symlinks_added_behind_the_epochs_back_are_selected() -> Result<(), WriteError
     Ok(())
 }
 
-/// What is renamed away is not read under its old name. What is renamed to a name that is taken is found with the next
-/// change, or when an entry that was selected turns out to be another.
 #[test]
 fn a_symlink_that_is_seen_before_its_name_is_whole_is_found_afterwards() -> Result<(), WriteError> {
     let name = "/interfaces/loop0/drops";
@@ -179,6 +177,8 @@ fn an_entry_without_a_name_yet_is_none() -> Result<(), WriteError> {
     Ok(())
 }
 
+/// What is renamed away is not read under its old name. What is renamed to a name that is taken is found with the next
+/// change, or when an entry that was selected turns out to be another.
 #[test]
 fn an_entry_renamed_in_place_is_left_out() -> Result<(), WriteError> {
     let (mut vpp, segment) = start();

@@ -150,9 +150,11 @@ pub(crate) fn entries(frame: &Frame<'_>) -> Result<Vec<Entry>, Failure> {
 ///
 /// *Guarantees.* An entry that is there from the first step to the last is given once. No step allocates.
 ///
-/// *Caveats.* VPP may add and remove entries between two steps, of which some are seen and some are not. For all entries
-/// of one moment see [`Segment::entries`] and [`Selection`](crate::Selection). An entry that VPP is adding outside of a
-/// change, as `vlib_stats_add_symlink` does, and stops at in the middle of its name is given with the beginning of it.
+/// *Caveats.* VPP may add and remove entries between two steps, of which some are seen and some are not. For all
+/// entries of one moment see [`Segment::entries`] and [`Selection`](crate::Selection). An entry that VPP is adding
+/// outside of a change, as `vlib_stats_add_symlink` does, and stops at in the middle of its name is given with the
+/// beginning of it. One that it is renaming in place, as `vlib_stats_rename_symlink` does, may be given with the
+/// beginning of the new name and the end of the old one.
 ///
 /// ```
 /// # use vpp_stats::writer::SegmentWriter;

@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
 use support::read_everything;
 use vpp_stats::writer::{GaugeId, SegmentWriter, WriteError};
 use vpp_stats::{Column, CombinedCounter, EntryKind, Presence, Retries, Segment, StatsError, Value};
@@ -193,6 +196,38 @@ fn symlinks_outlive_their_target_and_then_dangle() -> Result<(), WriteError> {
     vpp.remove(link)?;
     assert_eq!(segment.value(name), Ok(None));
     assert_eq!(vpp.add_symlink("late", rx, 0), Err(WriteError::Stale));
+    Ok(())
+}
+
+#[test]
+fn a_symlink_is_renamed_byte_by_byte_where_it_lies() -> Result<(), WriteError> {
+    let (mut vpp, segment) = start(1 << 16);
+    let rx = vpp.add_simple("/if/rx", 1, 4)?;
+    vpp.set(rx, 0, 3, 7)?;
+    let (long, short) = ("/interfaces/GigabitEthernet0/rx", "/interfaces/tap0/rx");
+    let link = vpp.add_symlink(long, rx, 3)?;
+    let other = vpp.add_symlink("other", rx, 0)?;
+    let at = vpp.entry_offset(long).expect("just added") + 16;
+    let epoch = segment.epoch();
+    vpp.rename(link, short)?;
+    assert_eq!(segment.epoch(), epoch, "nothing tells of it");
+    assert_eq!(vpp.entry_offset(short), Some(at - 16));
+    assert_eq!((vpp.entry_offset(long), segment.value(long)), (None, Ok(None)));
+    let mut field = [0; 32];
+    File::from(vpp.fd().try_clone_to_owned().expect("a descriptor")).read_exact_at(&mut field, at).expect("inside");
+    assert_eq!(&field, b"/interfaces/tap0/rx\0thernet0/rx\0", "the end of the old name is left behind the NUL");
+    assert_eq!(segment.entries().expect("sound")[4].name, short);
+
+    assert_eq!(vpp.rename(other, short), Err(WriteError::Exists(short.to_owned())));
+    assert_eq!(vpp.rename(other, ""), Err(WriteError::Name(String::new())));
+    vpp.rename(link, short)?;
+    vpp.update(|vpp| vpp.rename(link, long))?;
+    assert_ne!(segment.epoch(), epoch);
+    assert_eq!(segment.value(long), Ok(Some(Value::Symlink(Column::Simple(vec![7])))));
+    vpp.rename(other, short)?;
+    vpp.remove(link)?;
+    assert_eq!(vpp.rename(link, "late"), Err(WriteError::Stale));
+    assert_eq!(vpp.entry_offset("late"), None);
     Ok(())
 }
 

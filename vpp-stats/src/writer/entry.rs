@@ -94,7 +94,8 @@ impl SegmentWriter {
         Ok(Key { index, generation: self.generation })
     }
 
-    fn check_name(&self, name: &str) -> Result<Name, WriteError> {
+    /// The field of a new entry's name.
+    pub(super) fn check_name(&self, name: &str) -> Result<Name, WriteError> {
         if self.by_name.contains_key(name) {
             return Err(WriteError::Exists(name.to_owned()));
         }

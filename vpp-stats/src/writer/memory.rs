@@ -137,12 +137,17 @@ impl Memory {
             return Err(WriteError::OutOfBounds(offset));
         }
         for (at, byte) in (offset..).zip(bytes) {
-            let start = at - at % WORD;
-            let mut word = self.load(start)?.to_le_bytes();
-            word[(at % WORD) as usize] = *byte;
-            self.store(start, u64::from_le_bytes(word))?;
+            self.publish_byte(at, *byte)?;
         }
         Ok(())
+    }
+
+    /// Stores a byte after everything stored before it, and with it the word that it lies in.
+    pub(super) fn publish_byte(&self, offset: u64, byte: u8) -> Result<(), WriteError> {
+        let start = offset - offset % WORD;
+        let mut word = self.load(start)?.to_le_bytes();
+        word[(offset % WORD) as usize] = byte;
+        self.publish(start, u64::from_le_bytes(word))
     }
 }
 

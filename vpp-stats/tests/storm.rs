@@ -1,4 +1,8 @@
-//! Ten seconds of a writer, and readers of every kind: half of them at full speed, half with pauses.
+//! A writer against readers of every kind: ten seconds at full speed, then three in bursts with pauses between them.
+//!
+//! The writer adds, grows and removes tables, and with them the symlinks to them; it puts names into a name vector and
+//! entries into a ring. Outside of any change, as VPP does, it adds symlinks, moves the directory, and renames symlinks in
+//! place, byte by byte.
 //!
 //! The writer's values check themselves: whatever is read must agree with itself and with the name it was read under. A
 //! reader may be told that VPP was busy, within its attempts, and no other error. At full speed it need not come through;
@@ -10,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use vpp_stats::writer::{CombinedId, RingId, SegmentWriter, SymlinkId, WriteError};
 use vpp_stats::{
-    CombinedCounter, Directory, EntryKind, LinkView, Meter, Pattern, Presence, Retries, Segment, StatsError, Value,
-    View,
+    Column, CombinedCounter, Directory, EntryKind, LinkView, Meter, Pattern, Presence, Retries, Segment, StatsError,
+    Value, View,
 };
 
-/// How long it lasts, by a clock that decides only when the writer stops.
-const PHASE: Duration = Duration::from_secs(5);
+/// How long the two phases last, by a clock that decides only when the writer stops.
+const FULL: Duration = Duration::from_secs(10);
+const BURSTS: Duration = Duration::from_secs(3);
 const ATTEMPTS: u32 = 4;
 /// Of so many reads one at least must come through where there are pauses.
 const SHARE: u64 = 10;
@@ -63,9 +68,9 @@ fn weather(pace: Pace) {
 
 type Reader = fn(&Segment, &AtomicBool) -> Seen;
 
-/// Rules: `table N` is a combined counter in which every cell of thread t has N + t packets, and 64 bytes for each, with
-/// `link N` to its last column; `gauge N` is N; names are their own index. Tables come, grow, and go, and their slots and
-/// memory are taken by others.
+/// Rules: `table N` is a combined counter in which every cell of thread t has N + t packets, and 64 bytes for each, with a
+/// link to one of its columns, named `link N` and `hook N` in turn; `gauge N` is N; names are their own index. Tables
+/// come, grow, and go, and their slots and memory are taken by others.
 fn storm(vpp: &mut SegmentWriter, pace: Pace) -> Result<u64, WriteError> {
     let names = vpp.add_names("names", &[Some("0")])?;
     let zeros = vpp.add_combined("zeros", THREADS, 1)?;
@@ -73,7 +78,8 @@ fn storm(vpp: &mut SegmentWriter, pace: Pace) -> Result<u64, WriteError> {
     let mut ring: RingId = vpp.add_ring_buffer("ring", 2, 16, ENTRY as u32, b"numbers")?;
     let mut tables: [Option<(CombinedId, Option<SymlinkId>)>; 5] = [None; 5];
     let (start, mut round, mut pushed) = (Instant::now(), 0_u64, 0_u64);
-    while start.elapsed() < PHASE {
+    let length = if pace == Pace::Full { FULL } else { BURSTS };
+    while start.elapsed() < length {
         round += 1;
         let number = round % 5;
         let place = number as usize;
@@ -84,7 +90,7 @@ fn storm(vpp: &mut SegmentWriter, pace: Pace) -> Result<u64, WriteError> {
                 tables[place] = Some(vpp.update(|vpp| {
                     let id = vpp.add_combined(&name_of("table", number), THREADS, columns)?;
                     fill(vpp, id, number, 0..columns)?;
-                    Ok((id, Some(vpp.add_symlink(&name_of("link", number), id, columns as u32 - 1)?)))
+                    Ok((id, Some(vpp.add_symlink(&link_names(number)[0], id, columns as u32 - 1)?)))
                 })?);
                 vpp.add_gauge(&name_of("gauge", number), number).map(|_| ()).or_else(taken)?;
             }
@@ -101,6 +107,11 @@ fn storm(vpp: &mut SegmentWriter, pace: Pace) -> Result<u64, WriteError> {
             }
             Some((id, link)) if round % 7 == 0 => clear(vpp, id, link)?,
             kept => tables[place] = kept,
+        }
+        if let Some((_, Some(link))) = tables[place] {
+            // Each is renamed to and fro; mostly outside of changes.
+            let name = &link_names(number)[(round % 2) as usize];
+            if round % 16 == 0 { vpp.update(|vpp| vpp.rename(link, name))? } else { vpp.rename(link, name)? }
         }
         let index = (round % 50) as usize;
         vpp.set_name(names, index, Some(&index.to_string()))?;
@@ -194,6 +205,26 @@ fn name_of(kind: &str, number: u64) -> String {
     format!("{kind} {number}{REST}")
 }
 
+/// The two names of the link to `table N`, one of them longer.
+fn link_names(number: u64) -> [String; 2] {
+    [name_of("link", number), format!("hook {number} in place of it, by a name of more words than the other has")]
+}
+
+/// The number of the link `name`. While it is renamed it has some bytes of one name and some of the other, each in its
+/// place.
+fn link_number(name: &str) -> Option<u64> {
+    let name = name.as_bytes();
+    if !matches!(name, [b'l' | b'h', ..]) {
+        return None;
+    }
+    (0..5).find(|number| {
+        let [short, long] = link_names(*number);
+        let mut bytes = long.bytes().zip(short.bytes().map(Some).chain(std::iter::repeat(None))).zip(name);
+        (short.len()..=long.len()).contains(&name.len())
+            && bytes.all(|((long, short), byte)| *byte == long || Some(*byte) == short)
+    })
+}
+
 /// The number in `name`, if it begins with `kind`.
 fn number_of(name: &str, kind: &str) -> Option<u64> {
     Some(name.strip_prefix(kind)?.strip_suffix(REST).and_then(|number| number.parse().ok()).expect("a whole name"))
@@ -201,7 +232,7 @@ fn number_of(name: &str, kind: &str) -> Option<u64> {
 
 /// Whether it is the name of something, and not the beginning of one.
 fn is_whole(name: &str) -> bool {
-    let numbered = ["table ", "link ", "gauge "].iter().find_map(|kind| number_of(name, kind));
+    let numbered = ["table ", "gauge "].iter().find_map(|kind| number_of(name, kind)).or_else(|| link_number(name));
     let others = ["names", "ring", "zeros", "/sys/heartbeat", "/sys/last_stats_clear", "/sys/boottime"];
     let is_quiet = name.strip_prefix("q ").is_some_and(|number| number.parse::<u64>().is_ok());
     numbered.is_some_and(|number| number < 5) || others.contains(&name) || is_quiet
@@ -220,7 +251,7 @@ fn check(name: &str, view: View<'_>) -> bool {
             && rows.all(|(thread, row)| {
                 row.len() == table.columns() && row.iter().all(|cell| is_cell(number, thread, cell))
             })
-    } else if let Some(number) = number_of(name, "link ") {
+    } else if let Some(number) = link_number(name) {
         let View::Symlink(LinkView::Combined(column)) = view else { return false };
         column.threads() == THREADS && column.iter().enumerate().all(|(thread, cell)| is_cell(number, thread, cell))
     } else if let Some(number) = number_of(name, "gauge ") {
@@ -251,6 +282,18 @@ fn values(segment: &Segment, done: &AtomicBool) -> Seen {
                     assert!(row.len() == rows[0].len() && row.iter().all(|cell| is_cell(number, thread, *cell)));
                 }
             }
+            for name in link_names(number) {
+                match segment.value(&name) {
+                    // The target is removed after the link, and before its name is cleared.
+                    Err(StatsError::Dangling { .. }) => {}
+                    value => {
+                        let Some(Some(value)) = seen.note(value) else { continue };
+                        let Value::Symlink(Column::Combined(cells)) = value else { panic!("{value:?}") };
+                        let mut cells = cells.iter().enumerate();
+                        assert!(cells.len() == THREADS && cells.all(|(thread, cell)| is_cell(number, thread, *cell)));
+                    }
+                }
+            }
         }
         for entry in seen.note(segment.entries()).iter().flatten() {
             assert!(is_whole(&entry.name), "{entry:?}");
@@ -262,7 +305,7 @@ fn values(segment: &Segment, done: &AtomicBool) -> Seen {
 fn handles(segment: &Segment, done: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
     let mut tables: Vec<_> = (0..5).map(|number| segment.combined(&name_of("table", number))).collect();
-    let mut links: Vec<_> = (0..5).map(|number| segment.entry(&name_of("link", number))).collect();
+    let mut links: Vec<_> = (0..5).map(|number| link_names(number).map(|name| segment.entry(&name))).collect();
     let mut gauges: Vec<_> = (0..5).map(|number| segment.gauge(&name_of("gauge", number))).collect();
     let mut names = segment.entry("names");
     let columns: Vec<u32> = (0..40).collect();
@@ -284,11 +327,12 @@ fn handles(segment: &Segment, done: &AtomicBool) -> Seen {
             {
                 assert_eq!((total.bytes, total.packets % wanted), (total.packets * SIZE, 0));
             }
-            let name = name_of("link", number);
-            match links[number as usize].read(|view| check(&name, view)) {
-                // The target is removed after the link, and before its name is cleared.
-                Err(StatsError::Dangling { .. }) => {}
-                result => assert!(seen.note(result).flatten().unwrap_or(true), "{name}"),
+            for link in &mut links[number as usize] {
+                let name = link.name().to_owned();
+                match link.read(|view| check(&name, view)) {
+                    Err(StatsError::Dangling { .. }) => {}
+                    result => assert!(seen.note(result).flatten().unwrap_or(true), "{name}"),
+                }
             }
             assert!(seen.note(gauges[number as usize].value()).flatten().is_none_or(|value| value == number));
         }
@@ -302,7 +346,7 @@ fn selections(segment: &Segment, done: &AtomicBool) -> Seen {
     let mut selections = [
         segment.select(Pattern::everything()),
         segment.select(Pattern::prefix("table ")),
-        segment.select(Pattern::regex("^(gauge|link) [0-9]$").expect("an expression")),
+        segment.select(Pattern::regex("^(gauge|link|hook) [0-9] ").expect("an expression")),
     ];
     let mut meter = Meter::new();
     let mut packets = vec![];

@@ -1,10 +1,16 @@
-//! Proves with a counting allocator that scrapes allocate nothing: sums, views, selections, steps, rings and rates.
+//! Proves with a counting allocator that scrapes allocate nothing: sums, views, selections, steps, rings and rates; and
+//! what a controller reads of 1,000 VIPs of a VPP with a million routes.
+
+#[path = "../benches/vips/mod.rs"]
+mod vips;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use vpp_stats::writer::{SegmentWriter, WriteError};
 use vpp_stats::{CombinedCounter, LifeHandle, LinkView, Meter, Pattern, Presence, Segment, View};
+
+const ROUTES: usize = 1_000_000;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -43,8 +49,16 @@ fn adding_up_the_columns_of_a_thousand_vips_allocates_nothing() -> Result<(), Wr
     assert_eq!(routes.sum_columns(&columns, &mut pairs), complete);
     assert_eq!(first.sum_columns(&vips, &mut numbers), complete);
     assert_eq!((beat.value(), absent.sum(0)), (Ok(Some(0)), Ok(None)));
+    // 4 simple counters of each VIP and its column of the routes', over 2 threads.
+    let spread: Vec<u32> = (0..vips::VIPS).map(|vip| vip * (ROUTES as u32 / vips::VIPS) + 5).collect();
+    let mut full = SegmentWriter::new(1 << 26).expect("a memory file");
+    vips::fill(&mut full, 2, ROUTES, &spread)?;
+    let (mut controller, mut sums) = (vips::Scrape::new(&full.reader().expect("it is sound")), vips::Sums::default());
+    controller.read(&spread, &mut sums);
+    sums.routes.fill(CombinedCounter::default());
 
     let profiler = dhat::Profiler::builder().testing().build();
+    controller.read(&spread, &mut sums);
     for _ in 0..10 {
         assert_eq!(routes.sum_columns(&columns, &mut pairs), complete);
         assert_eq!(first.sum_columns(&vips, &mut numbers), complete);
@@ -70,6 +84,11 @@ fn adding_up_the_columns_of_a_thousand_vips_allocates_nothing() -> Result<(), Wr
 
     assert_eq!(after_reads, 0, "blocks allocated by reads");
     assert_eq!(after_change - after_growth, 0, "blocks allocated by reads after a change");
+    for (vip, route) in sums.routes.iter().enumerate() {
+        let packets = vips::cell(0, vip) + vips::cell(1, vip);
+        assert_eq!(*route, CombinedCounter { packets, bytes: packets * 64 });
+        assert!(sums.counters.iter().all(|counter| counter[vip] == packets));
+    }
     assert_eq!(pairs, vec![CombinedCounter { packets: 2, bytes: 120 }; 1_000]);
     assert_eq!(numbers, (0..1_000).collect::<Vec<u64>>());
     Ok(())

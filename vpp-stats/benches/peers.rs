@@ -1,5 +1,5 @@
 //! The same scrape through this crate and through FD.io's own Python reader, of one segment behind one stats socket: 1,000
-//! VIPs, 2 threads, a million routes. Prints the medians and their ratio.
+//! VIPs, 2 threads, a million routes. Prints the medians and their ratio, which must be 100 at least.
 //!
 //! Not a criterion bench, since one scrape of the other takes seconds. `benches/peers/stats/run` runs it: it needs
 //! `VPP_STATS_PEERS_PYTHON`, a Python that has `vpp_papi`, and without it measures this crate alone.
@@ -20,6 +20,8 @@ use vpp_stats::writer::{Listener, SegmentWriter, send_fd};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/peers/vpp_papi_stats.py");
 const THREADS: usize = 2;
 const SCRAPES: usize = 1_001;
+/// How many times as long the other takes at least.
+const FACTOR: f64 = 100.0;
 
 fn main() {
     // As criterion: once, as a smoke test.
@@ -42,7 +44,9 @@ fn main() {
     match std::env::var_os("VPP_STATS_PEERS_PYTHON") {
         Some(python) if !is_test => {
             let theirs = theirs(Path::new(&python), &socket, step, sum);
-            println!("vpp_papi: {theirs:?} for a scrape, {:.0} times as long", theirs.div_duration_f64(ours));
+            let factor = theirs.div_duration_f64(ours);
+            println!("vpp_papi: {theirs:?} for a scrape, {factor:.0} times as long");
+            assert!(factor >= FACTOR, "{factor:.0} times, and not {FACTOR}");
         }
         _ => println!("SKIPPED: vpp_papi; see benches/peers/stats/run"),
     }

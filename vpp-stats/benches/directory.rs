@@ -1,5 +1,5 @@
-//! Finding entries in a directory of 300 and 3,000 symlinks and 60 tables, as a VPP has it: names that are there and not,
-//! again after a change, and everything under a prefix. And what an exporter does with them: one line for each.
+//! Finding entries in a directory of 300 and 3,000 symlinks and 60 tables, as a VPP has it: names that are there and
+//! not, again after a change, and everything under a prefix. And what an exporter does with them: one line for each.
 
 use std::fmt::Write as _;
 use std::hint::black_box;

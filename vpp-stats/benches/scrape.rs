@@ -1,8 +1,9 @@
 //! What a controller reads of its VIPs every few seconds: four simple counters and one column of `/net/route/to` for each.
 //!
 //! Beside it, in the same run, what cannot be beaten: a plain loop that adds up the same words at the same places in
-//! vectors of its own. The ratio between the two is the price of reading a memory that VPP is writing. Criterion measures
-//! one after the other; so before it the two are timed in turns, and their ratio is printed and held against the limit.
+//! vectors of its own. The ratio between the two is the price of reading a memory that VPP is writing. Criterion
+//! measures one after the other; so before it the two are timed in turns, and their ratio is printed and held against
+//! the limit.
 
 mod vips;
 

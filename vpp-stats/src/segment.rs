@@ -220,8 +220,8 @@ impl Segment {
 
     /// All entries, in the order of the directory, without free slots. Copies every name: not for each scrape.
     ///
-    /// *Caveats.* An entry in the middle of whose name VPP stops while it adds or renames it outside of a change is given
-    /// with what is stored of its name; see [`Directory`].
+    /// *Caveats.* An entry in the middle of whose name VPP stops while it adds or renames it outside of a change is
+    /// given with what is stored of its name; see [`Directory`].
     ///
     /// # Errors
     /// [`StatsError::Busy`] if VPP changed the directory during every attempt; safe to call again. The others say that

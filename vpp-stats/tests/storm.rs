@@ -1,8 +1,8 @@
 //! A writer against readers of every kind: ten seconds at full speed, then three in bursts with pauses between them.
 //!
 //! The writer adds, grows and removes tables, and with them the symlinks to them; it puts names into a name vector and
-//! entries into a ring. Outside of any change, as VPP does, it adds symlinks, moves the directory, and renames symlinks in
-//! place, byte by byte.
+//! entries into a ring. Outside of any change, as VPP does, it adds symlinks, moves the directory, and renames symlinks
+//! in place, byte by byte.
 //!
 //! The writer's values check themselves: whatever is read must agree with itself and with the name it was read under. A
 //! reader may be told that VPP was busy, within its attempts, and no other error. At full speed it need not come through;
@@ -68,8 +68,8 @@ fn weather(pace: Pace) {
 
 type Reader = fn(&Segment, &AtomicBool) -> Seen;
 
-/// Rules: `table N` is a combined counter in which every cell of thread t has N + t packets, and 64 bytes for each, with a
-/// link to one of its columns, named `link N` and `hook N` in turn; `gauge N` is N; names are their own index. Tables
+/// Rules: `table N` is a combined counter in which every cell of thread t has N + t packets, and 64 bytes for each, with
+/// a link to one of its columns, named `link N` and `hook N` in turn; `gauge N` is N; names are their own index. Tables
 /// come, grow, and go, and their slots and memory are taken by others.
 fn storm(vpp: &mut SegmentWriter, pace: Pace) -> Result<u64, WriteError> {
     let names = vpp.add_names("names", &[Some("0")])?;

@@ -41,8 +41,8 @@ impl SegmentWriter {
         self.add_symlink_slowly(name, target, column, || {})
     }
 
-    /// As [`add_symlink_quietly`](Self::add_symlink_quietly), with a call of `pause` before each of the entry's 18 words is
-    /// stored, in VPP's order: the type first, the end of the name last. For tests of readers.
+    /// As [`add_symlink_quietly`](Self::add_symlink_quietly), with a call of `pause` before each of the entry's 18
+    /// words is stored, in VPP's order: the type first, the end of the name last. For tests of readers.
     ///
     /// ```
     /// # use vpp_stats::writer::SegmentWriter;
@@ -71,9 +71,9 @@ impl SegmentWriter {
         Ok(SymlinkId(self.insert_slowly(name, EntryKind::Symlink, union, Body::Plain, pause)?))
     }
 
-    /// Renames a symlink in place, as `vlib_stats_rename_symlink` does (VPP `src/vlib/stats/stats.c`): byte by byte up to
-    /// the NUL, and outside of any change, so that the epoch stands still. Bytes of the old name stay behind the NUL. A
-    /// call within [`update`](Self::update) is part of that change.
+    /// Renames a symlink in place, as `vlib_stats_rename_symlink` does (VPP `src/vlib/stats/stats.c`): byte by byte up
+    /// to the NUL, and outside of any change, so that the epoch stands still. Bytes of the old name stay behind the
+    /// NUL. A call within [`update`](Self::update) is part of that change.
     ///
     /// *Caveats.* Who looks meanwhile may see the beginning of the new name before the end of the old one.
     ///

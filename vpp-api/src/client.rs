@@ -15,6 +15,22 @@
 //! caller's own: output waits in memory while VPP does not read.
 //!
 //! A call that is dropped leaves the connection as it is. Its request may have been sent; the answer is discarded.
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+//! # fn main() { vpp::with_path(async |path| {
+//! # vpp::start(&path)?;
+//! use vpp_api::client::{Client, Options};
+//! use vpp_api::messages::{lb::LbAsV2Dump, vpe::ShowVersion};
+//!
+//! // The path is usually /run/vpp/api.sock.
+//! let client = Client::connect(path, Options::default()).await?;
+//! let (version, servers) = (ShowVersion {}, LbAsV2Dump::all());
+//! let (version, servers) = tokio::try_join!(client.call(&version), client.dump(&servers))?;
+//! assert_eq!(version.version.to_string(), "26.10-rc0");
+//! assert_eq!(servers.len(), 2);
+//! # Ok(()) }) }
+//! ```
 
 mod details;
 mod driver;

@@ -5,6 +5,23 @@
 //! [`wire_number!`](crate::wire_number), [`wire_union!`](crate::wire_union) and [`wire_alias!`](crate::wire_alias).
 //!
 //! Source: VPP `src/vlibapi` and the generated `*.api_types.h`.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use vpp_api::codec::{Reader, Wire, Writer};
+//!
+//! let mut fields = BytesMut::new();
+//! let mut writer = Writer::new(&mut fields);
+//! 443_u16.encode(&mut writer);
+//! true.encode(&mut writer);
+//! assert_eq!(&fields[..], [1, 187, 1]);
+//!
+//! let mut reader = Reader::new(&fields);
+//! assert_eq!(u16::decode(&mut reader, "port")?, 443);
+//! assert!(bool::decode(&mut reader, "is_add")?);
+//! reader.finish()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod adapter;
 

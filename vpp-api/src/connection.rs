@@ -1,4 +1,31 @@
 //! The client side of one API connection, without a socket and without a clock.
+//!
+//! First the [`Handshake`], then the [`Connection`] that it gives:
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! use vpp_api::connection::{Config, Connection, Handshake};
+//!
+//! /// The handshake over anything that carries bytes.
+//! fn greet<T>(mut stream: impl Read + Write) -> Result<Connection<T>, Box<dyn std::error::Error>> {
+//!     let mut handshake = Handshake::new(Config::default());
+//!     while let Some(to_send) = handshake.poll_transmit() {
+//!         stream.write_all(&to_send)?;
+//!     }
+//!     let mut buffer = [0; 4096];
+//!     loop {
+//!         match stream.read(&mut buffer)? {
+//!             0 => return Err("VPP hung up".into()),
+//!             count => {
+//!                 if let Some(connection) = handshake.handle_bytes(&buffer[..count])? {
+//!                     return Ok(connection);
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
 
 mod call;
 mod deadlines;

@@ -2,6 +2,22 @@
 //!
 //! Whose fault it was stays visible: [`DecodeError`] and [`ProtocolError`] blame the peer's bytes,
 //! [`CallError::Refused`] is the peer's answer, [`CallError::TooLarge`] is a misuse by the caller.
+//!
+//! ```
+//! use vpp_api::error::CallError;
+//!
+//! /// What to do after a call that failed.
+//! fn advice(error: &CallError) -> &'static str {
+//!     match error {
+//!         CallError::Refused { .. } => "send something else",
+//!         CallError::Absent(_) => "do without it on this VPP",
+//!         CallError::TimedOut { .. } | CallError::Disconnected(_) => "connect again and read the state back",
+//!         CallError::TooLarge { .. } => "make it smaller",
+//!         _ => "report it",
+//!     }
+//! }
+//! # assert_eq!(advice(&CallError::TooLarge { message: "cli_inband", len: 2000, max: 1000 }), "make it smaller");
+//! ```
 
 use std::path::PathBuf;
 use std::time::Duration;

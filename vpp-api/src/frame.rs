@@ -8,6 +8,23 @@
 //!
 //! Source: `msgbuf_t` in VPP `src/vlibapi/api_common.h`. There is no magic, version or checksum, so that a wrong
 //! length is the end of a connection.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use vpp_api::frame::{DEFAULT_MAX_LEN, FrameDecoder, encode_frame};
+//!
+//! let mut sent = BytesMut::new();
+//! for body in ["one", "two"] {
+//!     encode_frame(&mut sent, DEFAULT_MAX_LEN, |out| out.extend_from_slice(body.as_bytes()))?;
+//! }
+//!
+//! let mut decoder = FrameDecoder::new(DEFAULT_MAX_LEN);
+//! decoder.extend(&sent);
+//! assert_eq!(decoder.next_frame()?.as_deref(), Some(&b"one"[..]));
+//! assert_eq!(decoder.next_frame()?.as_deref(), Some(&b"two"[..]));
+//! assert_eq!(decoder.next_frame()?, None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 

@@ -1,6 +1,24 @@
 //! FD.io VPP's binary API over its Unix socket: typed messages, a sans-IO connection, a tokio client, and the other
 //! side for simulators.
 //!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! # #[cfg(feature = "tokio")]
+//! # fn main() { vpp::with_path(async |path| {
+//! # vpp::start(&path)?;
+//! use vpp_api::client::{Client, Options};
+//! use vpp_api::messages::lb::LbAsV2Dump;
+//!
+//! // The path is usually /run/vpp/api.sock.
+//! let client = Client::connect(path, Options::default()).await?;
+//! for server in client.dump(&LbAsV2Dump::all()).await? {
+//!     println!("{} has weight {}", server.app_srv, server.weight);
+//! }
+//! # Ok(()) }) }
+//! ```
+//!
 //! | module | holds |
 //! | --- | --- |
 //! | [`frame`], [`codec`], [`types`] | the 16-byte frame header, fields, field types |

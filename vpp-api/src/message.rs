@@ -1,5 +1,22 @@
 //! What a message is: a name, a CRC over its definition, a kind and typed fields. [`messages!`](crate::messages!)
 //! declares them.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use vpp_api::message::{Envelope, Message, decode_body, encode_body};
+//! use vpp_api::messages::lb::LbConfReply;
+//! use vpp_api::types::Retval;
+//!
+//! assert_eq!(LbConfReply::NAME_CRC, "lb_conf_reply_e8d4e804");
+//!
+//! // The id is from the message table of the connection, the context from the request.
+//! let (id, envelope) = (58, Envelope { client_index: 0, context: 7 });
+//! let mut body = BytesMut::new();
+//! encode_body(id, envelope, &LbConfReply { retval: Retval::OK }, &mut body);
+//! assert_eq!(&body[..], [0, 58, 0, 0, 0, 7, 0, 0, 0, 0]);
+//! assert_eq!(decode_body::<LbConfReply>(&body)?, (envelope, LbConfReply { retval: Retval::OK }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 

@@ -2,6 +2,22 @@
 //!
 //! Layouts and CRCs are those of every release from 22.10 to 26.10-rc0 that has the message. Fields are named as in
 //! VPP. They are big-endian unless a field says otherwise.
+//!
+//! ```
+//! use vpp_api::message::Request;
+//! use vpp_api::messages::lb::{LbAddDelAsV2, LbAddDelAsV2Reply};
+//!
+//! let request = LbAddDelAsV2 {
+//!     port: 443,
+//!     as_address: std::net::Ipv4Addr::new(10, 0, 0, 1).into(),
+//!     weight: 50,
+//!     ..LbAddDelAsV2::default()
+//! };
+//!
+//! /// The answer's type comes with the request's.
+//! fn answer<R: Request<Reply = LbAddDelAsV2Reply>>(_: &R) {}
+//! answer(&request);
+//! ```
 
 pub mod interface;
 pub mod ip;

@@ -5,6 +5,17 @@
 //! `.api.json` files ([`Module`]), which FD.io's Python client loads, and the CRC that a definition has ([`crc`]).
 //!
 //! Source: VPP `src/tools/vppapigen/vppapigen.py` and `vppapigen_json.py`.
+//!
+//! ```
+//! use vpp_api::messages::lb::{self, LbConf};
+//! use vpp_api::schema::{Module, crc};
+//!
+//! let mut module = Module::new("lb", "1.2.0");
+//! lb::visit(&mut module);
+//! let json = module.to_json();
+//! assert!(json.contains(r#""lb_conf""#));
+//! assert_eq!(crc::<LbConf>(), 0x56cd_3261, "as in VPP's own file");
+//! ```
 
 mod checksum;
 mod json;

@@ -1,4 +1,14 @@
 //! The message table of one connection: which id stands for which message.
+//!
+//! ```
+//! use vpp_api::messages::lb::LbAsSetWeight;
+//! use vpp_api::table::MessageTable;
+//!
+//! // VPP before 26.10: its plugin has servers, but no weights.
+//! let table: MessageTable = [(57, "lb_add_del_as_35d72500")].into_iter().collect();
+//! assert_eq!(table.id("lb_add_del_as_35d72500"), Some(57));
+//! assert!(table.id_of::<LbAsSetWeight>().is_err());
+//! ```
 
 use std::collections::HashMap;
 use std::sync::Arc;

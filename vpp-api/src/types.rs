@@ -1,5 +1,17 @@
 //! The field types of VPP's API. Each keeps exactly what was on the wire, so that decoding and encoding again gives
 //! the same bytes; conversions to richer types check.
+//!
+//! ```
+//! use ipnet::IpNet;
+//! use vpp_api::types::{FixedString, Prefix, Retval};
+//!
+//! let vip = Prefix::from("192.0.2.10/32".parse::<IpNet>()?);
+//! assert_eq!(vip.net()?.to_string(), "192.0.2.10/32");
+//! assert_eq!(FixedString::<64>::try_from("uplink")?.to_string(), "uplink");
+//! assert!(FixedString::<4>::try_from("uplink").is_err());
+//! assert_eq!(Retval(-6), Retval::NO_SUCH_ENTRY);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod address;
 mod array;

@@ -2,6 +2,16 @@
 //!
 //! The texts tell what no message does: pool indices, flows and `src_ip_sticky` in every release, and up to VPP 26.06 also which VIPs
 //! there are (`lb_vip_dump` lists removed ones without a mark) and the plugin's settings (there is no `lb_conf_get`).
+//!
+//! ```
+//! use maglev_sync::text::{Limit, list};
+//!
+//! // First whether the text may be asked for, here of 10 VIPs; then VPP's answer.
+//! Limit::default().check_list(10)?;
+//! let vips = list("ip4-gre4 192.0.2.10/32 new_size:1024 #as:2  protocol:6 port:80 \n")?;
+//! assert_eq!((vips[0].key.to_string(), vips[0].servers), ("192.0.2.10 tcp/80".to_owned(), 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod list;
 mod settings;

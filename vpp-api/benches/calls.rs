@@ -2,19 +2,25 @@
 //!
 //! | name | measures | against what limit |
 //! | --- | --- | --- |
-//! | `call/lb_add_del_as_v2/one_at_a_time` | one call after the other: two context switches and two wake-ups each | `raw/…/in_flight=1` |
-//! | `call/lb_add_del_as_v2/in_flight=N` | N calls at any time, whose frames leave together | `raw/…/in_flight=N` |
-//! | `raw/lb_add_del_as_v2/in_flight=N` | the same frames from a blocking thread that matches and decodes nothing: what socket, scheduler and peer allow | – |
-//! | `dump/lb_as_v2_dump/rows=10000/vec` | one dump, collected and decoded | `raw/lb_as_v2_dump/rows=10000` |
-//! | `dump/lb_as_v2_dump/rows=10000/stream` | the same row by row | the same |
-//! | `…/loop_sleep=1ms/…` | a peer that sleeps 1 ms after each turn, as VPP's main loop may when it is idle | one turn a millisecond |
+//! | `call/…/one_at_a_time` | one call after the other: two wake-ups each | 80 % of `raw/…/in_flight=1` |
+//! | `call/…/in_flight=N` | N calls at any time, whose frames leave together | 80 % of `raw/…/in_flight=N` |
+//! | `raw/…/in_flight=N` | the same frames from a blocking thread: what socket and peer allow | – |
+//! | `dump/…/vec` | one dump, collected and decoded | none; beside `raw/lb_as_v2_dump` |
+//! | `dump/…/stream` | the same row by row | none; beside `raw/lb_as_v2_dump` |
+//! | `raw/lb_as_v2_dump/rows=10000` | the same rows, counted by a blocking thread | – |
+//! | `…/loop_sleep=1ms/…` | a peer that sleeps 1 ms a turn | 5 times `one_at_a_time`, and 80 % as above |
 //!
-//! Throughput is calls or rows a second, on one worker thread of tokio beside the peer's thread. The lines that begin with `ratio`
-//! say how many times as many calls a second N in flight are as one at a time, over all samples of this run.
+//! The sleeping peer stands for VPP, whose main loop may sleep when it is idle. `raw` encodes beforehand, matches and
+//! decodes nothing, and counts frames.
 //!
-//! The peer takes 4,096 bytes at a time as VPP does. It encodes replies as they are asked for, and the rows of a dump beforehand.
+//! Throughput is calls or rows a second, on one worker thread of tokio beside the peer's thread. The lines that begin
+//! with `ratio` set a bench beside its limit, over all samples of this run.
+//!
+//! The peer takes 4,096 bytes at a time as VPP does. It encodes replies as they are asked for, and the rows of a dump
+//! beforehand.
 
-use std::cell::Cell;
+mod rate;
+
 use std::hint::black_box;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -34,52 +40,69 @@ use vpp_api::messages::memclnt::{ControlPing, ControlPingReply, SockclntCreate};
 use vpp_api::server::{AnyRequest, ServedTable, Session};
 use vpp_api::types::{Address, FixedString, IpProto, Prefix, Retval};
 
+use rate::Rate;
+
 fn calls(c: &mut Criterion) {
     for (suffix, pause) in [("", None), ("/loop_sleep=1ms", Some(Duration::from_millis(1)))] {
         let runtime = runtime();
         let (client, peer) = connect(&runtime, pause);
-        let mut group = c.benchmark_group(format!("call/lb_add_del_as_v2{suffix}"));
+        let name = format!("call/lb_add_del_as_v2{suffix}");
+        let mut group = c.benchmark_group(&name);
         group.throughput(Throughput::Elements(1));
         let single = Rate::default();
         group.bench_function("one_at_a_time", |b| {
             b.iter_custom(|count| single.add(count, one_at_a_time(&runtime, &client, count)));
         });
-        let mut ratios = Vec::new();
-        for depth in [64, 512] {
-            let many = Rate::default();
+        let many = DEPTHS.map(|depth| {
+            let rate = Rate::default();
             group.bench_function(format!("in_flight={depth}"), |b| {
-                b.iter_custom(|count| many.add(count, in_flight(&runtime, &client, depth, count)));
+                b.iter_custom(|count| rate.add(count, in_flight(&runtime, &client, depth, count)));
             });
-            ratios.push((depth, many));
-        }
+            rate
+        });
         group.finish();
-        for (depth, many) in ratios {
-            if let Some(ratio) = many.over(&single) {
-                println!("ratio call/lb_add_del_as_v2{suffix}: in_flight={depth} is {ratio:.1} x one_at_a_time");
-            }
-        }
         drop(client);
         peer.join().expect("the peer ends well");
 
         let (mut raw, peer) = Raw::connect(pause);
         let mut group = c.benchmark_group(format!("raw/lb_add_del_as_v2{suffix}"));
         group.throughput(Throughput::Elements(1));
-        for depth in [1, 64, 512] {
-            group.bench_function(format!("in_flight={depth}"), |b| b.iter_custom(|count| raw.run(depth, count)));
-        }
+        let mut bench = |depth| {
+            let rate = Rate::default();
+            group.bench_function(format!("in_flight={depth}"), |b| {
+                b.iter_custom(|count| rate.add(count, raw.run(depth, count)));
+            });
+            rate
+        };
+        let (raw_single, raw_many) = (bench(1), DEPTHS.map(&mut bench));
         group.finish();
         drop(raw);
         peer.join().expect("the peer ends well");
+
+        print_raw(&format!("{name}/one_at_a_time"), &single, &raw_single, "calls", " (limit 80 %)");
+        for ((depth, rate), raw) in DEPTHS.iter().zip(&many).zip(&raw_many) {
+            print_raw(&format!("{name}/in_flight={depth}"), rate, raw, "calls", " (limit 80 %)");
+            if let Some(ratio) = rate.over(&single) {
+                let limit = if pause.is_some() { " (limit 5)" } else { "" };
+                println!("ratio {name}/in_flight={depth}: {ratio:.1} x one_at_a_time{limit}");
+            }
+        }
     }
 }
 
 fn dumps(c: &mut Criterion) {
     let runtime = runtime();
     let (client, peer) = connect(&runtime, None);
-    let mut group = c.benchmark_group(format!("dump/lb_as_v2_dump/rows={ROWS}"));
+    let name = format!("dump/lb_as_v2_dump/rows={ROWS}");
+    let (vec, stream, plain) = (Rate::default(), Rate::default(), Rate::default());
+    let mut group = c.benchmark_group(&name);
     group.throughput(Throughput::Elements(ROWS.into()));
-    group.bench_function("vec", |b| b.iter_custom(|count| dump_vec(&runtime, &client, count)));
-    group.bench_function("stream", |b| b.iter_custom(|count| dump_stream(&runtime, &client, count)));
+    group.bench_function("vec", |b| {
+        b.iter_custom(|count| vec.add(count * u64::from(ROWS), dump_vec(&runtime, &client, count)));
+    });
+    group.bench_function("stream", |b| {
+        b.iter_custom(|count| stream.add(count * u64::from(ROWS), dump_stream(&runtime, &client, count)));
+    });
     group.finish();
     drop(client);
     peer.join().expect("the peer ends well");
@@ -87,27 +110,21 @@ fn dumps(c: &mut Criterion) {
     let (mut raw, peer) = Raw::connect(None);
     let mut group = c.benchmark_group("raw/lb_as_v2_dump");
     group.throughput(Throughput::Elements(ROWS.into()));
-    group.bench_function(format!("rows={ROWS}"), |b| b.iter_custom(|count| raw.dump(count)));
+    group.bench_function(format!("rows={ROWS}"), |b| {
+        b.iter_custom(|count| plain.add(count * u64::from(ROWS), raw.dump(count)));
+    });
     group.finish();
     drop(raw);
     peer.join().expect("the peer ends well");
+
+    print_raw(&format!("{name}/vec"), &vec, &plain, "rows", "");
+    print_raw(&format!("{name}/stream"), &stream, &plain, "rows", "");
 }
 
-/// Calls over time, of all samples.
-#[derive(Default)]
-struct Rate(Cell<(u64, Duration)>);
-
-impl Rate {
-    fn add(&self, count: u64, time: Duration) -> Duration {
-        let (calls, total) = self.0.get();
-        self.0.set((calls + count, total + time));
-        time
-    }
-
-    /// How many times the rate of `other` this is; none if one of them was not measured.
-    fn over(&self, other: &Self) -> Option<f64> {
-        let rate = |(calls, time): (u64, Duration)| (calls > 0).then(|| calls as f64 / time.as_secs_f64());
-        Some(rate(self.0.get())? / rate(other.0.get())?)
+/// The client's rate beside that of raw frames.
+fn print_raw(name: &str, rate: &Rate, raw: &Rate, what: &str, limit: &str) {
+    if let (Some(per_second), Some(ratio)) = (rate.per_second(), rate.over(raw)) {
+        println!("ratio {name}: {per_second:.0} {what}/s, {:.0} % of raw frames{limit}", 100.0 * ratio);
     }
 }
 
@@ -204,18 +221,19 @@ impl Raw {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-    fn run(&mut self, depth: u64, count: u64) -> Duration {
+    fn run(&mut self, depth: usize, count: u64) -> Duration {
+        let mut frames = BytesMut::new();
+        for number in 0..depth as u64 {
+            encode_frame(&mut frames, DEFAULT_MAX_LEN, |out| encode_body(self.id, ENVELOPE, &request(number), out))
+                .expect("a small request");
+        }
+        let frame_len = frames.len() / depth;
         let start = Instant::now();
         let (mut sent, mut received) = (0, 0);
         while received < count {
-            let mut out = BytesMut::new();
-            while sent < count && sent - received < depth {
-                let envelope = Envelope { client_index: CLIENT_INDEX, context: 1 };
-                encode_frame(&mut out, DEFAULT_MAX_LEN, |out| encode_body(self.id, envelope, &request(sent), out))
-                    .expect("a small request");
-                sent += 1;
-            }
-            self.stream.write_all(&out).expect("the peer takes bytes");
+            let next = (depth as u64 - (sent - received)).min(count - sent);
+            self.stream.write_all(&frames[..next as usize * frame_len]).expect("the peer takes bytes");
+            sent += next;
             received += self.receive();
         }
         start.elapsed()
@@ -226,11 +244,10 @@ impl Raw {
         let table = ServedTable::of_this_crate(SEED);
         let id = |id: Option<u16>| id.expect("served");
         let (dump, ping) = (id(table.table().id(LbAsV2Dump::NAME_CRC)), id(table.table().id(ControlPing::NAME_CRC)));
-        let envelope = Envelope { client_index: CLIENT_INDEX, context: 1 };
         let mut out = BytesMut::new();
-        encode_frame(&mut out, DEFAULT_MAX_LEN, |out| encode_body(dump, envelope, &LbAsV2Dump::all(), out))
+        encode_frame(&mut out, DEFAULT_MAX_LEN, |out| encode_body(dump, ENVELOPE, &LbAsV2Dump::all(), out))
             .expect("a small request");
-        encode_frame(&mut out, DEFAULT_MAX_LEN, |out| encode_body(ping, envelope, &ControlPing {}, out))
+        encode_frame(&mut out, DEFAULT_MAX_LEN, |out| encode_body(ping, ENVELOPE, &ControlPing {}, out))
             .expect("a small request");
         let start = Instant::now();
         for _ in 0..count {
@@ -345,7 +362,11 @@ fn request(number: u64) -> LbAddDelAsV2 {
 
 /// What 1,250 VIPs with 8 servers each have.
 const ROWS: u32 = 10_000;
+/// Calls in flight.
+const DEPTHS: [usize; 2] = [64, 512];
 const CLIENT_INDEX: u32 = 0x8000_0001;
+/// Of all raw frames: the peer gives it back and nobody looks.
+const ENVELOPE: Envelope = Envelope { client_index: CLIENT_INDEX, context: 1 };
 const SEED: u64 = 1;
 
 criterion_group! {

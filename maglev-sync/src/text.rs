@@ -20,7 +20,7 @@ mod vips;
 use thiserror::Error;
 
 pub use self::list::{ListedVip, list};
-pub use self::settings::{StickyTable, settings, sticky_tables};
+pub use self::settings::{StickySettings, StickyTable, settings, sticky_tables};
 pub use self::vips::{ShownAs, ShownVip, vips};
 
 /// Why a text was not understood.

@@ -41,18 +41,19 @@ pub fn settings(text: &str) -> Result<LbConf, TextError> {
 
 /// What `show lb` prints of the sticky table of each thread that has one, by the number of the thread.
 ///
-/// Each is as old as its thread's last packet: VPP may have got other settings since.
+/// The settings of each are as old as its thread's last packet: VPP may have got others since.
 ///
 /// # Errors
 /// As [`settings`].
 ///
 /// ```
-/// use maglev_sync::text::{self, StickyTable};
+/// use maglev_sync::text::{self, StickySettings, StickyTable};
 ///
 /// let text = "lb_main ip4-src-address: 10.2.0.1 \n ip6-src-address: 2001:db8:2::1 \n #vips: 2\n #ass: 1\n";
 /// let text = format!("{text}core 1\n  timeout: 40s\n  usage: 12 / 1027\ncore 2\n  timeout: 30s\n  usage: 0 / 1027\n");
 /// let tables = text::sticky_tables(&text)?;
-/// assert_eq!(tables[&2], StickyTable { buckets: 1024, timeout: 30 });
+/// assert_eq!(tables[&1].used, 12);
+/// assert_eq!(tables[&2], StickyTable { settings: StickySettings { buckets: 1024, timeout: 30 }, used: 0 });
 /// assert_eq!(tables.len(), 2);
 /// # Ok::<(), maglev_sync::TextError>(())
 /// ```
@@ -60,17 +61,36 @@ pub fn sticky_tables(text: &str) -> Result<BTreeMap<u32, StickyTable>, TextError
     read(text).map(|(_, tables)| tables)
 }
 
-/// The settings that a thread took over at its last packet.
+/// A thread's sticky table.
 ///
 /// ```
-/// use maglev_sync::text::StickyTable;
+/// use maglev_sync::text::{StickySettings, StickyTable};
 ///
-/// // A table of another size was made anew, and with it every session forgotten.
-/// let (before, after) = (StickyTable { buckets: 1024, timeout: 40 }, StickyTable { buckets: 65_536, timeout: 40 });
-/// assert_ne!(before, after);
+/// // More sessions than before: the thread had packets meanwhile, and these are the settings it took over then.
+/// let settings = StickySettings { buckets: 1024, timeout: 40 };
+/// let (before, after) = (StickyTable { settings, used: 12 }, StickyTable { settings, used: 13 });
+/// assert!(before.settings == after.settings && before.used < after.used);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StickyTable {
+    /// What the thread took over.
+    pub settings: StickySettings,
+    /// Entries that have not expired: only a packet of this thread makes them more.
+    pub used: u64,
+}
+
+/// The settings that a thread took over at its last packet.
+///
+/// ```
+/// use maglev_sync::text::StickySettings;
+///
+/// // A table of another size was made anew, and with it every session forgotten.
+/// let before = StickySettings { buckets: 1024, timeout: 40 };
+/// let after = StickySettings { buckets: 65_536, timeout: 40 };
+/// assert_ne!(before, after);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StickySettings {
     /// Sticky buckets, four sessions each: 1 or more, a power of two in all releases so far.
     pub buckets: u32,
     /// Flow time-out, in seconds.
@@ -96,7 +116,8 @@ fn whole(input: &str) -> IResult<&str, (LbConf, BTreeMap<u32, StickyTable>)> {
     let (input, _ases) = delimited(tag(" #ass: "), number32, end).parse(input)?;
     // Once there is a table, what is strange in it is strange: not the whole of it.
     let (input, tables) = many0(preceded(tag("core "), cut(table))).parse(input)?;
-    let (sticky_buckets_per_core, flow_timeout) = tables.last().map(|(_, it)| (it.buckets, it.timeout)).unzip();
+    let (sticky_buckets_per_core, flow_timeout) =
+        tables.last().map(|(_, it)| (it.settings.buckets, it.settings.timeout)).unzip();
     let conf = LbConf { ip4_src, ip6_src, sticky_buckets_per_core, flow_timeout };
     Ok((input, (conf, tables.into_iter().collect())))
 }
@@ -105,11 +126,11 @@ fn whole(input: &str) -> IResult<&str, (LbConf, BTreeMap<u32, StickyTable>)> {
 fn table(input: &str) -> IResult<&str, (u32, StickyTable)> {
     let (input, thread) = terminated(number32, end).parse(input)?;
     let (input, timeout) = delimited(tag("  timeout: "), terminated(number32, tag("s")), end).parse(input)?;
-    let (input, _used) = preceded(tag("  usage: "), number64).parse(input)?;
+    let (input, used) = preceded(tag("  usage: "), number64).parse(input)?;
     // Not the capacity: `lb_hash_size` is the mask of the buckets plus the entries of one.
     let (input, buckets) =
         delimited(tag(" / "), map_opt(number32, |size| size.checked_sub(BEYOND_THE_BUCKETS)), end).parse(input)?;
-    Ok((input, (thread, StickyTable { buckets, timeout })))
+    Ok((input, (thread, StickyTable { settings: StickySettings { buckets, timeout }, used })))
 }
 
 const BEYOND_THE_BUCKETS: u32 = 3;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use maglev_sync::text::StickyTable;
+use maglev_sync::text::{StickySettings, StickyTable};
 use maglev_sync::{ConfUpdate, LbConf};
 
 /// Sticky buckets and time-out of a VPP before 26.10, over one link.
@@ -16,7 +16,7 @@ use maglev_sync::{ConfUpdate, LbConf};
 /// last thread counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Takeover {
-    believed: Option<StickyTable>,
+    believed: Option<StickySettings>,
     /// What each thread showed last.
     shown: BTreeMap<u32, StickyTable>,
 }
@@ -27,7 +27,7 @@ impl Takeover {
         let before = self.believed;
         let buckets = update.sticky_buckets.map(|buckets| buckets.get()).or(before.map(|it| it.buckets));
         let timeout = update.flow_timeout.map(|timeout| timeout.as_secs()).or(before.map(|it| it.timeout));
-        self.believed = buckets.zip(timeout).map(|(buckets, timeout)| StickyTable { buckets, timeout });
+        self.believed = buckets.zip(timeout).map(|(buckets, timeout)| StickySettings { buckets, timeout });
     }
 
     /// What the threads show right after: whatever differs from what was written is older.
@@ -39,10 +39,12 @@ impl Takeover {
     pub(super) fn handle_shown(&mut self, tables: BTreeMap<u32, StickyTable>) {
         let (believed, shown) = (self.believed, &self.shown);
         let is_news = |(thread, table): &(&u32, &StickyTable)| {
-            believed.is_none_or(|believed| believed != **table && shown.get(thread) != Some(*table))
+            believed.is_none_or(|believed| {
+                believed != table.settings && shown.get(thread).is_none_or(|before| before.settings != table.settings)
+            })
         };
         if let Some((_, news)) = tables.iter().rev().find(is_news) {
-            self.believed = Some(*news);
+            self.believed = Some(news.settings);
         }
         self.shown = tables;
     }
@@ -61,16 +63,17 @@ mod tests {
 
     use super::*;
 
-    const OLD: StickyTable = table(1_024, 40);
-    const WRITTEN: StickyTable = table(2_048, 30);
-    const OTHER: StickyTable = table(1_024, 25);
+    const OLD: StickySettings = table(1_024, 40);
+    const WRITTEN: StickySettings = table(2_048, 30);
+    const OTHER: StickySettings = table(1_024, 25);
 
-    const fn table(buckets: u32, timeout: u32) -> StickyTable {
-        StickyTable { buckets, timeout }
+    const fn table(buckets: u32, timeout: u32) -> StickySettings {
+        StickySettings { buckets, timeout }
     }
 
-    fn tables(shown: &[(u32, StickyTable)]) -> BTreeMap<u32, StickyTable> {
-        shown.iter().copied().collect()
+    /// Threads without sessions.
+    fn tables(shown: &[(u32, StickySettings)]) -> BTreeMap<u32, StickyTable> {
+        shown.iter().map(|(thread, settings)| (*thread, StickyTable { settings: *settings, used: 0 })).collect()
     }
 
     fn update(buckets: Option<u32>, timeout: u32) -> ConfUpdate {
@@ -83,14 +86,14 @@ mod tests {
     }
 
     /// After a write of [`WRITTEN`], while these tables are shown.
-    fn written(shown: &[(u32, StickyTable)]) -> Takeover {
+    fn written(shown: &[(u32, StickySettings)]) -> Takeover {
         let mut takeover = Takeover::default();
         takeover.handle_written(update(Some(2_048), 30));
         takeover.handle_shown_after_write(tables(shown));
         takeover
     }
 
-    fn after(mut takeover: Takeover, shown: &[(u32, StickyTable)]) -> Option<StickyTable> {
+    fn after(mut takeover: Takeover, shown: &[(u32, StickySettings)]) -> Option<StickySettings> {
         takeover.handle_shown(tables(shown));
         takeover.believed
     }

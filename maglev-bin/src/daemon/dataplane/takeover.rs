@@ -129,6 +129,19 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_had_packets_since_the_write_is_believed_also_with_what_it_showed_then() {
+        let shown = |used| BTreeMap::from([(1, StickyTable { settings: OLD, used })]);
+        let mut takeover = written(&[]);
+        takeover.handle_shown_after_write(shown(5));
+        takeover.handle_shown(shown(5));
+        assert_eq!(takeover.believed, Some(WRITTEN));
+        takeover.handle_shown(shown(3));
+        assert_eq!(takeover.believed, Some(WRITTEN), "sessions that end are no packets");
+        takeover.handle_shown(shown(4));
+        assert_eq!(takeover.believed, Some(OLD));
+    }
+
+    #[test]
     fn a_write_that_keeps_the_buckets_keeps_those_that_are_believed() {
         let mut takeover = written(&[(1, OLD)]);
         takeover.handle_written(update(None, 20));

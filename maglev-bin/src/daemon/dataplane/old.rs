@@ -5,7 +5,7 @@
 //! | a server with a weight above 0 | `lb_add_del_as`; one that is in use already is done |
 //! | a server at weight 0, or deleted | `lb_add_del_as` with `is_del`, flushing as told; one that is not there is done, if the VIP is |
 //! | the settings | `show lb`, as [`Takeover`] understands it; after each `lb_conf` once more |
-//! | the VIPs | `show lb vips brief`, a line each: `lb_vip_dump` tells neither protocols nor which VIPs were removed |
+//! | the VIPs | `show lb vips brief`, a line each: `lb_vip_dump` tells neither protocols nor which VIPs were removed; then the settings, while [`Takeover`] is open |
 //! | the servers of one VIP | `lb_as_dump`, whose rows are those asked for but for other lengths of the prefix |
 //! | all servers | one `lb_as_dump`; its rows tell no protocol, so that those of VIPs that differ in nothing else are asked for one by one |
 //!
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use maglev_sync::text::{self, Limit, ListedVip, StickyTable};
+use maglev_sync::text::{self, Limit, ListedVip};
 use maglev_sync::{AsRow, Call, CallFailure, Encap, LbConf, Reply, TableLength, VipKey};
 use tokio::sync::Mutex;
 use vpp_api::client::Client;
@@ -52,12 +52,17 @@ impl Old {
         match call {
             Call::ConfGet => {
                 let mut takeover = self.takeover.lock().await;
-                let (addresses, tables) = self.settings().await?;
-                takeover.handle_shown(tables);
+                let addresses = self.look(&mut takeover).await?;
                 Ok(Reply::Conf(takeover.settings(addresses)))
             }
             Call::VipDump => {
                 let listed = self.listed().await?;
+                // Once in an interval: a thread that takes over what was written and then again what it showed before
+                // must not do both unseen.
+                let mut takeover = self.takeover.lock().await;
+                if takeover.is_open() {
+                    let _ = self.look(&mut takeover).await;
+                }
                 Ok(Reply::Vips(listed.iter().filter(|vip| !vip.removed).map(ListedVip::row).collect()))
             }
             Call::AsDump(None) => self.all_ases().await.map(Reply::Ases),
@@ -85,9 +90,7 @@ impl Old {
                 let done = set_conf(&self.client, update).await?;
                 takeover.handle_written(update);
                 // It is done, whether or not it can be looked at.
-                if let Ok((_, tables)) = self.settings().await {
-                    takeover.handle_shown_after_write(tables);
-                }
+                let _ = self.look(&mut takeover).await;
                 Ok(done)
             }
             Call::Route(prefix) => route(&self.client, prefix).await,
@@ -204,12 +207,12 @@ impl Old {
         Ok((self.quirks.net(&row.vip.pfx)?, row.vip.port))
     }
 
-    /// `show lb`: addresses, and the sticky table of each thread.
-    async fn settings(&self) -> Result<(LbConf, BTreeMap<u32, StickyTable>), CallFailure> {
+    /// `show lb`: the addresses, and for `takeover` the sticky table of each thread.
+    async fn look(&self, takeover: &mut Takeover) -> Result<LbConf, CallFailure> {
         let shown = cli(&self.client, "show lb").await?;
         let addresses = text::settings(&shown).map_err(|error| nonsense(&error))?;
-        let tables = text::sticky_tables(&shown).map_err(|error| nonsense(&error))?;
-        Ok((addresses, tables))
+        takeover.handle_shown(text::sticky_tables(&shown).map_err(|error| nonsense(&error))?);
+        Ok(addresses)
     }
 
     async fn listed(&self) -> Result<Vec<ListedVip>, CallFailure> {

@@ -8,17 +8,20 @@ use maglev_sync::{ConfUpdate, LbConf};
 /// Sticky buckets and time-out of a VPP before 26.10, over one link.
 ///
 /// No message tells them there. `show lb` prints those of each thread's sticky table, which takes new ones over at the
-/// thread's next packet: until then it shows those of before. So what a thread shows counts when it changes, and what
-/// was written counts until then.
+/// thread's next packet: until then it shows those of before. So what was written counts until a thread that had packets
+/// since shows something else. It had some if it shows other settings than at the look before, or has more sessions.
 ///
 /// # Caveats
-/// What somebody else sets is unknown until a thread takes it over, and while nothing was written over this link, the
-/// last thread counts.
+/// What somebody else sets is unknown until a thread takes it over. It stays unknown if the thread took over what is
+/// believed and then again what it showed before, all between two looks, and has no more sessions than at the first.
+/// While nothing was written over this link, the last thread counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Takeover {
     believed: Option<StickySettings>,
-    /// What each thread showed last.
-    shown: BTreeMap<u32, StickyTable>,
+    /// What each thread showed last; nothing before the first look, and before the first one after a write.
+    shown: Option<BTreeMap<u32, StickyTable>>,
+    /// Whether anything was written over this link.
+    is_written: bool,
 }
 
 impl Takeover {
@@ -28,25 +31,31 @@ impl Takeover {
         let buckets = update.sticky_buckets.map(|buckets| buckets.get()).or(before.map(|it| it.buckets));
         let timeout = update.flow_timeout.map(|timeout| timeout.as_secs()).or(before.map(|it| it.timeout));
         self.believed = buckets.zip(timeout).map(|(buckets, timeout)| StickySettings { buckets, timeout });
+        self.shown = None;
+        self.is_written = true;
     }
 
-    /// What the threads show right after: whatever differs from what was written is older.
-    pub(super) fn handle_shown_after_write(&mut self, tables: BTreeMap<u32, StickyTable>) {
-        self.shown = tables;
-    }
-
-    /// What the threads show at any other time.
+    /// What the threads show. At the first look after a write, whatever differs from what was written is older.
     pub(super) fn handle_shown(&mut self, tables: BTreeMap<u32, StickyTable>) {
-        let (believed, shown) = (self.believed, &self.shown);
+        let (believed, shown) = (self.believed, self.shown.as_ref());
+        let had_packets = |thread: &u32, table: &StickyTable| {
+            let before = |shown: &BTreeMap<u32, StickyTable>| shown.get(thread).copied();
+            let is_later = |it: StickyTable| it.settings != table.settings || it.used < table.used;
+            shown.is_some_and(|shown| before(shown).is_none_or(is_later))
+        };
         let is_news = |(thread, table): &(&u32, &StickyTable)| {
-            believed.is_none_or(|believed| {
-                believed != table.settings && shown.get(thread).is_none_or(|before| before.settings != table.settings)
-            })
+            believed.is_none_or(|believed| believed != table.settings && had_packets(thread, table))
         };
         if let Some((_, news)) = tables.iter().rev().find(is_news) {
             self.believed = Some(news.settings);
         }
-        self.shown = tables;
+        self.shown = Some(tables);
+    }
+
+    /// Whether to look once more: something was written, and a thread shows something else, or nobody has looked.
+    pub(super) fn is_open(&self) -> bool {
+        let agrees = |table: &StickyTable| self.believed == Some(table.settings);
+        self.is_written && !self.shown.as_ref().is_some_and(|shown| shown.values().all(agrees))
     }
 
     /// The settings, with addresses as `show lb` told them; without buckets and time-out while neither VPP nor a write
@@ -89,7 +98,7 @@ mod tests {
     fn written(shown: &[(u32, StickySettings)]) -> Takeover {
         let mut takeover = Takeover::default();
         takeover.handle_written(update(Some(2_048), 30));
-        takeover.handle_shown_after_write(tables(shown));
+        takeover.handle_shown(tables(shown));
         takeover
     }
 
@@ -131,14 +140,38 @@ mod tests {
     #[test]
     fn a_thread_that_had_packets_since_the_write_is_believed_also_with_what_it_showed_then() {
         let shown = |used| BTreeMap::from([(1, StickyTable { settings: OLD, used })]);
-        let mut takeover = written(&[]);
-        takeover.handle_shown_after_write(shown(5));
+        let mut takeover = Takeover::default();
+        takeover.handle_shown(shown(1));
+        takeover.handle_written(update(Some(2_048), 30));
+        takeover.handle_shown(shown(5));
+        assert_eq!(takeover.believed, Some(WRITTEN), "these packets may have come before the write");
         takeover.handle_shown(shown(5));
         assert_eq!(takeover.believed, Some(WRITTEN));
         takeover.handle_shown(shown(3));
         assert_eq!(takeover.believed, Some(WRITTEN), "sessions that end are no packets");
         takeover.handle_shown(shown(4));
         assert_eq!(takeover.believed, Some(OLD));
+    }
+
+    #[test]
+    fn threads_are_looked_at_again_while_one_of_them_shows_something_else_than_was_written() {
+        let mut takeover = Takeover::default();
+        assert!(!takeover.is_open());
+        takeover.handle_shown(tables(&[(1, OLD), (2, OTHER)]));
+        assert!(!takeover.is_open(), "nothing was written");
+        takeover.handle_written(update(Some(2_048), 30));
+        assert!(takeover.is_open());
+        for (shown, is_open) in [
+            (&[(1, OLD), (2, OTHER)][..], true),
+            (&[(1, WRITTEN), (2, OTHER)], true),
+            (&[(1, WRITTEN), (2, WRITTEN)], false),
+            (&[(1, OTHER), (2, WRITTEN)], true),
+            (&[(1, OTHER), (2, OTHER)], false),
+            (&[], false),
+        ] {
+            takeover.handle_shown(tables(shown));
+            assert_eq!(takeover.is_open(), is_open, "{shown:?}");
+        }
     }
 
     #[test]
@@ -149,7 +182,6 @@ mod tests {
         // Where none are known, the threads tell them.
         let mut takeover = Takeover::default();
         takeover.handle_written(update(None, 20));
-        takeover.handle_shown_after_write(tables(&[(1, OLD)]));
         assert_eq!(takeover.believed, None);
         assert_eq!(after(takeover, &[(1, OLD)]), Some(OLD));
     }

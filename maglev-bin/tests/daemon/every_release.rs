@@ -2,20 +2,30 @@
 
 use vpp_sim::Release;
 
-/// Makes each of these functions, which take a `Release`, a test on every release that the simulator plays.
+/// Makes each of these functions, which take a `Release`, a test on every release that the simulator plays, or on those
+/// that are `before V26_10`.
 macro_rules! on_every_release {
+    (before V26_10: $($test:ident),* $(,)?) => {
+        on_every_release! { @ [] $($test)* }
+    };
     ($($test:ident),* $(,)?) => {
-        $(mod $test {
+        on_every_release! { @ [V26_10] $($test)* }
+    };
+    (@ $newest:tt $($test:ident)*) => {
+        $(on_every_release! { @ $test $newest })*
+    };
+    (@ $test:ident [$($newest:ident)*]) => {
+        mod $test {
             use vpp_sim::Release;
 
             #[rstest::rstest]
             #[tokio::test(flavor = "multi_thread")]
             async fn on(
-                #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
+                #[values(Release::V24_10, Release::V25_10, Release::V26_06 $(, Release::$newest)*)] release: Release,
             ) {
                 super::$test(release).await;
             }
-        })*
+        }
     };
 }
 

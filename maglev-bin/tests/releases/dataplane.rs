@@ -10,7 +10,6 @@ use maglev_sync::{
     AsRow, Call, CallFailure, ConfUpdate, Dataplane, Encap, FlowTimeout, Protocol, Reply, StickyBuckets, TableLength,
     VipKey, VipRow, Weight,
 };
-use rstest::rstest;
 use vpp_api::client::{Client, Options};
 use vpp_sim::{Release, Simulator};
 
@@ -21,6 +20,12 @@ use crate::vpp::{cli, find};
 on_every_release! {
     settings_are_read_as_far_as_vpp_tells_them,
     settings_that_were_written_hold_until_a_thread_shows_others,
+}
+
+on_every_release! { before V26_10:
+    a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done,
+    beyond_the_limit_of_the_verbose_text_all_else_goes_on,
+    servers_are_told_by_vip_where_rows_tell_no_protocol,
 }
 
 async fn dataplane(simulator: &Simulator) -> VppDataplane {
@@ -44,11 +49,7 @@ fn server() -> IpAddr {
     "10.2.0.11".parse().expect("an address")
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
-) {
+async fn a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done(release: Release) {
     let lab = Lab::new(0);
     let simulator = lab.simulator_of(release);
     let vpp = dataplane(&simulator).await;
@@ -186,11 +187,7 @@ fn commands(simulator: &Simulator) -> usize {
     requests(&simulator.api_log()).iter().filter(|name| **name == "cli_inband").count()
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn beyond_the_limit_of_the_verbose_text_all_else_goes_on(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
-) {
+async fn beyond_the_limit_of_the_verbose_text_all_else_goes_on(release: Release) {
     let lab = Lab::new(0);
     let simulator = lab.simulator_of(release);
     let client = Client::connect(simulator.api_path(), Options { name: "test".to_owned(), ..Options::default() });
@@ -251,11 +248,7 @@ async fn a_list_that_may_be_too_large_is_not_asked_for() {
     simulator.stop();
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn servers_are_told_by_vip_where_rows_tell_no_protocol(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06)] release: Release,
-) {
+async fn servers_are_told_by_vip_where_rows_tell_no_protocol(release: Release) {
     let lab = Lab::new(0);
     let simulator = lab.simulator_of(release);
     let vpp = dataplane(&simulator).await;

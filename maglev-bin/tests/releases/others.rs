@@ -1,20 +1,28 @@
 //! VIPs of somebody else, and a VPP without the lb plugin's help.
 
-use rstest::rstest;
 use vpp_sim::Release;
 
+use crate::every_release::on_every_release;
 use crate::support::{Lab, until};
 use crate::vpp::{cli, compared, find, serves};
 
 const STRANGE: (&str, u8, u16) = ("198.51.100.7/32", 6, 25);
 const REMOVED: (&str, u8, u16) = ("198.51.100.8/32", 6, 25);
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn foreign_vips_go_or_stay_as_the_config_says(
-    #[values(Release::V24_10, Release::V25_10, Release::V26_06, Release::V26_10)] release: Release,
-    #[values("remove", "keep")] foreign: &str,
-) {
+on_every_release! {
+    foreign_vips_go_if_the_config_says_so,
+    foreign_vips_stay_if_the_config_says_so,
+}
+
+async fn foreign_vips_go_if_the_config_says_so(release: Release) {
+    foreign_vips(release, "remove").await;
+}
+
+async fn foreign_vips_stay_if_the_config_says_so(release: Release) {
+    foreign_vips(release, "keep").await;
+}
+
+async fn foreign_vips(release: Release, foreign: &str) {
     let lab = Lab::new(1);
     let simulator = lab.simulator_of(release);
     cli(&simulator, "lb vip 198.51.100.7/32 protocol tcp port 25 encap gre4 new_len 1024").await;

@@ -128,10 +128,15 @@ async fn a_backend_that_leaves_the_config_is_deleted_without_flush(release: Rele
     decided(&mut running, 3).await;
     let gone = lab.address(2);
     until("the third server serves", || weight(&simulator, gone) == shown(release, 100)).await;
+    running.settles().await;
+    let before = simulator.api_log().len();
     let smaller = lab.pools("", "", &[("primary", vec![0, 1])]);
     running.daemon.reload(crate::support::parse(&smaller), &[]).await.unwrap();
     until("the third server is gone", || weight(&simulator, gone).is_none()).await;
-    let cuts = cuts(&simulator.api_log());
+    compares(&running).await;
+    let log = simulator.api_log();
+    assert_eq!(writes(&log[before..]).len(), 1, "{:?}", writes(&log[before..]));
+    let cuts = cuts(&log[before..]);
     let deletions: Vec<_> = cuts.iter().filter(|cut| cut.deletes).collect();
     assert_eq!(deletions.len(), 1, "{cuts:?}");
     assert!(!deletions[0].flushes);

@@ -1,70 +1,20 @@
-//! A frontend's life: start, verdicts, failover, drain, restart, reload.
+//! A frontend's life as far as VPP's text and sessions show it: drain, restart, an upgrade of VPP.
 
 use maglev_bin::daemon::{Action, Order};
 use maglev_bin::event::What;
 use vpp_sim::Release;
 
 use crate::every_release::on_every_release;
-use crate::support::{Lab, parse, until, writes};
+use crate::support::{Lab, until, writes};
 use crate::vpp::{cli, compared, serves, verbose};
 
 on_every_release! {
-    a_server_that_stops_is_cut_and_flushed_and_comes_back,
-    the_second_pool_takes_over_and_hands_back,
     a_paused_backend_drains_and_a_disabled_one_is_cut,
     a_restart_without_sessions_leaves_vpp_byte_for_byte_as_it_was,
     a_restart_with_sessions_leaves_vpp_byte_for_byte_as_it_was,
-    a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_config_writes_nothing,
 }
 
 const QUICK: &str = ", startup-min-delay: 0s, startup-max-delay: 0s, sync-interval: 200ms";
-
-async fn a_server_that_stops_is_cut_and_flushed_and_comes_back(release: Release) {
-    let mut lab = Lab::new(2);
-    let simulator = lab.simulator_of(release);
-    let mut running = lab.daemon(&lab.config(QUICK, ""));
-    let (first, second) = (lab.address(0), lab.address(1));
-    until("both servers serve", || serves(&simulator, first) && serves(&simulator, second)).await;
-
-    // Some flows to lose.
-    simulator.set_flows(500);
-    let flows = |simulator: &vpp_sim::Simulator| {
-        let vip = crate::vpp::find(simulator, ("192.0.2.1/32", 6, 80));
-        vip.and_then(|vip| vip.server(first).map(|server| server.flows)).unwrap_or_default()
-    };
-    until("the first server has sessions", || flows(&simulator) > 10).await;
-    simulator.set_flows(0);
-
-    lab.servers[0].stop().await;
-    running.becomes("web0", "down").await;
-    let flushed = |what: &What| matches!(what, What::AsWeightUpdated { flush: true, .. });
-    running.event("the flush of the dead server", flushed).await;
-    assert!(!serves(&simulator, first) && serves(&simulator, second));
-    assert_eq!(flows(&simulator), 0);
-
-    lab.servers[0].start().unwrap();
-    running.becomes("web0", "up").await;
-    until("the server that is back serves", || serves(&simulator, first)).await;
-    compared(&running).await;
-    assert_eq!(simulator.crashes(), 0);
-    simulator.stop();
-}
-
-async fn the_second_pool_takes_over_and_hands_back(release: Release) {
-    let mut lab = Lab::new(2);
-    let simulator = lab.simulator_of(release);
-    let running = lab.daemon(&lab.pools(QUICK, "", &[("primary", vec![0]), ("backup", vec![1])]));
-    let (first, second) = (lab.address(0), lab.address(1));
-    until("the first pool serves", || serves(&simulator, first)).await;
-    assert!(!serves(&simulator, second));
-
-    lab.servers[0].stop().await;
-    until("the second pool serves", || serves(&simulator, second) && !serves(&simulator, first)).await;
-    lab.servers[0].start().unwrap();
-    until("the first pool is back", || serves(&simulator, first) && !serves(&simulator, second)).await;
-    compared(&running).await;
-    simulator.stop();
-}
 
 async fn a_paused_backend_drains_and_a_disabled_one_is_cut(release: Release) {
     let lab = Lab::new(2);
@@ -136,31 +86,6 @@ async fn restart(release: Release, sessions: bool) {
     let tells = sessions || release >= Release::V26_10;
     let written = writes(&simulator.api_log()[before..]);
     assert!(written.iter().all(|write| !tells && write.starts_with("lb_conf ")), "{written:?}");
-    simulator.stop();
-}
-
-async fn a_backend_that_leaves_the_config_goes_without_flush_and_an_unchanged_config_writes_nothing(release: Release) {
-    let lab = Lab::new(3);
-    let simulator = lab.simulator_of(release);
-    let config = lab.pools(QUICK, "", &[("primary", vec![0, 1, 2])]);
-    let running = lab.daemon(&config);
-    let served = |simulator: &vpp_sim::Simulator| [0, 1, 2].map(|n| serves(simulator, lab.address(n)));
-    until("all serve", || served(&simulator) == [true; 3]).await;
-    compared(&running).await;
-
-    let before = simulator.api_log().len();
-    let renamed = config.replace("web: {", "http: {").replace("healthcheck: web", "healthcheck: http");
-    running.daemon.reload(parse(&renamed), &[]).await.unwrap();
-    compared(&running).await;
-    assert_eq!(writes(&simulator.api_log()[before..]), [""; 0]);
-
-    let smaller = lab.pools(QUICK, "", &[("primary", vec![0, 1])]);
-    running.daemon.reload(parse(&smaller), &[]).await.unwrap();
-    until("the third server is gone", || served(&simulator) == [true, true, false]).await;
-    let written = writes(&simulator.api_log()[before..]);
-    assert_eq!(written.len(), 1, "{written:?}");
-    assert!(written[0].contains(r#""is_del":true"#) && written[0].contains(r#""is_flush":false"#), "{written:?}");
-    compared(&running).await;
     simulator.stop();
 }
 

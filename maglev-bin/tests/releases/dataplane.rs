@@ -20,10 +20,12 @@ use crate::vpp::{cli, find};
 on_every_release! {
     settings_are_read_as_far_as_vpp_tells_them,
     settings_that_were_written_hold_until_a_thread_shows_others,
+    settings_that_somebody_sets_back_are_noticed_with_the_next_sessions,
 }
 
 on_every_release! { before V26_10:
     a_server_goes_in_and_out_of_use_and_what_is_so_already_is_done,
+    threads_are_looked_at_with_each_list_of_vips_until_all_have_what_was_written,
     beyond_the_limit_of_the_verbose_text_all_else_goes_on,
     servers_are_told_by_vip_where_rows_tell_no_protocol,
 }
@@ -167,6 +169,59 @@ async fn settings_that_were_written_hold_until_a_thread_shows_others(release: Re
     cli(&simulator, "lb conf timeout 25").await;
     wait_for(&simulator, "every worker has taken the other settings", |text| shows(text, "timeout: 25s")).await;
     assert_eq!(settings(&vpp).await, (Some(4_096), Some(25)));
+    simulator.stop();
+}
+
+/// A VPP with a VIP, three workers, and sessions in each of their tables; no more packets come.
+async fn with_sessions(lab: &Lab, release: Release) -> (Simulator, VppDataplane) {
+    let simulator = Simulator::start(vpp_sim::Options { release, workers: 3, ..lab.sim_options() }).expect("sockets");
+    let vpp = dataplane(&simulator).await;
+    let one = key("192.0.2.1");
+    vpp.call(add(one)).await.expect("a VIP");
+    vpp.call(Call::AsAdd { key: one, address: server(), weight: Weight::MAX }).await.expect("a server");
+    simulator.set_flows(500);
+    wait_for(&simulator, "every worker has a table", |text| text.matches("timeout: 40s").count() == 3).await;
+    simulator.set_flows(0);
+    until("no packet is under way", || simulator.flow_totals().under_way == 0).await;
+    (simulator, vpp)
+}
+
+async fn settings_that_somebody_sets_back_are_noticed_with_the_next_sessions(release: Release) {
+    let lab = Lab::new(0);
+    let (simulator, vpp) = with_sessions(&lab, release).await;
+    assert_eq!(settings(&vpp).await, (Some(1_024), Some(40)));
+    assert_eq!(vpp.call(set(None, 30)).await, Ok(Reply::Done));
+    assert_eq!(settings(&vpp).await, (Some(1_024), Some(30)));
+    cli(&simulator, "lb conf timeout 40").await;
+    simulator.set_flows(500);
+    let noticed = async {
+        while settings(&vpp).await != (Some(1_024), Some(40)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, noticed).await.is_ok(), "waited {PATIENCE:?} for what somebody set back");
+    simulator.stop();
+}
+
+async fn threads_are_looked_at_with_each_list_of_vips_until_all_have_what_was_written(release: Release) {
+    let lab = Lab::new(0);
+    let (simulator, vpp) = with_sessions(&lab, release).await;
+    let looks = async || {
+        let before = commands(&simulator);
+        vpp.call(Call::VipDump).await.expect("a list");
+        commands(&simulator) - before - 1
+    };
+    assert_eq!(looks().await, 0);
+    assert_eq!(settings(&vpp).await.1, Some(40));
+    assert_eq!(vpp.call(set(None, 30)).await, Ok(Reply::Done));
+    assert_eq!((looks().await, looks().await), (1, 1));
+    simulator.set_flows(500);
+    wait_for(&simulator, "every worker has 30 s", |text| text.matches("timeout: 30s").count() == 3).await;
+    assert_eq!((looks().await, looks().await), (1, 0));
+    // What they have all taken over can be set back at any time.
+    cli(&simulator, "lb conf timeout 40").await;
+    wait_for(&simulator, "every worker has 40 s", |text| text.matches("timeout: 40s").count() == 3).await;
+    assert_eq!(settings(&vpp).await.1, Some(40));
     simulator.stop();
 }
 

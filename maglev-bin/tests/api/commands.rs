@@ -112,8 +112,10 @@ async fn every_write_does_what_it_says(release: Release) {
     fine(&api, "set backend web1 clear", &["as the config says"]).await;
     until("it serves again", || api.weight(1) == api.shown(100)).await;
     let weight = "set frontend web-v4 pool primary backend web0 weight";
-    fine(&api, &format!("{weight} 10 reason slowly"), &["weight 10 by hand (100 by the config)"]).await;
-    until("the weight reached VPP", || api.weight(0) == api.shown(10)).await;
+    let by_hand = api.below_100(10);
+    let told = format!("weight {by_hand} by hand (100 by the config)");
+    fine(&api, &format!("{weight} {by_hand} reason slowly"), &[&told]).await;
+    until("the weight reached VPP", || api.weight(0) == api.shown(by_hand)).await;
     fine(&api, &format!("{weight} config"), &["weight 100 by the config"]).await;
     until("the weight is the config's", || api.weight(0) == api.shown(100)).await;
     for sync in ["sync vpp lb state", "sync vpp lb state frontend web-v4", "sync vpp lb state frontend web-v4 recreate"]
@@ -128,7 +130,8 @@ async fn configs_are_checked_planned_and_reloaded(release: Release) {
     let new = api.lab.folder.join("new.yaml");
     let new_path = new.display();
     // Half of it is no change to a VPP without weights.
-    let (weight, buckets) = if release >= Release::V26_10 { (50, 350) } else { (0, 0) };
+    let weight = api.below_100(50);
+    let buckets = if weight == 0 { 0 } else { 350 };
     let changed = own.replace("web0: {}", &format!("web0: {{ weight: {weight} }}"));
     std::fs::write(&new, &changed).unwrap();
     fine(&api, "config check", &["1 frontend"]).await;

@@ -92,6 +92,12 @@ impl Api {
         shown(self.release, weight)
     }
 
+    /// A weight that this VPP shows as another one than 100: `weight`, or 0 without weights, where every other one
+    /// shows as 100 does.
+    pub(crate) fn below_100(&self, weight: u8) -> u8 {
+        if self.release >= Release::V26_10 { weight } else { 0 }
+    }
+
     /// State of a backend, as published.
     pub(crate) fn state(&self, backend: &str) -> &'static str {
         let snapshot = self.daemon.published().snapshot();

@@ -80,13 +80,16 @@ async fn a_disabled_backend_is_flushed_once_and_can_be_neither_paused_nor_resume
 async fn a_weight_counts_at_once_and_is_told_and_ends_with_the_word_config(release: Release) {
     let mut api = Api::two_up_on(release).await;
     api.told();
-    let set = api.client.set_frontend_pool_backend_weight(weight("web0", Some(25))).await.unwrap().into_inner();
+    let by_hand = api.below_100(25);
+    let request = weight("web0", Some(by_hand.into()));
+    let set = api.client.set_frontend_pool_backend_weight(request).await.unwrap().into_inner();
     let row = set.frontend.as_ref().unwrap().pools[0].backends[0].clone();
-    assert_eq!((set.changed, row.weight, row.configured_weight, row.overridden), (true, 25, 100, true));
-    until("VPP has the new weight", || api.weight(0) == api.shown(25)).await;
+    assert_eq!((set.changed, row.weight, row.configured_weight, row.overridden), (true, by_hand.into(), 100, true));
+    until("VPP has the new weight", || api.weight(0) == api.shown(by_hand)).await;
     let told = api.told();
     let event = told.iter().find(|line| line.starts_with("frontend-weight")).expect("a weight is an event");
-    assert!(event.contains("frontend=web-v4 pool=primary backend=web0 from=100 to=25 who=addr:127.0.0.1:"), "{event}");
+    let expected = format!("frontend=web-v4 pool=primary backend=web0 from=100 to={by_hand} who=addr:127.0.0.1:");
+    assert!(event.contains(&expected), "{event}");
     let action = told.iter().find(|line| line.starts_with("operator-action")).expect("every write is told");
     assert!(action.contains(r#"reason="a trial" result=ok"#), "{action}");
     let back = api.client.set_frontend_pool_backend_weight(weight("web0", None)).await.unwrap().into_inner();

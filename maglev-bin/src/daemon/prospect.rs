@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use maglev_health::Control;
-use maglev_sync::{Desired, Forecast, OutOfRange, Outlook, VipKey};
+use maglev_sync::{Desired, Forecast, OutOfRange, Outlook, Reconciler, VipKey};
 
 use super::chain;
 use super::core::{Core, desired, health_weight};
@@ -24,6 +24,8 @@ pub struct Standing {
     control: Control,
     config: Arc<Config>,
     warm_up: Text,
+    /// Weights on their way to VPP that `outlook` does not have yet.
+    under_way: HashMap<(VipKey, IpAddr), u8>,
 }
 
 impl Standing {
@@ -39,14 +41,18 @@ impl Standing {
     /// # Errors
     /// [`Refusal::Unfit`].
     pub fn under(self, loaded: Loaded, now: Instant, wall: SystemTime) -> Result<Prospect, Refusal> {
-        let Self { outlook, mut control, config: running, warm_up } = self;
+        let Self { outlook, mut control, config: running, warm_up, under_way } = self;
         let Loaded { config, warnings, .. } = loaded;
         let unfit = |error: &dyn std::error::Error| Refusal::Unfit(chain(error).into());
         let out_of_range = |error: OutOfRange| unfit(&error);
         let spec = translate::spec(&config).map_err(|error| unfit(&error))?;
         let keys: HashMap<&str, VipKey> =
             config.frontends.iter().map(|frontend| (frontend.name.as_str(), translate::key(frontend))).collect();
-        let weight = |frontend: &str, address| outlook.actual().weight(keys.get(frontend)?, address).map(health_weight);
+        let weight = |frontend: &str, address| {
+            let key = keys.get(frontend)?;
+            let weight = under_way.get(&(*key, address)).copied();
+            weight.or_else(|| outlook.actual().weight(key, address)).map(health_weight)
+        };
         control.reload(now, wall, &spec, &weight);
         let overrides: Vec<String> =
             std::iter::from_fn(|| control.poll_event()).filter_map(|event| Some(about_override(&event)?.1)).collect();
@@ -147,11 +153,93 @@ impl Core {
     pub(super) fn standing(&self) -> Result<Standing, Refusal> {
         let sync = self.sync().ok_or(Refusal::NoDataplane)?;
         let not_read = || Refusal::NoVpp("it has not been read yet; every second is tried again".into());
+        let outlook = sync.outlook().ok_or_else(not_read)?;
         Ok(Standing {
-            outlook: sync.outlook().ok_or_else(not_read)?,
+            under_way: under_way(sync, &outlook),
+            outlook,
             control: self.control().clone(),
             config: self.config().clone(),
             warm_up: sync.status().warm_up.to_string().into(),
         })
+    }
+}
+
+/// Weights on their way, of servers that VPP has or is to have.
+fn under_way(sync: &Reconciler, outlook: &Outlook) -> HashMap<(VipKey, IpAddr), u8> {
+    let (actual, desired) = (outlook.actual(), outlook.desired());
+    let has = actual.vips.iter().flat_map(|(key, vip)| vip.ases.keys().map(move |address| (*key, *address)));
+    let is_to_have = desired.vips.iter().flat_map(|(key, vip)| vip.targets.keys().map(move |address| (*key, *address)));
+    let differs = |(key, address): (VipKey, IpAddr)| {
+        let weight = sync.actual_weight(&key, address)?;
+        (actual.weight(&key, address) != Some(weight)).then_some(((key, address), weight))
+    };
+    has.chain(is_to_have).filter_map(differs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use maglev_sync::{Abilities, BootId, Call, LbConf, Reply, Weight};
+
+    use super::super::core::Output;
+    use super::*;
+    use crate::config::Context;
+    use crate::state::State;
+
+    const CONFIG: &str = "maglev:
+  vpp:
+    lb:
+      ipv4-src-address: 10.0.0.1
+      ipv6-src-address: 2001:db8::1
+      startup-min-delay: 0s
+      startup-max-delay: 0s
+  healthchecks:
+    web: { type: tcp, port: 80, interval: 10s, timeout: 1s, rise: 2, fall: 2 }
+  backends:
+    web0: { address: 10.0.0.11 }
+  frontends:
+    web: { address: 192.0.2.1, protocol: tcp, port: 80, pools: [{ name: primary, backends: { web0: {} } }] }
+";
+
+    fn load(text: &str) -> Loaded {
+        Config::parse(text, "maglev.yaml", Context { dataplane: true }).expect("a sound config")
+    }
+
+    fn weights(desired: &Desired) -> Vec<Weight> {
+        desired.vips.values().flat_map(|vip| vip.targets.values()).map(|target| target.weight).collect()
+    }
+
+    #[test]
+    fn a_weight_on_its_way_counts_as_it_does_for_a_reload() {
+        let (now, wall) = (Instant::now(), SystemTime::UNIX_EPOCH);
+        let mut core = Core::new(Arc::new(load(CONFIG).config), &State::default(), true, now, wall)
+            .expect("a config that passed its checks");
+        core.handle_link_up(now, BootId(1, 0), Abilities::default());
+        let mut on_their_way = Vec::new();
+        while let Some(output) = core.poll_output(now, wall) {
+            let Output::Call { id, call } = output else { continue };
+            let reply = match call {
+                Call::ConfGet => Reply::Conf(LbConf::default()),
+                Call::VipDump => Reply::Vips(Vec::new()),
+                Call::AsDump(_) => Reply::Ases(Vec::new()),
+                Call::Verbose => Reply::Text(String::new()),
+                Call::Route(_) => Reply::Route(None),
+                Call::AsAdd { weight, .. } => {
+                    on_their_way.push(weight);
+                    continue;
+                }
+                _ => Reply::Done,
+            };
+            core.handle_reply(now, id, Ok(reply));
+        }
+        assert_eq!(on_their_way, [Weight::MAX]);
+
+        // With a check nobody knows whether the server is well: it keeps the weight that it has.
+        let checked = CONFIG.replace("10.0.0.11 }", "10.0.0.11, healthcheck: web }");
+        let standing = core.standing().expect("VPP was read");
+        let prospect = standing.under(load(&checked), now, wall).expect("a config that passed its checks");
+        core.reload(Arc::new(load(&checked).config), now, wall).expect("the same config");
+        let reloaded = core.sync().and_then(Reconciler::desired).expect("a dataplane");
+        assert_eq!(weights(prospect.outlook.desired()), weights(reloaded));
+        assert_eq!(weights(reloaded), [Weight::MAX]);
     }
 }

@@ -312,7 +312,7 @@ async fn a_sync_whose_caller_goes_away_is_finished_and_told(release: Release) {
     simulator.inject("delay:by=300ms,times=4".parse().expect("a fault"));
     api.told();
     let simulator = api.simulator.as_ref().unwrap();
-    // A list of VPP's VIPs has other reasons; a daemon that has settled reads the settings only for a sync of everything.
+    // VIPs are listed for other reasons too; once settled, settings are read only for a sync of everything.
     let asked = |simulator: &Simulator| {
         let log = simulator.api_log();
         let reads_settings = |entry: &&LogEntry| match release >= Release::V26_10 {

@@ -8,8 +8,9 @@ use maglev_sync::{ConfUpdate, LbConf};
 /// Sticky buckets and time-out of a VPP before 26.10, over one link.
 ///
 /// No message tells them there. `show lb` prints those of each thread's sticky table, which takes new ones over at the
-/// thread's next packet: until then it shows those of before. So what was written counts until a thread that had packets
-/// since shows something else. It had some if it shows other settings than at the look before, or has more sessions.
+/// thread's next packet: until then it shows those of before. So what was written counts until a thread that had
+/// packets since shows something else. It had some if it shows other settings than at the look before, or has more
+/// sessions.
 ///
 /// # Caveats
 /// What somebody else sets is unknown until a thread takes it over. It stays unknown if the thread took over what is

@@ -21,9 +21,13 @@ pub(super) struct Takeover {
     believed: Option<StickySettings>,
     /// What each thread showed last; nothing before the first look, and before the first one after a write.
     shown: Option<BTreeMap<u32, StickyTable>>,
-    /// Whether anything was written over this link.
-    is_written: bool,
+    /// How often to look of our own accord, since the last write.
+    looks_left: u32,
 }
+
+/// Enough for every thread with packets to take settings over. One without may never do, and each look stops VPP's
+/// workers while it goes through their tables.
+const LOOKS: u32 = 10;
 
 impl Takeover {
     /// VPP took these settings.
@@ -33,7 +37,7 @@ impl Takeover {
         let timeout = update.flow_timeout.map(|timeout| timeout.as_secs()).or(before.map(|it| it.timeout));
         self.believed = buckets.zip(timeout).map(|(buckets, timeout)| StickySettings { buckets, timeout });
         self.shown = None;
-        self.is_written = true;
+        self.looks_left = LOOKS;
     }
 
     /// What the threads show. At the first look after a write, whatever differs from what was written is older.
@@ -51,12 +55,14 @@ impl Takeover {
             self.believed = Some(news.settings);
         }
         self.shown = Some(tables);
+        self.looks_left = self.looks_left.saturating_sub(1);
     }
 
-    /// Whether to look once more: something was written, and a thread shows something else, or nobody has looked.
+    /// Whether to look once more: something was written, and a thread shows something else, or nobody has looked. Not
+    /// for ever.
     pub(super) fn is_open(&self) -> bool {
         let agrees = |table: &StickyTable| self.believed == Some(table.settings);
-        self.is_written && !self.shown.as_ref().is_some_and(|shown| shown.values().all(agrees))
+        self.looks_left > 0 && !self.shown.as_ref().is_some_and(|shown| shown.values().all(agrees))
     }
 
     /// The settings, with addresses as `show lb` told them; without buckets and time-out while neither VPP nor a write
@@ -173,6 +179,19 @@ mod tests {
             takeover.handle_shown(tables(shown));
             assert_eq!(takeover.is_open(), is_open, "{shown:?}");
         }
+    }
+
+    #[test]
+    fn a_thread_without_packets_is_not_looked_at_for_ever() {
+        let mut takeover = written(&[(0, OLD), (1, OLD)]);
+        let shown = tables(&[(0, OLD), (1, WRITTEN)]);
+        let looks = (0..100).take_while(|_| {
+            takeover.handle_shown(shown.clone());
+            takeover.is_open()
+        });
+        assert!(looks.count() < LOOKS as usize);
+        takeover.handle_written(update(None, 20));
+        assert!(takeover.is_open());
     }
 
     #[test]

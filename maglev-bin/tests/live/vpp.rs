@@ -60,8 +60,14 @@ impl Vpp {
     pub(crate) async fn cli(&self, command: &str) -> String {
         match self.client.call(&CliInband { cmd: Text::from(command) }).await {
             Ok(reply) => reply.reply.to_string(),
-            Err(error) => panic!("VPP refuses {command:?}: {error:?}"),
+            Err(error) => panic!("VPP refuses {command:?}: {error:?}; it said:\n{}", self.said()),
         }
+    }
+
+    /// What it wrote to its output and its log, which ends with a backtrace if it crashed.
+    fn said(&self) -> String {
+        let read = |file| fs::read_to_string(self.folder.join(file)).unwrap_or_default();
+        ["vpp.out", "vpp.log"].map(read).concat()
     }
 
     /// Whether its servers have weights.

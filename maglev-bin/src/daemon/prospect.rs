@@ -208,38 +208,72 @@ mod tests {
         desired.vips.values().flat_map(|vip| vip.targets.values()).map(|target| target.weight).collect()
     }
 
-    #[test]
-    fn a_weight_on_its_way_counts_as_it_does_for_a_reload() {
-        let (now, wall) = (Instant::now(), SystemTime::UNIX_EPOCH);
-        let mut core = Core::new(Arc::new(load(CONFIG).config), &State::default(), true, now, wall)
-            .expect("a config that passed its checks");
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    /// A core with this config and a VPP that holds nothing yet.
+    fn start(config: &str, now: Instant) -> Core {
+        let config = Arc::new(load(config).config);
+        let core = Core::new(config, &State::default(), true, now, NOW);
+        let mut core = core.expect("a config that passed its checks");
         core.handle_link_up(now, BootId(1, 0), Abilities::default());
-        let mut on_their_way = Vec::new();
-        while let Some(output) = core.poll_output(now, wall) {
+        core
+    }
+
+    /// Answers all calls but those to be left on their way, which are returned.
+    fn answer(core: &mut Core, now: Instant, is_left: impl Fn(&Call) -> bool) -> Vec<Call> {
+        let mut left = Vec::new();
+        while let Some(output) = core.poll_output(now, NOW) {
             let Output::Call { id, call } = output else { continue };
             let reply = match call {
+                _ if is_left(&call) => {
+                    left.push(call);
+                    continue;
+                }
                 Call::ConfGet => Reply::Conf(LbConf::default()),
                 Call::VipDump => Reply::Vips(Vec::new()),
                 Call::AsDump(_) => Reply::Ases(Vec::new()),
                 Call::Verbose => Reply::Text(String::new()),
                 Call::Route(_) => Reply::Route(None),
-                Call::AsAdd { weight, .. } => {
-                    on_their_way.push(weight);
-                    continue;
-                }
                 _ => Reply::Done,
             };
             core.handle_reply(now, id, Ok(reply));
         }
-        assert_eq!(on_their_way, [Weight::MAX]);
+        left
+    }
 
-        // With a check nobody knows whether the server is well: it keeps the weight that it has.
-        let checked = CONFIG.replace("10.0.0.11 }", "10.0.0.11, healthcheck: web }");
+    /// What a reload to this config wants of each server, which must be what was foretold.
+    fn foretold_and_reloaded(core: &mut Core, config: &str, now: Instant) -> Vec<Weight> {
         let standing = core.standing().expect("VPP was read");
-        let prospect = standing.under(load(&checked), now, wall).expect("a config that passed its checks");
-        core.reload(Arc::new(load(&checked).config), now, wall).expect("the same config");
+        let prospect = standing.under(load(config), now, NOW).expect("a config that passed its checks");
+        core.reload(Arc::new(load(config).config), now, NOW).expect("the same config");
         let reloaded = core.sync().and_then(Reconciler::desired).expect("a dataplane");
         assert_eq!(weights(prospect.outlook.desired()), weights(reloaded));
-        assert_eq!(weights(reloaded), [Weight::MAX]);
+        weights(reloaded)
+    }
+
+    #[test]
+    fn a_weight_on_its_way_counts_as_it_does_for_a_reload() {
+        let now = Instant::now();
+        let mut core = start(CONFIG, now);
+        let left = answer(&mut core, now, |call| matches!(call, Call::AsAdd { .. }));
+        assert!(matches!(left.as_slice(), [Call::AsAdd { weight: Weight::MAX, .. }]), "{left:?}");
+        // With a check nobody knows whether the server is well: it keeps the weight that it has.
+        let checked = CONFIG.replace("10.0.0.11 }", "10.0.0.11, healthcheck: web }");
+        assert_eq!(foretold_and_reloaded(&mut core, &checked, now), [Weight::MAX]);
+    }
+
+    #[test]
+    fn a_server_on_its_way_out_counts_as_gone_as_it_does_for_a_reload() {
+        let now = Instant::now();
+        let other = "web1: { address: 10.0.0.12 }\n  frontends";
+        let both = CONFIG.replace("  frontends", &format!("    {other}")).replace("web0: {}", "web0: {}, web1: {}");
+        let mut core = start(&both, now);
+        assert!(answer(&mut core, now, |_| false).is_empty());
+        core.reload(Arc::new(load(CONFIG).config), now, NOW).expect("a config that passed its checks");
+        let left = answer(&mut core, now, |call| matches!(call, Call::AsDel { .. }));
+        assert_eq!(left.len(), 1, "{left:?}");
+        // It is back before VPP has answered: with a check it waits for a verdict, as any server that VPP does not have.
+        let checked = both.replace("10.0.0.12 }", "10.0.0.12, healthcheck: web }");
+        assert_eq!(foretold_and_reloaded(&mut core, &checked, now), [Weight::MAX, Weight::ZERO]);
     }
 }

@@ -24,8 +24,8 @@ pub struct Standing {
     control: Control,
     config: Arc<Config>,
     warm_up: Text,
-    /// Weights on their way to VPP that `outlook` does not have yet.
-    under_way: HashMap<(VipKey, IpAddr), u8>,
+    /// What is on its way to VPP and not in `outlook` yet: a weight, or that the server goes.
+    under_way: HashMap<(VipKey, IpAddr), Option<u8>>,
 }
 
 impl Standing {
@@ -50,8 +50,8 @@ impl Standing {
             config.frontends.iter().map(|frontend| (frontend.name.as_str(), translate::key(frontend))).collect();
         let weight = |frontend: &str, address| {
             let key = keys.get(frontend)?;
-            let weight = under_way.get(&(*key, address)).copied();
-            weight.or_else(|| outlook.actual().weight(key, address)).map(health_weight)
+            let under_way = under_way.get(&(*key, address)).copied();
+            under_way.unwrap_or_else(|| outlook.actual().weight(key, address)).map(health_weight)
         };
         control.reload(now, wall, &spec, &weight);
         let overrides: Vec<String> =
@@ -164,14 +164,14 @@ impl Core {
     }
 }
 
-/// Weights on their way, of servers that VPP has or is to have.
-fn under_way(sync: &Reconciler, outlook: &Outlook) -> HashMap<(VipKey, IpAddr), u8> {
+/// What is on its way, of servers that VPP has or is to have.
+fn under_way(sync: &Reconciler, outlook: &Outlook) -> HashMap<(VipKey, IpAddr), Option<u8>> {
     let (actual, desired) = (outlook.actual(), outlook.desired());
     let has = actual.vips.iter().flat_map(|(key, vip)| vip.ases.keys().map(move |address| (*key, *address)));
     let is_to_have = desired.vips.iter().flat_map(|(key, vip)| vip.targets.keys().map(move |address| (*key, *address)));
     let differs = |(key, address): (VipKey, IpAddr)| {
-        let weight = sync.actual_weight(&key, address)?;
-        (actual.weight(&key, address) != Some(weight)).then_some(((key, address), weight))
+        let weight = sync.actual_weight(&key, address);
+        (actual.weight(&key, address) != weight).then_some(((key, address), weight))
     };
     has.chain(is_to_have).filter_map(differs).collect()
 }

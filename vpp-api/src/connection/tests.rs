@@ -8,12 +8,12 @@ use proptest::prelude::*;
 
 use super::handshake::{HELLO_ID, HELLO_REPLY_ID};
 use super::*;
-use crate::error::{Absent, DecodeError};
+use crate::error::{Absent, DecodeError, ProtocolError};
 use crate::frame::DEFAULT_MAX_LEN;
-use crate::message::decode_body;
+use crate::message::{decode_body, message_id};
 use crate::messages::interface::{SwInterfaceDump, SwInterfaceEvent};
 use crate::messages::lb::{LbAsV2Details, LbAsV2Dump, LbConfGet, LbConfReply, LbVip};
-use crate::messages::memclnt::MessageTableEntry;
+use crate::messages::memclnt::{MemclntKeepalive, MessageTableEntry};
 use crate::messages::vpe::{ShowVersion, ShowVersionReply, ShowVpeSystemTimeReply};
 use crate::messages::{Visitor, visit_all};
 use crate::types::{Address, Counted, FixedString, IfStatusFlags, InterfaceIndex, Retval, Timestamp};

@@ -41,13 +41,14 @@ mod link;
 mod observer;
 mod options;
 mod shared;
+mod view;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard};
 
 use tokio::net::UnixStream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub use details::{DumpStream, GetStream};
@@ -56,12 +57,10 @@ pub use link::{Link, LinkClosed, LinkDown, LinkOptions, LinkState, LinkStates};
 pub use observer::{CallResult, Observer};
 pub use options::Options;
 
-use crate::connection::{Connection, Counters, StartError};
+use crate::connection::{Connection, StartError};
 use crate::error::{CallError, ConnectError, Disconnect, ReplyError};
 use crate::message::{Dump, Get, Message, Oneway, Reply, Request, decode_body};
 use crate::messages::memclnt::SockclntCreate;
-use crate::release::Capabilities;
-use crate::table::MessageTable;
 use handshake::Limit;
 use observer::Report;
 use shared::{Answer, Arrived, Core, Shared, Waiter};
@@ -291,111 +290,6 @@ impl Client {
         GetStream::new(self, request)
     }
 
-    /// Whether this VPP has `M`, with exactly this layout.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
-    /// # fn main() { vpp::with_client(async |client| {
-    /// use vpp_api::messages::lb::LbAddDelAsV2;
-    ///
-    /// assert!(client.supports::<LbAddDelAsV2>(), "this lb plugin knows weights");
-    /// assert!(client.table().by_name("nat44_ed_plugin_enable_disable").is_none());
-    /// # Ok(()) }) }
-    /// ```
-    #[must_use]
-    pub fn supports<M: Message>(&self) -> bool {
-        self.table().id(M::NAME_CRC).is_some()
-    }
-
-    /// The messages this VPP has.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
-    /// # fn main() { vpp::with_client(async |client| {
-    /// let id = client.table().by_name("show_version").expect("every VPP has it");
-    /// println!("{id:?}");
-    /// # Ok(()) }) }
-    /// ```
-    #[must_use]
-    pub fn table(&self) -> &MessageTable {
-        &self.shared().table
-    }
-
-    /// What this VPP can do, and how its lb plugin has to be spoken to.
-    ///
-    /// ```no_run
-    /// # async fn example(vpp: vpp_api::client::Client) {
-    /// let capabilities = vpp.capabilities();
-    /// if !capabilities.weights {
-    ///     eprintln!("no weights, only: {capabilities}");
-    /// }
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn capabilities(&self) -> Capabilities {
-        Capabilities::of(self.table())
-    }
-
-    /// The index VPP gave to this client.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
-    /// # fn main() { vpp::with_client(async |client| {
-    /// assert_eq!(client.client_index(), 0x8000_0001);
-    /// # Ok(()) }) }
-    /// ```
-    #[must_use]
-    pub fn client_index(&self) -> u32 {
-        self.shared().lock().connection.client_index()
-    }
-
-    /// Totals of this connection.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
-    /// # fn main() { vpp::with_client(async |client| {
-    /// use vpp_api::messages::vpe::ShowVersion;
-    ///
-    /// client.call(&ShowVersion {}).await?;
-    /// assert_eq!(client.counters().frames_received, 1);
-    /// # Ok(()) }) }
-    /// ```
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.shared().lock().connection.counters()
-    }
-
-    /// Waits until the connection has ended, and says why. May be awaited by any number of tasks, at any time.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
-    /// # fn main() { vpp::with_client(async |client| {
-    /// use vpp_api::error::Disconnect;
-    ///
-    /// client.close();
-    /// assert!(matches!(client.closed().await, Disconnect::Closed));
-    /// # Ok(()) }) }
-    /// ```
-    pub async fn closed(&self) -> Disconnect {
-        ended(&mut self.shared().closed.subscribe()).await
-    }
-
-    /// Whether the connection has ended.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/vpp.rs"));
-    /// # fn main() { vpp::with_client(async |client| {
-    /// assert!(!client.is_closed());
-    /// client.close();
-    /// client.closed().await;
-    /// assert!(client.is_closed());
-    /// # Ok(()) }) }
-    /// ```
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.shared().closed.borrow().is_some()
-    }
-
     /// Closes the connection for all clones. Calls in flight end with [`Disconnect::Closed`].
     ///
     /// ```
@@ -473,11 +367,6 @@ impl From<StartError> for CallError {
             StartError::TooLarge { message, len, max } => Self::TooLarge { message, len, max },
         }
     }
-}
-
-async fn ended(closed: &mut watch::Receiver<Option<Disconnect>>) -> Disconnect {
-    // Without a sender all clients and the driver are gone.
-    closed.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone()).unwrap_or(Disconnect::Closed)
 }
 
 fn read_reply<R: Request>(body: &[u8]) -> Result<R::Reply, CallError> {

@@ -32,6 +32,7 @@ mod deadlines;
 mod event;
 mod handshake;
 mod known;
+mod mix;
 mod receive;
 
 use std::collections::{HashMap, VecDeque};
@@ -50,6 +51,7 @@ use crate::messages::memclnt::{ControlPing, ControlPingReply, SockclntCreateRepl
 use crate::table::MessageTable;
 use call::{Call, Details};
 use known::Known;
+use mix::BuildMix;
 
 /// An established connection: requests in, frames out, frames in, answers out.
 ///
@@ -87,7 +89,7 @@ pub struct Connection<T> {
     max_frame: usize,
     table: Arc<MessageTable>,
     known: Known,
-    calls: HashMap<u32, Call<T>>,
+    calls: HashMap<u32, Call<T>, BuildMix>,
     last_context: u32,
     decoder: FrameDecoder,
     out: BytesMut,
@@ -103,7 +105,7 @@ impl<T> Connection<T> {
             max_frame,
             known: Known::of(&table),
             table,
-            calls: HashMap::new(),
+            calls: HashMap::default(),
             last_context: 0,
             decoder,
             out: BytesMut::new(),
@@ -211,7 +213,7 @@ impl<T> Connection<T> {
     /// # Errors
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
     pub fn call<R: Request>(&mut self, request: &R, tag: T) -> Result<u32, StartError> {
-        let id = self.table.id_of::<R>()?;
+        let id = self.known.id_of::<R>(&self.table)?;
         let answer_id = self.learn::<R::Reply>()?;
         let context = self.next_context();
         self.push(id, context, request)?;
@@ -241,7 +243,7 @@ impl<T> Connection<T> {
     /// # Errors
     /// [`StartError`]; nothing was put into the output.
     pub fn send<O: Oneway>(&mut self, message: &O) -> Result<(), StartError> {
-        let id = self.table.id_of::<O>()?;
+        let id = self.known.id_of::<O>(&self.table)?;
         self.push(id, NO_CONTEXT, message)
     }
 
@@ -265,9 +267,9 @@ impl<T> Connection<T> {
     /// # Errors
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
     pub fn dump<D: Dump>(&mut self, request: &D, tag: T) -> Result<u32, StartError> {
-        let id = self.table.id_of::<D>()?;
+        let id = self.known.id_of::<D>(&self.table)?;
         let details = Some(Details::of(self.learn::<D::Details>()?));
-        let ping_id = self.table.id_of::<ControlPing>()?;
+        let ping_id = self.known.id_of::<ControlPing>(&self.table)?;
         let answer_id = self.learn::<ControlPingReply>()?;
         let context = self.next_context();
         self.push(id, context, request)?;
@@ -296,7 +298,7 @@ impl<T> Connection<T> {
     /// # Errors
     /// [`StartError`], and `tag` is dropped; nothing was put into the output.
     pub fn get<G: Get>(&mut self, request: &G, tag: T) -> Result<u32, StartError> {
-        let id = self.table.id_of::<G>()?;
+        let id = self.known.id_of::<G>(&self.table)?;
         let details = Some(Details::of(self.learn::<G::Details>()?));
         let answer_id = self.learn::<G::Reply>()?;
         let context = self.next_context();
@@ -350,7 +352,7 @@ impl<T> Connection<T> {
     /// The id of a message that VPP sends. Only what is learnt is taken in: without its kind nobody knows where its
     /// context stands.
     fn learn<M: Message>(&mut self) -> Result<u16, Absent> {
-        let id = self.table.id_of::<M>()?;
+        let id = self.known.id_of::<M>(&self.table)?;
         self.known.learn::<M>(id);
         Ok(id)
     }

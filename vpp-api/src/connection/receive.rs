@@ -1,5 +1,7 @@
 //! What comes in: bytes to messages, messages to the calls they answer.
 
+use std::collections::hash_map;
+
 use bytes::Bytes;
 
 use super::call::{Call, Details};
@@ -126,10 +128,11 @@ impl<T> Connection<T> {
         let context = Envelope::decode(known.kind, &mut reader)
             .map_err(|source| ProtocolError::Message { message: known.name, source })?
             .context;
-        let Some(call) = self.calls.get_mut(&context) else {
+        let hash_map::Entry::Occupied(mut waiting) = self.calls.entry(context) else {
             self.counters.unknown_contexts += 1;
             return Ok(());
         };
+        let call = waiting.get_mut();
         if let Some(details) = &mut call.details
             && details.id == id
         {
@@ -140,9 +143,7 @@ impl<T> Connection<T> {
             return Ok(());
         }
         let right = call.answer_id == id;
-        let Some(Call { message, details, tag, .. }) = self.calls.remove(&context) else {
-            return Ok(());
-        };
+        let Call { message, details, tag, .. } = waiting.remove();
         self.events.push_back(match (right, details) {
             (true, None) => Event::Reply { tag, body },
             (true, Some(Details { bodies, .. })) => Event::Details { tag, bodies, end: body },

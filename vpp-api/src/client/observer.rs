@@ -133,17 +133,18 @@ impl CallResult {
 
 /// One call under observation. Dropped before its end, it was cancelled.
 pub(super) struct Report<O: Deref<Target = dyn Observer>> {
-    observer: Option<O>,
+    /// With the start of the call; without an observer nobody asks for it.
+    observer: Option<(O, Instant)>,
     name: &'static str,
-    start: Instant,
 }
 
 impl<O: Deref<Target = dyn Observer>> Report<O> {
     pub(super) fn start(observer: Option<O>, name: &'static str) -> Self {
-        if let Some(observer) = &observer {
+        let observer = observer.map(|observer| {
             observer.sent(name);
-        }
-        Self { observer, name, start: Instant::now() }
+            (observer, Instant::now())
+        });
+        Self { observer, name }
     }
 
     pub(super) fn end(mut self, result: CallResult, at: Instant) {
@@ -151,14 +152,16 @@ impl<O: Deref<Target = dyn Observer>> Report<O> {
     }
 
     fn tell(&mut self, result: CallResult, at: Instant) {
-        if let Some(observer) = self.observer.take() {
-            observer.received(self.name, result, at.saturating_duration_since(self.start));
+        if let Some((observer, start)) = self.observer.take() {
+            observer.received(self.name, result, at.saturating_duration_since(start));
         }
     }
 }
 
 impl<O: Deref<Target = dyn Observer>> Drop for Report<O> {
     fn drop(&mut self) {
-        self.tell(CallResult::Cancelled, Instant::now());
+        if self.observer.is_some() {
+            self.tell(CallResult::Cancelled, Instant::now());
+        }
     }
 }

@@ -2,17 +2,16 @@
 //!
 //! | name | measures | against what limit |
 //! | --- | --- | --- |
-//! | `call/…/one_at_a_time` | one call after the other: two wake-ups each | none; beside `raw/…/in_flight=1` |
-//! | `call/…/in_flight=N` | N calls at any time, whose frames leave together | none; beside `raw/…/in_flight=N` |
+//! | `call/…/one_at_a_time` | one call after the other: two wake-ups each | 80 % of `raw/…/in_flight=1` |
+//! | `call/…/in_flight=N` | N calls at any time, whose frames leave together | 80 % of `raw/…/in_flight=N` |
 //! | `raw/…/in_flight=N` | the same frames from a blocking thread: what socket and peer allow | – |
 //! | `dump/…/vec` | one dump, collected and decoded | none; beside `raw/lb_as_v2_dump` |
 //! | `dump/…/stream` | the same row by row | none; beside `raw/lb_as_v2_dump` |
 //! | `raw/lb_as_v2_dump/rows=10000` | the same rows, counted by a blocking thread | – |
-//! | `…/loop_sleep=1ms/…` | a peer that sleeps 1 ms a turn | 5 times `one_at_a_time`, and 80 % of `raw` |
+//! | `…/loop_sleep=1ms/…` | a peer that sleeps 1 ms a turn | 5 times `one_at_a_time`, and 80 % as above |
 //!
 //! The sleeping peer stands for VPP, whose main loop may sleep when it is idle. `raw` encodes beforehand, matches and
-//! decodes nothing, and counts frames. Against a peer that never sleeps a call is what the client does for it, some µs
-//! that `raw` does without: that is printed and has no limit. A VPP takes far longer for a call.
+//! decodes nothing, and counts frames.
 //!
 //! Throughput is calls or rows a second, on one worker thread of tokio beside the peer's thread. The lines that begin
 //! with `ratio` set a bench beside its limit, over all samples of this run.
@@ -80,10 +79,9 @@ fn calls(c: &mut Criterion) {
         drop(raw);
         peer.join().expect("the peer ends well");
 
-        let limit = if pause.is_some() { " (limit 80 %)" } else { "" };
-        print_raw(&format!("{name}/one_at_a_time"), &single, &raw_single, "calls", limit);
+        print_raw(&format!("{name}/one_at_a_time"), &single, &raw_single, "calls", " (limit 80 %)");
         for ((depth, rate), raw) in DEPTHS.iter().zip(&many).zip(&raw_many) {
-            print_raw(&format!("{name}/in_flight={depth}"), rate, raw, "calls", limit);
+            print_raw(&format!("{name}/in_flight={depth}"), rate, raw, "calls", " (limit 80 %)");
             if let Some(ratio) = rate.over(&single) {
                 let limit = if pause.is_some() { " (limit 5)" } else { "" };
                 println!("ratio {name}/in_flight={depth}: {ratio:.1} x one_at_a_time{limit}");

@@ -64,7 +64,7 @@ impl Vpp {
         }
     }
 
-    /// What it wrote to its output and its log, which ends with a backtrace if it crashed.
+    /// What it wrote to its output and its log: the signal it died of, if it had the time.
     fn said(&self) -> String {
         let read = |file| fs::read_to_string(self.folder.join(file)).unwrap_or_default();
         ["vpp.out", "vpp.log"].map(read).concat()

@@ -225,9 +225,10 @@ fn link_number(name: &str) -> Option<u64> {
     })
 }
 
-/// The number in `name`, if it begins with `kind`.
+/// The number in `name`, if it is a whole name of that kind. Readers call this before their read is accepted, so that a
+/// part of a name is no error here.
 fn number_of(name: &str, kind: &str) -> Option<u64> {
-    Some(name.strip_prefix(kind)?.strip_suffix(REST).and_then(|number| number.parse().ok()).expect("a whole name"))
+    name.strip_prefix(kind)?.strip_suffix(REST)?.parse().ok()
 }
 
 /// Whether it is the name of something, and not the beginning of one.

@@ -3,7 +3,7 @@
 //! | task | module | owns |
 //! | --- | --- | --- |
 //! | brain | `brain` | the `Core`: health, reconciliation, every decision |
-//! | a probe each | `probes` | its socket |
+//! | the probe thread | `crate::probe` | every probe and its socket |
 //! | link | `link` | the life of the API socket |
 //! | counters | `counters` | the mapping of the stats segment |
 //!
@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{CheckKind, Config, Context};
 use crate::event::{Bus, What};
 use crate::metrics::{ApiObserver, Totals};
-use crate::probe::{Prober, ProberError};
+use crate::probe::{Outbox, Prober, ProberError};
 use crate::snapshot::Published;
 use crate::state::{Book, Held, Loaded, State, StateFile, Writer};
 
@@ -132,11 +132,11 @@ impl Daemon {
             .map_err(|error| StartError::Unfit(chain(&error)))?;
         let totals = Totals::default();
         let stop = CancellationToken::new();
-        let (result_sender, results) = mpsc::channel(1_024);
+        let results = Arc::new(Outbox::default());
         let (link_sender, links) = mpsc::channel(8);
         let (commands, command_receiver) = mpsc::channel(64);
         let (plan, plan_receiver) = watch::channel(Arc::default());
-        let mut probes = probes::Probes::new(prober.clone(), result_sender, bus.clone(), totals.clone());
+        let mut probes = probes::Probes::new(prober.clone(), results.clone(), bus.clone(), totals.clone());
         probes.configure(core.config(), core.control());
         let mut views = views::Views::new(&core, wall);
         let mut book = Book::new(state);

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 pub use server::{Listener, ServeError};
 pub(crate) use totals::ApiObserver;
+pub(crate) use totals::ProbeTotals;
 pub use totals::Totals;
 
 use crate::snapshot::Published;

@@ -92,9 +92,12 @@ async fn daemon(args: DaemonArgs) -> Result<(), Failure> {
     logging::init(args.log_level, args.log_format);
     let bus = Bus::new();
     bus.emit(What::starting());
-    if let Some(limit) = raise_descriptor_limit(DESCRIPTORS).filter(|limit| *limit < DESCRIPTORS) {
-        let message =
-            format!("{limit} file descriptors may be too few; allow {DESCRIPTORS}, e.g. LimitNOFILE= of systemd");
+    let probed = loaded.config.backends.iter().filter(|backend| backend.healthcheck.is_some()).count();
+    let needed = DESCRIPTORS.saturating_add(u64::try_from(probed).unwrap_or(u64::MAX));
+    if let Some(limit) = raise_descriptor_limit().filter(|limit| *limit < needed) {
+        let message = format!(
+            "{limit} file descriptors may be too few for {probed} backends, probes may have to wait for each other; allow {needed}, e.g. LimitNOFILE= of systemd"
+        );
         bus.emit(What::Warning { cause: "descriptors".into(), message: message.into() });
     }
     warn(&bus, &loaded.warnings);
@@ -186,8 +189,8 @@ async fn watchdog(daemon: &Daemon) {
     }
 }
 
-/// Open at once in a large site: 1,280 connections of gRPC clients, and the probes of some thousand backends.
-const DESCRIPTORS: u64 = 4_096;
+/// Open at once beside a probe of each backend: 1,280 connections of gRPC clients, listeners, VPP, files, and sockets that probes keep.
+const DESCRIPTORS: u64 = 2_048;
 
 /// Whether a person looks at standard output.
 pub(crate) fn at_a_terminal() -> bool {

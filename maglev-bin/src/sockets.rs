@@ -29,13 +29,12 @@ fn no_ipv6(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-/// Raises this process's limit of open descriptors as far as it may if it is below `wanted`. Returns the limit now; `None` is no limit.
+/// Raises this process's limit of open descriptors as far as it may. Returns the limit now; `None` is no limit.
 ///
 /// The usual soft limit of 1,024 is for programs that use `select`; systemd leaves the hard limit far above it for all others.
-pub(crate) fn raise_descriptor_limit(wanted: u64) -> Option<u64> {
+pub(crate) fn raise_descriptor_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let enough = current.is_none_or(|current| current >= wanted);
-    if !enough && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() { maximum } else { current }
+    if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() { maximum } else { current }
 }
 
 #[cfg(test)]
@@ -43,13 +42,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_of_descriptors_is_raised_as_far_as_it_may_be_and_only_when_needed() {
+    fn the_limit_of_descriptors_is_raised_as_far_as_it_may_be() {
         let before = getrlimit(Resource::Nofile);
-        assert_eq!(raise_descriptor_limit(1), before.current);
-        assert_eq!(getrlimit(Resource::Nofile), before);
-        // Without a limit everything is enough already.
-        assert_eq!(raise_descriptor_limit(u64::MAX), before.current.and(before.maximum));
-        assert_eq!(getrlimit(Resource::Nofile).current, before.current.and(before.maximum));
+        assert_eq!(raise_descriptor_limit(), before.maximum);
+        assert_eq!(getrlimit(Resource::Nofile), Rlimit { current: before.maximum, ..before });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! | comes in | from | depth |
 //! | --- | --- | --- |
-//! | results of probes | probe tasks | 1,024; a full channel makes a probe task wait, no result is lost |
+//! | results of probes | the probe thread's outbox | at most one per backend |
 //! | the link's life | link task | 8 |
 //! | commands | signals, operators | 64 |
 //! | replies of VPP | futures that this task polls itself, at most 64 | – |
@@ -27,7 +27,7 @@ use super::counters::CounterPlan;
 use super::dataplane::VppDataplane;
 use super::link::{Link, LinkEvent, chain};
 use super::operate::{Action, Effect, Order, Refusal};
-use super::probes::{Ended, Probes};
+use super::probes::{Probes, result};
 use super::prospect::Standing;
 use super::report;
 use super::syncs::{Caller, Syncs};
@@ -36,7 +36,7 @@ use super::weightless;
 use crate::config::Config;
 use crate::event::{Bus, Text, What};
 use crate::metrics::Totals;
-use crate::probe::Prober;
+use crate::probe::{Ended, Outbox, Prober};
 use crate::seam::show_then_tell;
 use crate::snapshot::{OverrideView, Published, VppInfo};
 use crate::state::{Book, Note, Saving, Writer};
@@ -92,7 +92,7 @@ pub(super) struct Brain {
     pub(super) bus: Bus,
     pub(super) totals: Totals,
     pub(super) published: Arc<Published>,
-    pub(super) results: mpsc::Receiver<Ended>,
+    pub(super) results: Arc<Outbox>,
     pub(super) links: mpsc::Receiver<LinkEvent>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) plan: watch::Sender<Arc<CounterPlan>>,
@@ -172,7 +172,10 @@ pub(super) async fn run(mut brain: Brain) {
     let mut attached = Attached::default();
     let mut publication_due = Instant::now();
     let bus = brain.bus.clone();
+    let (results, mut ended) = (brain.results.clone(), Vec::new());
     loop {
+        results.take(&mut ended);
+        brain.on_results(&mut ended);
         brain.act(&mut attached);
         let now = Instant::now();
         let changed = brain.core.changed();
@@ -196,7 +199,7 @@ pub(super) async fn run(mut brain: Brain) {
             Some((id, result)) = attached.calls.next(), if !attached.calls.is_empty() => {
                 brain.core.handle_reply(Instant::now(), id, result);
             }
-            Some(ended) = brain.results.recv() => brain.on_result(&ended),
+            () = results.ready() => {}
             Some(command) = brain.commands.recv() => brain.on_command(command),
             () = sleep_until(wake) => brain.core.handle_timeout(Instant::now()),
         }
@@ -216,7 +219,7 @@ impl Brain {
         while let Some(output) = self.core.poll_output(Instant::now(), SystemTime::now()) {
             match output {
                 Output::Probe { backend, probe } => self.probes.start(backend, probe),
-                Output::Cancel { probe } => self.probes.cancel(probe),
+                Output::Cancel { backend, probe } => self.probes.cancel(backend, probe),
                 Output::Tell(what) => self.tell(what),
                 Output::Begun(scope) => self.syncs.begin(scope),
                 Output::Ended(pass) => {
@@ -235,6 +238,7 @@ impl Brain {
                 }
             }
         }
+        self.probes.send();
     }
 
     fn tell(&mut self, what: What) {
@@ -242,10 +246,16 @@ impl Brain {
         self.told.push(what);
     }
 
-    fn on_result(&mut self, ended: &Ended) {
-        let Some(result) = self.probes.ended(ended) else { return };
-        let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
-        self.core.handle_probe(Instant::now(), SystemTime::now(), ended.backend, ended.probe, result, jitter);
+    fn on_results(&mut self, all: &mut Vec<Ended>) {
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        for ended in all.drain(..) {
+            let Ended { backend, probe, report } = &ended;
+            let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
+            let wanted = self.core.handle_probe(now, wall, *backend, *probe, result(report), jitter);
+            if wanted && self.probes.count(&ended) {
+                self.core.show_backend(*backend);
+            }
+        }
     }
 
     fn on_link(&mut self, attached: &mut Attached, event: LinkEvent) {

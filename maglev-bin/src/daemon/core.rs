@@ -40,7 +40,7 @@ pub(crate) enum Output {
     /// Send a probe.
     Probe { backend: BackendId, probe: ProbeId },
     /// Stop a probe.
-    Cancel { probe: ProbeId },
+    Cancel { backend: BackendId, probe: ProbeId },
     /// Make a call on VPP.
     Call { id: CallId, call: Call },
     /// Tell everyone.
@@ -66,6 +66,8 @@ pub(crate) enum Unfit {
 /// backwards.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// What ticks are counted from.
+    origin: Instant,
     config: Arc<Config>,
     control: Control,
     /// `None` without a dataplane.
@@ -103,6 +105,7 @@ impl Core {
             sync.adopt(before.vips.iter().copied());
         }
         let mut core = Self {
+            origin: now,
             config: config.clone(),
             control,
             sync,
@@ -175,6 +178,11 @@ impl Core {
         &mut self.control
     }
 
+    /// Something outside of the core changed that a snapshot shows of this backend.
+    pub(super) fn show_backend(&mut self, backend: BackendId) {
+        self.changed.backends.insert(backend);
+    }
+
     /// An operator's word concerns this backend.
     pub(super) fn changed_backend(&mut self, backend: BackendId) {
         self.changed.backends.insert(backend);
@@ -213,7 +221,7 @@ impl Core {
         &self.changed
     }
 
-    /// A probe ended.
+    /// A probe ended. False, and no effect, if nobody wants its result any more.
     pub(crate) fn handle_probe(
         &mut self,
         now: Instant,
@@ -222,10 +230,15 @@ impl Core {
         probe: ProbeId,
         result: ProbeResult,
         jitter: Jitter,
-    ) {
-        if self.control.handle_result(now, wall, probe, result, jitter) {
+    ) -> bool {
+        let counter = |control: &Control| control.backend(backend).map(|view| view.counter());
+        let before = counter(&self.control);
+        let wanted = self.control.handle_result(now, wall, probe, result, jitter);
+        // What a result changes beside it comes as an event.
+        if counter(&self.control) != before {
             self.changed.backends.insert(backend);
         }
+        wanted
     }
 
     /// The link to VPP stands and may be written to.
@@ -306,10 +319,12 @@ impl Core {
         }
     }
 
-    /// When [`Core::handle_timeout`] is due.
+    /// When [`Core::handle_timeout`] is due. Probes are started together, at whole multiples of [`TICK`] after the start of the process:
+    /// thousands a second are then some hundred turns.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let sync = self.sync.as_ref().and_then(Reconciler::poll_timeout);
-        self.control.poll_timeout().into_iter().chain(sync).min()
+        let probes = self.control.poll_timeout().map(|due| next_tick(self.origin, due));
+        probes.into_iter().chain(sync).min()
     }
 
     /// The next thing to do.
@@ -387,7 +402,9 @@ impl Core {
     fn on_health(&mut self, event: HealthEvent) {
         let what = match event {
             HealthEvent::Probe { backend, probe } => return self.ready.push_back(Output::Probe { backend, probe }),
-            HealthEvent::Cancel { probe, .. } => return self.ready.push_back(Output::Cancel { probe }),
+            HealthEvent::Cancel { backend, probe } => {
+                return self.ready.push_back(Output::Cancel { backend, probe });
+            }
             HealthEvent::Started { backend, name } => {
                 let address = self.control.backend(backend).map(|view| view.address().to_string());
                 What::BackendStart { backend: name, address: address.unwrap_or_default().into() }
@@ -464,6 +481,17 @@ fn weight_in_vpp(sync: &Reconciler, key: &VipKey, address: IpAddr) -> Option<Hea
 /// A weight of VPP in health's terms. VPP may hold up to 255: what is above 100 counts as 100.
 pub(super) fn health_weight(weight: u8) -> HealthWeight {
     HealthWeight::new(weight).unwrap_or(HealthWeight::MAX)
+}
+
+/// How late a probe may start for the sake of company.
+const TICK: Duration = Duration::from_millis(4);
+
+/// The first tick at or after an instant.
+fn next_tick(origin: Instant, due: Instant) -> Instant {
+    let since = due.saturating_duration_since(origin).as_nanos();
+    let ahead = (TICK.as_nanos() - since % TICK.as_nanos()) % TICK.as_nanos();
+    // Less than a tick.
+    due + Duration::from_nanos(ahead as u64)
 }
 
 /// Shorter, and VPP would hear nothing but dumps.

@@ -1,32 +1,25 @@
-//! Sends the probes that the core asks for, each in a task of its own.
+//! Sends the probes that the core asks for, and says what became of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use maglev_health::{BackendId, Code, Control, Outcome, ProbeId, ProbeResult};
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 use super::translate;
 use crate::config::Config;
 use crate::event::{Bus, Text, What};
-use crate::metrics::Totals;
-use crate::probe::{Cause, Prober, Report, Target};
-
-/// A probe that ended.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) backend: BackendId,
-    pub(super) probe: ProbeId,
-    pub(super) report: Report,
-}
+use crate::metrics::{ProbeTotals, Totals};
+use crate::probe::{Cause, Ended, Order, Outbox, Prober, Report, Target};
 
 /// What a backend is asked, and how it is named.
 #[derive(Clone, Debug)]
 struct Question {
     name: Text,
     kind: &'static str,
+    /// Name of the check; `None` for a static backend.
+    check: Option<Text>,
+    totals: ProbeTotals,
     /// `None` when the config asks for something that cannot be sent.
     target: Option<Arc<Target>>,
 }
@@ -34,26 +27,27 @@ struct Question {
 /// Probes under way and what is known of their surroundings.
 pub(super) struct Probes {
     prober: Arc<Prober>,
-    results: mpsc::Sender<Ended>,
+    results: Arc<Outbox>,
+    orders: Vec<Order>,
     bus: Bus,
     totals: Totals,
     questions: HashMap<BackendId, Question>,
-    /// `None` for one that could not even be started.
-    running: HashMap<ProbeId, Option<AbortHandle>>,
     faults: Faults,
     /// End of the certificate that the last TLS probe of a backend saw.
     certificates: HashMap<BackendId, SystemTime>,
 }
 
 impl Probes {
-    pub(super) fn new(prober: Arc<Prober>, results: mpsc::Sender<Ended>, bus: Bus, totals: Totals) -> Self {
+    /// Answers go to `results`.
+    pub(super) fn new(prober: Arc<Prober>, results: Arc<Outbox>, bus: Bus, totals: Totals) -> Self {
+        prober.deliver_to(results.clone());
         Self {
             prober,
             results,
+            orders: Vec::new(),
             bus,
             totals,
             questions: HashMap::new(),
-            running: HashMap::new(),
             faults: Faults::default(),
             certificates: HashMap::new(),
         }
@@ -65,12 +59,15 @@ impl Probes {
         for backend in &config.backends {
             let Some(id) = control.backend_id(&backend.name) else { continue };
             let kind = backend.healthcheck.as_ref().map_or("static", |check| check.kind.type_name());
+            let check = backend.healthcheck.as_ref().map(|check| check.name.as_str().into());
             let target = translate::target(backend).unwrap_or_else(|error| {
                 let message = format!("backend {} cannot be probed: {error}", backend.name);
                 self.bus.emit(What::Error { cause: "internal".into(), message: message.into() });
                 None
             });
-            self.questions.insert(id, Question { name: backend.name.as_str().into(), kind, target });
+            let name: Text = backend.name.as_str().into();
+            let totals = self.totals.probes_of(&name, kind);
+            self.questions.insert(id, Question { name, kind, check, totals, target });
         }
         self.certificates.retain(|id, _| self.questions.contains_key(id));
         self.faults.retain(|id| self.questions.contains_key(&id));
@@ -81,48 +78,47 @@ impl Probes {
         self.questions.get(&backend).map_or("static", |question| question.kind)
     }
 
+    /// Name of a backend's check.
+    pub(super) fn check(&self, backend: BackendId) -> Option<Text> {
+        self.questions.get(&backend)?.check.clone()
+    }
+
     /// When the certificate of a backend ends, as far as a probe has seen it.
     pub(super) fn certificate(&self, backend: BackendId) -> Option<SystemTime> {
         self.certificates.get(&backend).copied()
     }
 
-    /// Starts a probe.
+    /// Starts a probe, with the next [`Probes::send`].
     pub(super) fn start(&mut self, backend: BackendId, probe: ProbeId) {
-        let answer = Answer { results: self.results.clone(), backend, probe, sent: false };
-        self.running.insert(probe, None);
         let question = self.questions.get(&backend);
         let Some((question, target)) = question.and_then(|question| Some((question, question.target.clone()?))) else {
+            // The core waits for an answer.
+            self.results.put(Ended { backend, probe, report: Report::of_bug() });
             return;
         };
         if self.bus.wants(tracing::Level::DEBUG) {
             self.bus.emit(What::ProbeStart { backend: question.name.clone(), r#type: question.kind.into() });
         }
-        let prober = self.prober.clone();
-        let task = tokio::spawn(async move {
-            let report = prober.run(&target).await;
-            answer.send(report).await;
-        });
-        self.running.insert(probe, Some(task.abort_handle()));
+        self.orders.push(Order::Start { backend, probe, target });
     }
 
-    /// Stops a probe; its socket closes.
-    pub(super) fn cancel(&mut self, probe: ProbeId) {
-        if let Some(Some(task)) = self.running.remove(&probe) {
-            task.abort();
+    /// Stops a probe, with the next [`Probes::send`]; its socket closes.
+    pub(super) fn cancel(&mut self, backend: BackendId, probe: ProbeId) {
+        self.orders.push(Order::Cancel { backend, probe });
+    }
+
+    /// Has done what was said since the last call.
+    pub(super) fn send(&mut self) {
+        if !self.orders.is_empty() {
+            self.prober.order(self.orders.drain(..));
         }
     }
 
-    /// Counts a probe that ended, warns of causes of our own, and gives its result for the core; nothing if it was cancelled.
-    pub(super) fn ended(&mut self, ended: &Ended) -> Option<ProbeResult> {
-        let Ended { backend, probe, report } = ended;
-        self.running.remove(probe)?;
-        if let Some(question) = self.questions.get(backend) {
-            let result = match report.outcome {
-                Outcome::Pass => "pass",
-                Outcome::Fail => "fail",
-                Outcome::NoVerdict => "error",
-            };
-            self.totals.probe(&question.name, question.kind, result, report.code.as_str(), report.elapsed);
+    /// Counts a probe that ended and was still wanted, and warns of causes of our own. Whether there is news of the certificate.
+    pub(super) fn count(&mut self, ended: &Ended) -> bool {
+        let Ended { backend, report, .. } = ended;
+        if let Some(question) = self.questions.get_mut(backend) {
+            question.totals.count(report.outcome, report.code, report.elapsed);
             if self.bus.wants(tracing::Level::DEBUG) {
                 self.bus.emit(done(question, report));
             }
@@ -134,43 +130,18 @@ impl Probes {
                 self.bus.emit(What::Warning { cause: cause.key().into(), message: message.into() });
             }
         }
-        if let Some(time) = report.certificate_expires {
-            self.certificates.insert(*backend, time);
-        }
-        let detail: Text = report.detail.as_str().into();
-        Some(match report.outcome {
-            Outcome::Pass => ProbeResult::pass(report.code, detail),
-            Outcome::Fail => ProbeResult::fail(report.code, detail),
-            Outcome::NoVerdict => ProbeResult::no_verdict(detail),
-        })
+        let Some(time) = report.certificate_expires else { return false };
+        self.certificates.insert(*backend, time) != Some(time)
     }
 }
 
-/// The answer that the core waits for. It comes in any case, also from a probe that panicked: a backend that waits for ever would never
-/// be probed again.
-struct Answer {
-    results: mpsc::Sender<Ended>,
-    backend: BackendId,
-    probe: ProbeId,
-    sent: bool,
-}
-
-impl Answer {
-    async fn send(mut self, report: Report) {
-        let Self { backend, probe, .. } = self;
-        // A brain that is gone needs no results.
-        let _ = self.results.send(Ended { backend, probe, report }).await;
-        self.sent = true;
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if !self.sent {
-            let Self { backend, probe, .. } = *self;
-            // A probe that was cancelled comes here too; its answer is ignored.
-            let _ = self.results.try_send(Ended { backend, probe, report: Report::of_bug() });
-        }
+/// What a report says to the core.
+pub(super) fn result(report: &Report) -> ProbeResult {
+    let detail: Text = report.detail.as_str().into();
+    match report.outcome {
+        Outcome::Pass => ProbeResult::pass(report.code, detail),
+        Outcome::Fail => ProbeResult::fail(report.code, detail),
+        Outcome::NoVerdict => ProbeResult::no_verdict(detail),
     }
 }
 

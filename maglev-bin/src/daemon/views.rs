@@ -78,7 +78,7 @@ impl Views {
             let control = core.control();
             let views: Vec<_> = control.backends().collect();
             self.places = views.iter().enumerate().map(|(place, view)| (view.id(), place)).collect();
-            self.backends = views.iter().map(|view| Arc::new(backend(core, probes, view))).collect();
+            self.backends = views.iter().map(|view| Arc::new(backend(probes, view))).collect();
             let frontends = (0..core.keys().len()).filter_map(|place| self.frontend(core, place));
             self.frontends = frontends.collect();
             self.seen.clear();
@@ -86,7 +86,7 @@ impl Views {
             for id in &changed.backends {
                 let view = core.control().backend(*id);
                 if let Some((place, view)) = self.places.get(id).zip(view) {
-                    self.backends[*place] = Arc::new(backend(core, probes, &view));
+                    self.backends[*place] = Arc::new(backend(probes, &view));
                 }
             }
             let compared = self.compared(core);
@@ -213,9 +213,7 @@ impl Views {
     }
 }
 
-fn backend(core: &Core, probes: &Probes, view: &health::BackendView<'_>) -> BackendView {
-    let config = core.config().backend(view.name());
-    let healthcheck = config.and_then(|backend| backend.healthcheck.as_ref());
+fn backend(probes: &Probes, view: &health::BackendView<'_>) -> BackendView {
     let transition = |transition: &health::Transition| TransitionView {
         time: time(transition.at),
         from: transition.from.as_str(),
@@ -226,7 +224,7 @@ fn backend(core: &Core, probes: &Probes, view: &health::BackendView<'_>) -> Back
     BackendView {
         name: view.name().clone(),
         address: view.address(),
-        healthcheck: healthcheck.map(|check| check.name.as_str().into()),
+        healthcheck: probes.check(view.id()),
         kind: probes.kind(view.id()),
         state: view.state().as_str(),
         health: view.counter().into(),

@@ -1,4 +1,6 @@
 use super::*;
+use maglev_health::{Code, Outcome};
+
 use crate::snapshot::tests::example;
 use crate::snapshot::{Counters, Traffic, VipCounters, VipName, VppInfo, VppView};
 use std::time::Duration;
@@ -64,7 +66,7 @@ fn the_vpp_at_the_other_end_is_named() {
 #[test]
 fn totals_count_by_their_labels() {
     let totals = Totals::default();
-    totals.probe(&"web0".into(), "http", "pass", "L7OK", Duration::from_millis(3));
+    totals.probes_of(&"web0".into(), "http").count(Outcome::Pass, Code::L7Ok, Duration::from_millis(3));
     totals.transition(&"web0".into(), &"unknown".into(), &"up".into());
     totals.api_sent("lb_conf");
     totals.api_received("lb_conf", "ok", Duration::from_micros(80));

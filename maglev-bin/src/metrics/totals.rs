@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use maglev_health::{Code, Outcome};
 use vpp_api::client::{CallResult, Observer};
 
 use crate::event::{Bus, Text, What};
@@ -87,6 +88,44 @@ struct GrpcMethod {
     method: &'static str,
 }
 
+/// The probes of one backend. Keeps what it last counted in at hand, which is what it will count in next: thousands of probes a second
+/// then look up nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct ProbeTotals {
+    all: Totals,
+    backend: Text,
+    kind: &'static str,
+    last: Option<(Outcome, Code, Counter)>,
+    seconds: Option<Histogram>,
+}
+
+impl ProbeTotals {
+    /// A probe ended.
+    pub(crate) fn count(&mut self, outcome: Outcome, code: Code, elapsed: Duration) {
+        match &self.last {
+            Some((last, with, counter)) if (*last, *with) == (outcome, code) => {
+                counter.inc();
+            }
+            _ => {
+                let result = match outcome {
+                    Outcome::Pass => "pass",
+                    Outcome::Fail => "fail",
+                    Outcome::NoVerdict => "error",
+                };
+                let labels = Probe { backend: self.backend.clone(), r#type: self.kind, result, code: code.as_str() };
+                let counter = self.all.probes.get_or_create_owned(&labels);
+                counter.inc();
+                self.last = Some((outcome, code, counter));
+            }
+        }
+        let seconds = self.seconds.get_or_insert_with(|| {
+            let labels = ProbeKind { backend: self.backend.clone(), r#type: self.kind };
+            self.all.probe_seconds.get_or_create_owned(&labels)
+        });
+        seconds.observe(elapsed.as_secs_f64());
+    }
+}
+
 impl Default for Totals {
     fn default() -> Self {
         Self {
@@ -134,19 +173,9 @@ impl Totals {
         );
     }
 
-    /// A probe ended. `result` is `pass`, `fail` or `error`.
-    pub fn probe(
-        &self,
-        backend: &Text,
-        kind: &'static str,
-        result: &'static str,
-        code: &'static str,
-        elapsed: Duration,
-    ) {
-        let labels = Probe { backend: backend.clone(), r#type: kind, result, code };
-        self.probes.get_or_create(&labels).inc();
-        let labels = ProbeKind { backend: backend.clone(), r#type: kind };
-        self.probe_seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
+    /// Where the probes of one backend are counted.
+    pub(crate) fn probes_of(&self, backend: &Text, kind: &'static str) -> ProbeTotals {
+        ProbeTotals { all: self.clone(), backend: backend.clone(), kind, last: None, seconds: None }
     }
 
     /// A backend changed its state.

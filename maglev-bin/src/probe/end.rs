@@ -1,8 +1,10 @@
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use maglev_health::{Code, Outcome};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::report::Cause;
 
@@ -45,8 +47,22 @@ impl Deadline {
     }
 
     /// Waits for something until the deadline; `None` if it came first.
+    ///
+    /// Polled, it looks at the clock and sets no alarm: whoever runs the probe polls it at its deadline. So a probe of many steps has
+    /// one timer.
     pub(super) async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
-        timeout_at(self.0, work).await.ok()
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if Instant::now() >= self.0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// When it is.
+    pub(super) fn instant(self) -> Instant {
+        self.0
     }
 
     /// Runs a step that speaks with the backend. Out of time, the probe fails with `code`.

@@ -1,126 +1,151 @@
 //! One HTTP/1.1 request and what makes of its response a pass.
 
-use std::error::Error;
+mod body;
+mod head;
+
+use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 
-use ::http::header::{CONNECTION, HOST, USER_AGENT};
-use ::http::{HeaderValue, Request, Uri};
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use maglev_health::Code;
 use regex::bytes::Regex;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use self::body::Body;
+use self::head::{Head, Search};
 use super::end::{Deadline, End, Step};
 use super::fault::words;
 use super::target::Http;
 
-/// Asks over a connection that is ready for it, and judges the answer.
-pub(super) async fn exchange<S>(stream: S, http: &Http, address: IpAddr, deadline: Deadline) -> End
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let client =
-        http1::Builder::new().title_case_headers(true).max_buf_size(MOST_HEAD).handshake(TokioIo::new(stream)).await;
-    let (sender, mut connection) = match client {
-        Ok(client) => client,
-        Err(error) => return broken(&error, "no response"),
-    };
-    let mut judged = pin!(ask(sender, request(http, address), http, deadline));
-    // The connection moves the bytes. Nothing is spawned: dropping this future drops both, and with them the socket. A shutdown
-    // would send a FIN where a reset is wanted, and leave a server that closed first in TIME_WAIT.
-    let moved = poll_fn(|cx| connection.poll_without_shutdown(cx));
-    let end = tokio::select! {
-        biased;
-        end = &mut judged => end,
-        _ = moved => judged.await,
-    };
-    end.unwrap_or_else(|end| end)
-}
-
-async fn ask(
-    mut sender: SendRequest<Empty<Bytes>>,
-    request: Request<Empty<Bytes>>,
+/// Asks over a connection that is ready for it, and judges the answer. `buffer` is empty; what it holds afterwards is of no use.
+pub(super) async fn exchange<S>(
+    stream: &mut S,
     http: &Http,
+    address: IpAddr,
     deadline: Deadline,
-) -> Step<End> {
-    let answer = async { sender.send_request(request).await.map_err(|error| broken(&error, "no response")) };
-    let response = deadline.or_fail(Code::L7Tout, "no response in time", answer).await?;
-    let seen = format!("status {}", response.status().as_str());
-    if !http.codes.contains(&response.status().as_u16()) {
-        return Ok(End::fail(Code::L7Sts, seen));
+    buffer: &mut Vec<u8>,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    write_request(buffer, http, address);
+    let answer = async {
+        // Whoever does not listen may still have said something.
+        let told = tell(stream, buffer).await;
+        buffer.clear();
+        read_head(stream, buffer, told.err()).await
+    };
+    let head = match deadline.or_fail(Code::L7Tout, "no response in time", answer).await {
+        Ok(head) => head,
+        Err(end) => return end,
+    };
+    let seen = seen(head.status);
+    if !http.codes.contains(&head.status) {
+        return End::fail(Code::L7Sts, seen);
     }
     let Some(regexp) = &http.regexp else {
-        return Ok(End::pass(Code::L7Ok, seen));
+        return End::pass(Code::L7Ok, seen);
     };
-    let mut body = response.into_body();
-    let search = async { find(regexp, &mut body).await.map_err(|error| broken(&error, &seen)) };
+    let search = async { find(regexp, stream, buffer, head).await.map_err(|what| broken(&seen, &what)) };
     let late = format!("{seen}, no whole body in time");
-    Ok(if deadline.or_fail(Code::L7Tout, &late, search).await? {
-        End::pass(Code::L7Ok, seen)
-    } else {
-        End::fail(Code::L7Rsp, format!("{seen}, regexp not found"))
-    })
+    match deadline.or_fail(Code::L7Tout, &late, search).await {
+        Ok(true) => End::pass(Code::L7Ok, seen),
+        Ok(false) => End::fail(Code::L7Rsp, format!("{seen}, regexp not found")),
+        Err(end) => end,
+    }
 }
 
-fn request(http: &Http, address: IpAddr) -> Request<Empty<Bytes>> {
-    let mut request = Request::new(Empty::new());
-    *request.uri_mut() = Uri::from(http.path.as_uri());
-    let headers = request.headers_mut();
-    headers.insert(HOST, http.host.as_ref().map_or_else(|| own_host(http, address), |host| host.as_header()));
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    request
+async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
-/// The address as a URL would have it: `192.0.2.1`, `[2001:db8::1]:8080`.
-fn own_host(http: &Http, address: IpAddr) -> HeaderValue {
-    let default = if http.tls.is_some() { 443 } else { 80 };
-    let text = match address {
-        _ if http.port != default => SocketAddr::new(address, http.port).to_string(),
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => format!("[{v6}]"),
-    };
-    HeaderValue::try_from(text).expect("an address has only digits, letters and punctuation")
+/// Reads up to the end of the head of the final response, and leaves what follows in `buffer`. `untold` is why the request was not
+/// sent.
+async fn read_head<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    untold: Option<io::Error>,
+) -> Step<Head> {
+    let mut search = Search::default();
+    let mut interim = 0;
+    loop {
+        let read = match stream.read_buf(buffer).await {
+            Ok(read) => read,
+            Err(error) => return Err(lost(untold.as_ref().unwrap_or(&error))),
+        };
+        if read == 0 {
+            return Err(match untold {
+                Some(error) => lost(&error),
+                None if buffer.is_empty() => broken(NOTHING, "connection closed"),
+                None => broken(NOTHING, "connection closed in the head"),
+            });
+        }
+        let no_head = |why: head::NoHead| broken(NOTHING, why.words());
+        while let Some(head) = search.head(buffer, false).map_err(no_head)? {
+            buffer.drain(..head.length);
+            // 101 is final: whatever follows is another protocol.
+            if head.status >= 200 || head.status == 101 {
+                return Ok(head);
+            }
+            interim += head.length;
+            if interim > head::MOST_HEAD {
+                return Err(no_head(head::NoHead::TooLong));
+            }
+            search = Search::default();
+            if buffer.is_empty() {
+                break;
+            }
+        }
+    }
 }
 
-/// Whether the regexp is found in the first 64 KiB of the body. Reads no further than it must.
-async fn find(regexp: &Regex, body: &mut Incoming) -> Result<bool, hyper::Error> {
+/// Whether the regexp is found in the first bytes of the body, as many as may be searched. Reads no further than it must.
+async fn find<S: AsyncRead + Unpin>(
+    regexp: &Regex,
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    head: Head,
+) -> Result<bool, String> {
+    let mut body = Body::new(head.framing);
     let mut text = Vec::new();
     let mut searched = 0;
-    poll_fn(|cx| {
-        loop {
-            match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let data = frame.into_data().unwrap_or_default();
-                    text.extend_from_slice(&data[..data.len().min(MOST_BODY - text.len())]);
-                    if text.len() == MOST_BODY {
-                        return Poll::Ready(Ok(regexp.is_match(&text)));
-                    }
-                }
-                Poll::Ready(None) => return Poll::Ready(Ok(regexp.is_match(&text))),
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(if settled(regexp, &text) { Ok(true) } else { Err(error) });
-                }
+    let mut bytes = std::mem::take(buffer);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let garbage = |_| "invalid chunk".to_owned();
+        if let Err(error) = body.feed(&bytes, &mut text, MOST_BODY) {
+            return if settled(regexp, &text) { Ok(true) } else { Err(garbage(error)) };
+        }
+        bytes.clear();
+        if body.is_done() || text.len() == MOST_BODY {
+            return Ok(regexp.is_match(&text));
+        }
+        let read = poll_fn(|cx| {
+            let mut into = ReadBuf::new(&mut chunk);
+            match Pin::new(&mut *stream).poll_read(cx, &mut into) {
                 // Searched only when the peer pauses, so that a burst of tiny chunks costs one search.
                 Poll::Pending if searched < text.len() => {
                     searched = text.len();
-                    if settled(regexp, &text) {
-                        return Poll::Ready(Ok(true));
-                    }
+                    if settled(regexp, &text) { Poll::Ready(None) } else { Poll::Pending }
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(read) => Poll::Ready(Some(read.map(|()| into.filled().len()))),
             }
+        });
+        match read.await {
+            None => return Ok(true),
+            Some(Ok(0)) if body.may_end() => return Ok(regexp.is_match(&text)),
+            Some(Ok(0)) if settled(regexp, &text) => return Ok(true),
+            Some(Err(_)) if settled(regexp, &text) => return Ok(true),
+            Some(Ok(0)) => return Err("connection closed in the body".to_owned()),
+            Some(Err(error)) => return Err(closed(&error)),
+            Some(Ok(read)) => bytes.extend_from_slice(&chunk[..read]),
         }
-    })
-    .await
+    }
 }
 
 /// Whether the regexp matches whatever follows `text`. `$` and `\b` look at most one character, 4 bytes, beyond a match: one that ends
@@ -129,25 +154,65 @@ fn settled(regexp: &Regex, text: &[u8]) -> bool {
     regexp.find(text).is_some_and(|found| found.end() + 4 <= text.len())
 }
 
-/// What a broken exchange looked like; `seen` is what had come before.
-fn broken(error: &hyper::Error, seen: &str) -> End {
-    let what = if let Some(io) = error.source().and_then(|inner| inner.downcast_ref::<io::Error>()) {
-        format!("connection {}", words(io))
-    } else if error.is_parse() || error.is_incomplete_message() {
-        error.to_string()
-    } else {
-        "connection closed".to_owned()
+/// Bytes that go out. Every part was checked when it was configured: none can end a line.
+fn write_request(into: &mut Vec<u8>, http: &Http, address: IpAddr) {
+    into.extend_from_slice(b"GET ");
+    into.extend_from_slice(http.path.as_str().as_bytes());
+    into.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    match &http.host {
+        Some(host) => into.extend_from_slice(host.as_bytes()),
+        None => write_own_host(into, http, address),
+    }
+    into.extend_from_slice(REST.as_bytes());
+}
+
+/// The address as a URL would have it: `192.0.2.1`, `[2001:db8::1]:8080`.
+fn write_own_host(into: &mut Vec<u8>, http: &Http, address: IpAddr) {
+    let default = if http.tls.is_some() { 443 } else { 80 };
+    // Writing into memory cannot fail.
+    let _ = match address {
+        _ if http.port != default => {
+            io::Write::write_fmt(into, format_args!("{}", SocketAddr::new(address, http.port)))
+        }
+        IpAddr::V4(v4) => io::Write::write_fmt(into, format_args!("{v4}")),
+        IpAddr::V6(v6) => io::Write::write_fmt(into, format_args!("[{v6}]")),
     };
+}
+
+fn seen(status: u16) -> String {
+    let mut seen = String::with_capacity("status 200".len());
+    let _ = write!(seen, "status {status:03}");
+    seen
+}
+
+/// What a broken exchange looked like; `seen` is what had come before.
+fn broken(seen: &str, what: &str) -> End {
     End::fail(Code::L7Rsp, format!("{seen}, {what}"))
 }
 
-const AGENT: &str = concat!("maglevd/", env!("CARGO_PKG_VERSION"));
+fn lost(error: &io::Error) -> End {
+    broken(NOTHING, &closed(error))
+}
 
-/// Of a response's status line and headers.
-const MOST_HEAD: usize = 64 * 1024;
+fn closed(error: &io::Error) -> String {
+    match error.kind() {
+        // TLS without its own end, and a pipe without a reader.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => "connection closed".to_owned(),
+        io::ErrorKind::InvalidData => format!("TLS: {}", words(error)),
+        _ => format!("connection {}", words(error)),
+    }
+}
+
+const NOTHING: &str = "no response";
+
+/// What follows the name of the host in every request.
+const REST: &str = concat!("\r\nUser-Agent: maglevd/", env!("CARGO_PKG_VERSION"), "\r\nConnection: close\r\n\r\n");
 
 /// Of a body, for the regexp.
 const MOST_BODY: usize = 64 * 1024;
+
+/// Bytes read at once of a body.
+const CHUNK: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests;

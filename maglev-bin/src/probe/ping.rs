@@ -1,16 +1,15 @@
 //! The ICMP probe: sends one echo request and waits for its reply, or for a router to say that there is no way.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, SocketAddr};
 
 use maglev_health::Code;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{SockFilter, Socket, Type};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
 use super::end::{End, Step};
+use super::engine::{Ready, Registered, Site};
 use super::fault::{local, sending, words};
 use super::icmp::{Echo, LENGTH, Version, in_ipv4};
 use super::socket::BPF_RETURN;
@@ -18,8 +17,7 @@ use super::socket::BPF_RETURN;
 /// An ICMP socket that has sent its request.
 #[derive(Debug)]
 pub(super) struct Ping {
-    /// Not UDP: the type of tokio that waits for datagrams on any socket.
-    socket: UdpSocket,
+    socket: Registered<Socket>,
     version: Version,
     raw: bool,
     echo: Echo,
@@ -27,7 +25,7 @@ pub(super) struct Ping {
 
 impl Ping {
     /// Sends an echo request over a socket that `Wanted::open` made.
-    pub(super) fn send(socket: Socket, to: IpAddr) -> Step<Self> {
+    pub(super) fn send(site: &Site, socket: Socket, to: IpAddr) -> Step<Self> {
         let version = if to.is_ipv4() { Version::V4 } else { Version::V6 };
         let raw = socket.r#type().map_err(|error| local("no socket", &error))? == Type::RAW;
         // Connected, so that the kernel passes on only what concerns this peer, errors of routers on the way included.
@@ -42,7 +40,7 @@ impl Ping {
         let echo = Echo { identifier, sequence: fastrand::u16(..), payload };
         send(&socket, &echo.request(version), SendFlags::empty())
             .map_err(|errno| sending(Code::L3Err, "echo", &errno.into()))?;
-        let socket = UdpSocket::from_std(StdUdpSocket::from(socket)).map_err(|error| local("no socket", &error))?;
+        let socket = site.register(socket).map_err(|error| local("no socket", &error))?;
         Ok(Self { socket, version, raw, echo })
     }
 
@@ -50,13 +48,9 @@ impl Ping {
     pub(super) async fn answer(&self) -> End {
         let mut packet = [0; MOST];
         loop {
-            let received = self
-                .socket
-                .async_io(Interest::READABLE | Interest::ERROR, || {
-                    Ok(recv(&self.socket, &mut packet[..], RecvFlags::empty())?.0)
-                })
-                .await;
-            match received {
+            let received =
+                self.socket.io(Ready::READ, |socket| Ok(recv(socket, &mut packet[..], RecvFlags::empty())?.0));
+            match received.await {
                 Ok(length) if self.is_reply(&packet[..length]) => return End::pass(Code::L3Ok, "echo reply"),
                 Err(error) if self.is_failure(&error) => {
                     return End::fail(Code::L3Err, words(&error));
@@ -84,7 +78,7 @@ impl Ping {
         // the messages in question. Without any there the error is a local one, and true for all.
         let mut quoted = 0;
         let mut quote = [0; LENGTH];
-        while let Ok((_, length)) = recv(&self.socket, &mut quote[..], RecvFlags::ERRQUEUE) {
+        while let Ok((_, length)) = recv(self.socket.get(), &mut quote[..], RecvFlags::ERRQUEUE) {
             quoted += 1;
             if self.echo.is_quoted_by(self.version, &quote[..length.min(LENGTH)]) {
                 return true;

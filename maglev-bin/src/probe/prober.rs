@@ -1,35 +1,39 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
-use maglev_health::{Code, Outcome};
+use maglev_health::{BackendId, Code, Outcome, ProbeId};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::trace;
 
 use super::end::{Deadline, End, Step};
+use super::engine::{Engine, Message, Outbox, Site, Stream, Ticket};
+use super::ground::ProberError;
 use super::http;
-use super::netns::{ProberError, Sockets};
 use super::ping::Ping;
 use super::report::{Cause, Report};
 use super::socket::{Transport, Wanted};
 use super::target::{Http, Kind, Target, Tcp, Tls};
-use super::tcp;
 use super::tls::{Connector, Expiry, Inside, describe, handshake};
 
 /// Sends probes. One for the whole daemon; any number of probes may run at once.
+///
+/// It has a thread of its own, which does all that probes do and ends with it.
 #[derive(Debug)]
 pub struct Prober {
-    sockets: Sockets,
-    tls: Connector,
+    engine: Engine,
 }
 
 impl Prober {
     /// Probes from a network namespace, given by its name in `/run/netns` or by a path. `None` or an empty name: the namespace of
     /// the process. Certificates are verified against the system's trust roots (or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name).
     ///
-    /// A namespace that does not exist is no error: until it does, probes end without verdict. Blocks for some microseconds.
+    /// A namespace that does not exist is no error: until it does, probes end without verdict. Blocks for some hundred microseconds.
+    /// Call it inside a tokio runtime, which outlives it: the system's trust roots are read there.
     ///
     /// # Errors
     /// [`ProberError::Capability`] if this process may not enter namespaces, [`ProberError::Thread`] if it can have no more threads.
@@ -48,7 +52,7 @@ impl Prober {
     }
 
     fn build(netns: Option<&str>, roots: Option<RootCertStore>) -> Result<Self, ProberError> {
-        Ok(Self { sockets: Sockets::new(netns)?, tls: Connector::new(roots) })
+        Ok(Self { engine: Engine::start(netns, roots)? })
     }
 
     /// Sends later probes from another namespace; those in flight are not touched. Blocks for some microseconds.
@@ -56,12 +60,12 @@ impl Prober {
     /// # Errors
     /// As for [`Prober::new`]; then nothing changes.
     pub fn set_netns(&self, netns: Option<&str>) -> Result<(), ProberError> {
-        self.sockets.set_netns(netns)
+        self.engine.move_to(netns)
     }
 
     /// Reads the system's trust roots again when a probe next needs them.
     pub fn reload_roots(&self) {
-        self.tls.reload_roots();
+        self.engine.tell([Message::ReloadRoots]);
     }
 
     /// Tries whether ICMP probes could be sent. A namespace that is missing now is no error.
@@ -69,101 +73,157 @@ impl Prober {
     /// # Errors
     /// [`ProberError::Capability`] if the kernel allows neither datagram nor raw ICMP sockets.
     pub async fn check_icmp(&self) -> Result<(), ProberError> {
-        for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            let wanted = Wanted { transport: Transport::Icmp, address, source: None };
-            if let Err(End { cause: Some(Cause::Permission), .. }) = self.sockets.open(wanted).await {
-                return Err(ProberError::Capability {
-                    capability: "CAP_NET_RAW",
-                    needed_for: "probing by ICMP outside of net.ipv4.ping_group_range".to_owned(),
-                });
-            }
-        }
-        Ok(())
+        self.engine.check_icmp().await
     }
 
-    /// Sends one probe and waits for its end, at most for the target's time-out.
+    /// Sends one probe and waits for its end: for the target's time-out, and before that for its turn if descriptors are short.
     ///
     /// # Guarantees
     /// Never panics, whatever the peer sends. Memory is bounded, by 64 KiB each for head and body of a response. Dropped before its
     /// end it sends nothing more and leaves no socket behind.
     pub async fn run(&self, target: &Target) -> Report {
-        let start = Instant::now();
-        let probe =
-            Probe { prober: self, target, deadline: Deadline::after(start, target.timeout), expiry: Expiry::default() };
-        let end = match &target.kind {
-            Kind::Http(http) => probe.http(http).await,
-            Kind::Tcp(tcp) => probe.tcp(tcp).await,
-            Kind::Icmp => probe.icmp().await,
-        };
-        let (Ok(mut end) | Err(mut end)) = end;
-        if end.outcome == Outcome::Fail
-            && let Some(lost) = probe.lost_ground().await
-        {
-            end = lost;
-        }
-        let report = Report {
-            outcome: end.outcome,
-            code: end.code,
-            detail: end.detail,
-            elapsed: start.elapsed(),
-            certificate_expires: probe.expiry.get().copied(),
-            cause: end.cause,
-        };
-        trace!(backend = %target.backend, code = %report.code, detail = %report.detail, "probe");
-        report
+        self.engine.run(Arc::new(target.clone())).await
     }
+
+    /// Where answers to [`Prober::order`] come from now on.
+    pub(crate) fn deliver_to(&self, outbox: Arc<Outbox>) {
+        self.engine.tell([Message::Deliver(outbox)]);
+    }
+
+    /// Has probes sent and stopped, in this order.
+    pub(crate) fn order(&self, orders: impl IntoIterator<Item = Order>) {
+        self.engine.tell(orders.into_iter().map(|order| match order {
+            Order::Start { backend, probe, target } => Message::Start(Ticket::Core(backend, probe), target, None),
+            Order::Cancel { backend, probe } => Message::Cancel(Ticket::Core(backend, probe)),
+        }));
+    }
+}
+
+/// What the core wants of probes.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Send one. Its answer comes in a batch, whatever happens.
+    Start { backend: BackendId, probe: ProbeId, target: Arc<Target> },
+    /// Stop one: it has no answer any more, unless that is under way.
+    Cancel { backend: BackendId, probe: ProbeId },
+}
+
+/// A probe that the core ordered, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) backend: BackendId,
+    pub(crate) probe: ProbeId,
+    pub(crate) report: Report,
+}
+
+/// Sends one probe, and says how it ended. Out of time it must be polled.
+pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target>, start: Instant) -> Report {
+    let probe = Probe {
+        site: &site,
+        tls: &tls,
+        target: &target,
+        deadline: Deadline::after(start.into(), target.timeout),
+        expiry: Expiry::default(),
+        ground: Cell::default(),
+    };
+    let end = match &target.kind {
+        Kind::Http(http @ Http { tls: None, .. }) => probe.http(http).await,
+        Kind::Tcp(Tcp { port, tls: None }) => probe.tcp(*port).await,
+        // In memory of their own: what a handshake needs makes a future large, and every probe would be moved at that size.
+        Kind::Http(http) => Box::pin(probe.https(http)).await,
+        Kind::Tcp(tcp) => Box::pin(probe.tls(tcp)).await,
+        Kind::Icmp => Box::pin(probe.icmp()).await,
+    };
+    let (Ok(mut end) | Err(mut end)) = end;
+    if end.outcome == Outcome::Fail
+        && let Some(lost) = probe.lost_ground()
+    {
+        end = lost;
+    }
+    let report = Report {
+        outcome: end.outcome,
+        code: end.code,
+        detail: end.detail,
+        elapsed: start.elapsed(),
+        certificate_expires: probe.expiry.get().copied(),
+        cause: end.cause,
+    };
+    trace!(backend = %target.backend, code = %report.code, detail = %report.detail, "probe");
+    report
 }
 
 /// One probe on its way. Each step's error is the end of the probe.
 #[derive(Debug)]
 struct Probe<'a> {
-    prober: &'a Prober,
+    site: &'a Rc<Site>,
+    tls: &'a Connector,
     target: &'a Target,
     deadline: Deadline,
     expiry: Expiry,
+    /// Number of the ground its socket was made on, once there is one.
+    ground: Cell<Option<u64>>,
 }
 
 impl Probe<'_> {
     async fn http(&self, http: &Http) -> Step<End> {
-        let address = self.target.address;
-        Ok(match &http.tls {
-            None => {
-                let stream = self.connect(http.port).await?;
-                http::exchange(stream, http, address, self.deadline).await
-            }
-            Some(tls) => {
-                let stream = self.secure(http.port, tls, Inside::Http).await?;
-                http::exchange(stream, http, address, self.deadline).await
-            }
-        })
+        let mut stream = self.connect(http.port).await?;
+        let end = self.ask(&mut stream, http).await;
+        self.done_with(stream, &end);
+        Ok(end)
     }
 
-    async fn tcp(&self, tcp: &Tcp) -> Step<End> {
-        let Some(tls) = &tcp.tls else {
-            self.connect(tcp.port).await?;
-            return Ok(End::pass(Code::L4Ok, "connected"));
-        };
-        let stream = self.secure(tcp.port, tls, Inside::Nothing).await?;
+    async fn https(&self, http: &Http) -> Step<End> {
+        let tls = http.tls.clone().unwrap_or_default();
+        let mut stream = self.secure(http.port, &tls, Inside::Http).await?;
+        Ok(self.ask(&mut stream, http).await)
+    }
+
+    async fn ask<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S, http: &Http) -> End {
+        let mut buffer = self.site.buffer();
+        let end = http::exchange(stream, http, self.target.address, self.deadline, &mut buffer).await;
+        self.site.take_back(buffer);
+        end
+    }
+
+    async fn tcp(&self, port: u16) -> Step<End> {
+        let stream = self.connect(port).await?;
+        let end = End::pass(Code::L4Ok, "connected");
+        self.done_with(stream, &end);
+        Ok(end)
+    }
+
+    async fn tls(&self, tcp: &Tcp) -> Step<End> {
+        let tls = tcp.tls.clone().unwrap_or_default();
+        let stream = self.secure(tcp.port, &tls, Inside::Nothing).await?;
         Ok(End::pass(Code::L6Ok, describe(&stream, &self.expiry)))
     }
 
     async fn icmp(&self) -> Step<End> {
         let wanted = self.wanted(Transport::Icmp);
-        let socket = self.deadline.or_own(self.prober.sockets.open(wanted)).await?;
-        let ping = Ping::send(socket, wanted.address)?;
+        let (socket, ground) = self.site.fresh(wanted)?;
+        self.ground.set(Some(ground));
+        let ping = Ping::send(self.site, socket, wanted.address)?;
         let answer = async { Ok(ping.answer().await) };
         self.deadline.or_fail(Code::L3Tout, "no echo reply in time", answer).await
     }
 
-    async fn connect(&self, port: u16) -> Step<TcpStream> {
+    async fn connect(&self, port: u16) -> Step<Stream> {
         let wanted = self.wanted(Transport::Tcp);
-        let socket = self.deadline.or_own(self.prober.sockets.open(wanted)).await?;
-        tcp::connect(socket, SocketAddr::new(wanted.address, port), self.deadline).await
+        let stream = Stream::new(self.site, wanted)?;
+        self.ground.set(Some(stream.ground()));
+        stream.connect(SocketAddr::new(wanted.address, port), self.deadline).await
     }
 
-    async fn secure(&self, port: u16, tls: &Tls, inside: Inside) -> Step<tokio_rustls::client::TlsStream<TcpStream>> {
+    /// A connection that ended as it should is as good as none: its socket can be used again.
+    fn done_with(&self, stream: Stream, end: &End) {
+        if end.outcome == Outcome::Pass {
+            stream.recycle(self.site);
+        }
+    }
+
+    async fn secure(&self, port: u16, tls: &Tls, inside: Inside) -> Step<tokio_rustls::client::TlsStream<Stream>> {
         // What it takes of our own comes first: nothing is sent if it is missing.
-        let client = self.deadline.or_own(self.prober.tls.client(tls, inside, &self.expiry)).await?;
+        let client = self.deadline.or_own(self.tls.client(tls, inside, &self.expiry)).await?;
         let stream = self.connect(port).await?;
         self.deadline
             .or_fail(
@@ -177,20 +237,22 @@ impl Probe<'_> {
     /// Whether the namespace or the source went away under a probe that failed: then that is why, and there is no verdict.
     ///
     /// Else the probes in flight at that moment would fail every backend at once, and with `fall: 1` empty every VIP.
-    async fn lost_ground(&self) -> Option<End> {
-        let looked =
-            Deadline::after(Instant::now(), LOOK).or_own(self.prober.sockets.open(self.wanted(Transport::Udp)));
-        looked.await.err().filter(|end| match &end.cause {
-            Some(Cause::Source(_) | Cause::NamespaceMissing(_) | Cause::NamespaceRefused(_)) => true,
-            // The probe itself found what it needed.
-            _ => false,
-        })
+    fn lost_ground(&self) -> Option<End> {
+        let wanted = self.wanted(Transport::Udp);
+        if let Err(end) = self.site.open(wanted)
+            && matches!(
+                end.cause,
+                Some(Cause::Source(_) | Cause::Device(_) | Cause::NamespaceMissing(_) | Cause::NamespaceRefused(_))
+            )
+        {
+            self.site.look();
+            return Some(end);
+        }
+        // All that can be said of another ground is that the probe did not stand on it.
+        (self.ground.get() != Some(self.site.look())).then(|| End::own(Cause::Moved, Cause::Moved.to_string()))
     }
 
-    fn wanted(&self, transport: Transport) -> Wanted {
-        Wanted { transport, address: self.target.address, source: self.target.source }
+    fn wanted(&self, transport: Transport) -> Wanted<'_> {
+        Wanted { transport, address: self.target.address, source: self.target.source, device: None, mark: None }
     }
 }
-
-/// For making one more socket after a failed probe. It takes microseconds; a machine that needs longer has no time for niceties.
-const LOOK: Duration = Duration::from_millis(100);

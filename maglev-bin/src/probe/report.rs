@@ -26,13 +26,22 @@ pub struct Report {
 impl Report {
     /// Of a probe that never came to an end of its own.
     pub(crate) fn of_bug() -> Self {
+        Self::never_sent(Cause::Bug)
+    }
+
+    /// Of a probe that waited for a descriptor, for too long.
+    pub(super) fn without_descriptors() -> Self {
+        Self::never_sent(Cause::Descriptors)
+    }
+
+    fn never_sent(cause: Cause) -> Self {
         Self {
             outcome: Outcome::NoVerdict,
             code: Code::SockErr,
-            detail: Cause::Bug.to_string(),
+            detail: cause.to_string(),
             elapsed: Duration::ZERO,
             certificate_expires: None,
-            cause: Some(Cause::Bug),
+            cause: Some(cause),
         }
     }
 }
@@ -47,8 +56,12 @@ pub enum Cause {
     NamespaceMissing(Arc<str>),
     /// The namespace is there and cannot be entered.
     NamespaceRefused(Arc<str>),
+    /// The namespace was replaced, or another one configured, while the probe was under way.
+    Moved,
     /// No interface has the configured source address (`EADDRNOTAVAIL`), or its family is not the backend's.
     Source(IpAddr),
+    /// No interface has the configured name.
+    Device(Arc<str>),
     /// Out of file descriptors, of the process or of the machine (`EMFILE`, `ENFILE`).
     Descriptors,
     /// The kernel is out of memory or buffers (`ENOBUFS`, `ENOMEM`).
@@ -74,7 +87,9 @@ impl Cause {
         match self {
             Self::NamespaceMissing(_) => "netns-missing",
             Self::NamespaceRefused(_) => "netns-refused",
+            Self::Moved => "netns-moved",
             Self::Source(_) => "source",
+            Self::Device(_) => "device",
             Self::Descriptors => "descriptors",
             Self::Memory => "memory",
             Self::Ports => "ports",
@@ -92,7 +107,9 @@ impl fmt::Display for Cause {
         match self {
             Self::NamespaceMissing(name) => write!(f, "network namespace {name} does not exist"),
             Self::NamespaceRefused(name) => write!(f, "network namespace {name} cannot be entered"),
+            Self::Moved => f.write_str("the network namespace changed while the probe was under way"),
             Self::Source(address) => write!(f, "source address {address} is not available"),
+            Self::Device(name) => write!(f, "interface {name} does not exist"),
             Self::Descriptors => f.write_str("no file descriptors left"),
             Self::Memory => f.write_str("no kernel memory left"),
             Self::Ports => f.write_str("no local port left"),

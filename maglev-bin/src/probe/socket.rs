@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -14,11 +15,15 @@ use super::report::Cause;
 
 /// The socket that a probe needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     pub(super) transport: Transport,
     /// Where the probe will go; gives the family.
     pub(super) address: IpAddr,
     pub(super) source: Option<IpAddr>,
+    /// Interface that packets must go through.
+    pub(super) device: Option<&'a Arc<str>>,
+    /// Firewall mark of its packets.
+    pub(super) mark: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,7 +34,7 @@ pub(super) enum Transport {
     Udp,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     /// A new socket with its options, bound to its source, not connected to anybody. Nothing is sent.
     ///
     /// Does not block. Every error is our own fault.
@@ -40,6 +45,12 @@ impl Wanted {
             Transport::Udp => self.new_socket(Type::DGRAM, Protocol::UDP),
         };
         let socket = socket.map_err(|error| local("no socket", &error))?;
+        if let Some(device) = self.device {
+            socket.bind_device(Some(device.as_bytes())).map_err(|error| device_fault(device, &error))?;
+        }
+        if let Some(mark) = self.mark {
+            socket.set_mark(mark).map_err(|error| local("cannot set the mark", &error))?;
+        }
         if let Some(source) = self.source {
             socket.bind(&SocketAddr::new(source, 0).into()).map_err(|error| bind_fault(source, &error))?;
             if self.transport == Transport::Udp {
@@ -88,6 +99,17 @@ impl Wanted {
     fn new_socket(self, kind: Type, protocol: Protocol) -> io::Result<Socket> {
         let domain = if self.address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
         Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol))
+    }
+}
+
+fn device_fault(device: &Arc<str>, error: &io::Error) -> End {
+    match Errno::from_io_error(error) {
+        Some(Errno::NODEV | Errno::INVAL) => {
+            let cause = Cause::Device(Arc::clone(device));
+            let detail = cause.to_string();
+            End::own(cause, detail)
+        }
+        _ => local("cannot bind to the device", error),
     }
 }
 

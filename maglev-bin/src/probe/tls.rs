@@ -15,12 +15,12 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, Error, InvalidMessage, ProtocolVersion, RootCertStore, SignatureScheme,
 };
 use rustls_native_certs::ErrorKind;
-use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::end::{End, Step};
+use super::engine::Stream;
 use super::fault::{own_fault, words};
 use super::report::Cause;
 use super::target::Tls;
@@ -97,10 +97,10 @@ impl Connector {
 /// Does a handshake. Without a name the server is known by its address, and no SNI is sent.
 pub(super) async fn handshake(
     client: &TlsConnector,
-    stream: TcpStream,
+    stream: Stream,
     tls: &Tls,
     address: IpAddr,
-) -> Step<TlsStream<TcpStream>> {
+) -> Step<TlsStream<Stream>> {
     let name = match &tls.server_name {
         Some(name) => name.to_rustls(),
         None => ServerName::IpAddress(address.into()),
@@ -110,7 +110,7 @@ pub(super) async fn handshake(
 }
 
 /// For details: `TLS 1.3, certificate until 2027-01-02`.
-pub(super) fn describe(stream: &TlsStream<TcpStream>, expiry: &Expiry) -> String {
+pub(super) fn describe(stream: &TlsStream<Stream>, expiry: &Expiry) -> String {
     let version = match stream.get_ref().1.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
         _ => "TLS 1.3",

@@ -245,9 +245,7 @@ fn exhausted_descriptors_change_no_weight() {
     let before = lab.writes();
     let none = Rlimit { current: Some(3), maximum: Some(4_096) };
     prlimit(Some(running.pid()), Resource::Nofile, none).expect("a limit of our own child");
-    let record = running.says(&["warning", "descriptors"]);
-    assert!(record["message"].as_str().is_some_and(|text| text.contains("no file descriptors")), "{record}");
-    // Longer than the fails that would bring a server down take, at fast-interval and with the longest jitter.
+    // Probes go on with the sockets that they have, or wait for each other. Longer than the fails that would bring a server down take, at fast-interval and with the longest jitter.
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(lab.weights(), BOTH);
     assert_eq!(lab.writes(), before);

@@ -1,0 +1,247 @@
+//! The loop of the probe thread.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit};
+use rustls::RootCertStore;
+use tokio::sync::oneshot;
+
+use super::reactor::Reactor;
+use super::results::Results;
+use super::site::Site;
+use super::tasks::{Tasks, Woken};
+use super::{Inbox, Message, Ticket};
+use crate::probe::end::Deadline;
+use crate::probe::prober::{Ended, probe};
+use crate::probe::report::{Cause, Report};
+use crate::probe::target::Target;
+use crate::probe::tls::Connector;
+
+/// Everything of the probe thread.
+pub(super) struct Worker {
+    inbox: Arc<Inbox>,
+    woken: Arc<Woken>,
+    reactor: Rc<Reactor>,
+    site: Rc<Site>,
+    tls: Rc<Connector>,
+    tasks: Tasks<Order, Report>,
+    /// Empty but for its memory.
+    taken: Vec<usize>,
+    places: HashMap<Ticket, usize>,
+    /// When each task must be over, soonest first.
+    timers: BTreeSet<(Instant, usize)>,
+    /// Orders that wait for a descriptor, first come first.
+    waiting: VecDeque<Order>,
+    /// Probes that may run at a time.
+    most: usize,
+    /// Until then no other probe is tried: the kernel had no descriptor.
+    dry_until: Option<Instant>,
+    results: Results,
+    /// When the site is looked after next.
+    tended: Instant,
+    is_over: bool,
+}
+
+/// A probe that was ordered and has not ended.
+struct Order {
+    ticket: Ticket,
+    target: Arc<Target>,
+    answer: Option<oneshot::Sender<Report>>,
+    ordered: Instant,
+    deadline: Instant,
+}
+
+/// How long the thread waits after the kernel had no descriptor, unless one of its own is closed.
+const DRY: Duration = Duration::from_millis(10);
+
+/// Between two looks at what is kept.
+const TEND: Duration = Duration::from_secs(1);
+
+/// So long an order waits for a descriptor before it ends without verdict.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Descriptors that probes leave to the rest of the process, unless that were more than a quarter of all.
+const RESERVE: u64 = 1_500;
+
+/// Probes that may run at a time, by the limit of descriptors as it is now.
+fn most_at_a_time() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit - RESERVE.min(limit / 4)).unwrap_or(usize::MAX).max(1)
+}
+
+impl Worker {
+    pub(super) fn new(inbox: Arc<Inbox>, roots: Option<RootCertStore>) -> io::Result<Self> {
+        let reactor = Rc::new(Reactor::new(&inbox.bell)?);
+        let woken = Arc::new(Woken::new(Arc::clone(&inbox.bell)));
+        Ok(Self {
+            inbox,
+            tasks: Tasks::new(Arc::clone(&woken)),
+            taken: Vec::new(),
+            woken,
+            site: Rc::new(Site::new(Rc::clone(&reactor))),
+            reactor,
+            tls: Rc::new(Connector::new(roots)),
+            places: HashMap::new(),
+            timers: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            most: most_at_a_time(),
+            dry_until: None,
+            results: Results::default(),
+            tended: Instant::now() + TEND,
+            is_over: false,
+        })
+    }
+
+    /// Works until nobody can order any more.
+    pub(super) fn run(mut self) {
+        let (mut messages, mut events) = (Vec::new(), Vec::new());
+        loop {
+            self.inbox.take(&mut messages);
+            messages.drain(..).for_each(|message| self.obey(message));
+            if self.is_over {
+                return;
+            }
+            self.admit();
+            self.turn();
+            let now = Instant::now();
+            self.results.flush(now);
+            self.tend(now);
+            let limit = self.next_due().map(|due| due.saturating_duration_since(now));
+            self.inbox.bell.lie_down();
+            let is_busy = !self.woken.is_empty() || !self.inbox.is_empty();
+            let limit = if is_busy { Some(Duration::ZERO) } else { limit };
+            if let Err(error) = self.reactor.turn(&mut events, limit) {
+                // Nothing that a correct call can meet. Probes then only end by their timers.
+                tracing::error!(target: "maglev", %error, "epoll fails");
+                std::thread::sleep(DRY);
+            }
+            self.inbox.bell.get_up();
+            self.ring_timers();
+        }
+    }
+
+    fn obey(&mut self, message: Message) {
+        match message {
+            Message::Start(ticket, target, answer) => {
+                let now = Instant::now();
+                self.waiting.push_back(Order { ticket, target, answer, ordered: now, deadline: now });
+            }
+            Message::Cancel(ticket) => self.cancel(ticket),
+            Message::Deliver(to) => self.results.deliver_to(to),
+            // Whoever asked may have gone, here and below.
+            Message::Move(netns, answer) => drop(answer.send(self.site.move_to(netns.as_deref()))),
+            Message::CheckIcmp(answer) => drop(answer.send(self.site.check_icmp())),
+            Message::ReloadRoots => {
+                self.most = most_at_a_time();
+                self.tls.reload_roots();
+            }
+            Message::End => self.is_over = true,
+        }
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        if let Some(place) = self.places.remove(&ticket) {
+            if let Some(order) = self.tasks.remove(place) {
+                self.timers.remove(&(order.deadline, place));
+            }
+        } else {
+            self.waiting.retain(|order| order.ticket != ticket);
+        }
+    }
+
+    /// Starts what waits, as far as there are descriptors.
+    fn admit(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        if self.dry_until.is_some_and(|until| until > now) {
+            return;
+        }
+        self.dry_until = None;
+        // Once for all that start now: none is to use a socket from before.
+        self.site.look();
+        while self.tasks.len() < self.most
+            && self.dry_until.is_none()
+            && let Some(order) = self.waiting.pop_front()
+        {
+            self.start(order);
+        }
+        // Those that waited for too long are answered: there is no verdict, and whoever counts learns why.
+        while let Some(order) = self.waiting.pop_front_if(|order| now - order.ordered > PATIENCE) {
+            self.answer(order, Report::without_descriptors());
+        }
+    }
+
+    fn start(&mut self, mut order: Order) {
+        let start = Instant::now();
+        order.deadline = Deadline::after(start.into(), order.target.timeout).instant().into_std();
+        let (ticket, deadline) = (order.ticket, order.deadline);
+        let future = probe(Rc::clone(&self.site), Rc::clone(&self.tls), Arc::clone(&order.target), start);
+        let place = self.tasks.add(order, Box::pin(future));
+        self.places.insert(ticket, place);
+        self.timers.insert((deadline, place));
+        self.poll(place);
+    }
+
+    /// Polls what was woken.
+    fn turn(&mut self) {
+        let mut woken = std::mem::take(&mut self.taken);
+        self.tasks.take_woken(&mut woken);
+        woken.drain(..).for_each(|place| self.poll(place));
+        self.taken = woken;
+    }
+
+    fn poll(&mut self, place: usize) {
+        let Some((order, report)) = self.tasks.poll(place) else { return };
+        let now = Instant::now();
+        self.timers.remove(&(order.deadline, place));
+        self.places.remove(&order.ticket);
+        let report = report.unwrap_or_else(Report::of_bug);
+        if report.cause == Some(Cause::Descriptors) && now - order.ordered <= PATIENCE {
+            // Its turn comes again before that of those who came later.
+            self.dry_until = Some(now + DRY);
+            self.waiting.push_front(order);
+        } else {
+            self.answer(order, report);
+        }
+    }
+
+    fn answer(&mut self, order: Order, report: Report) {
+        match (order.ticket, order.answer) {
+            (_, Some(answer)) => drop(answer.send(report)),
+            (Ticket::Core(backend, probe), None) => self.results.add(Ended { backend, probe, report }),
+            (Ticket::Single(_), None) => {}
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let queue = (!self.waiting.is_empty()).then(|| self.dry_until.unwrap_or(self.tended));
+        [timer, queue, self.results.due(), Some(self.tended)].into_iter().flatten().min()
+    }
+
+    /// Wakes tasks that must be over.
+    fn ring_timers(&mut self) {
+        let now = Instant::now();
+        while let Some((due, place)) = self.timers.pop_first() {
+            if due > now {
+                self.timers.insert((due, place));
+                break;
+            }
+            self.tasks.wake(place);
+        }
+    }
+
+    fn tend(&mut self, now: Instant) {
+        if self.tended <= now {
+            self.tended = now + TEND;
+            self.site.look();
+            self.site.trim();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Where a body ends, and what of the bytes is text (RFC 9112, 6 and 7).
+
+/// How a body ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// With an empty chunk.
+    Chunked,
+    /// With the connection.
+    UntilEnd,
+}
+
+/// A body on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body(State);
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// So many bytes of text, and then no more.
+    Length(u64),
+    UntilEnd,
+    /// The length of a chunk; what is known of it, and whether a digit was seen.
+    Size(u64, bool),
+    /// The rest of the line with the length of a chunk; the chunk; bytes of such lines that are still bearable.
+    Extension(u64),
+    /// So many bytes of a chunk.
+    Chunk(u64),
+    /// The line end behind a chunk.
+    ChunkEnd,
+    /// Trailer lines; whether the line has something in it.
+    Trailer(bool),
+    Done,
+}
+
+/// Chunk framing that is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct BadChunk;
+
+impl Body {
+    pub(super) fn new(framing: Framing) -> Self {
+        Self(match framing {
+            Framing::Length(0) => State::Done,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Size(0, false),
+            Framing::UntilEnd => State::UntilEnd,
+        })
+    }
+
+    /// Whether the body has come whole.
+    pub(super) fn is_done(self) -> bool {
+        self.0 == State::Done
+    }
+
+    /// Whether it would be whole, should the connection end now.
+    pub(super) fn may_end(self) -> bool {
+        matches!(self.0, State::Done | State::UntilEnd)
+    }
+
+    /// Appends the text in `bytes` to `text`, of which it makes no more than `most` bytes.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], text: &mut Vec<u8>, most: usize) -> Result<(), BadChunk> {
+        while !bytes.is_empty() && !self.is_done() {
+            bytes = self.step(bytes, text, most)?;
+        }
+        Ok(())
+    }
+
+    fn step<'a>(&mut self, bytes: &'a [u8], text: &mut Vec<u8>, most: usize) -> Result<&'a [u8], BadChunk> {
+        let mut keep = |bytes: &[u8]| text.extend_from_slice(&bytes[..bytes.len().min(most - text.len().min(most))]);
+        let (first, rest) = (bytes[0], &bytes[1..]);
+        let (state, rest) = match self.0 {
+            State::UntilEnd => {
+                keep(bytes);
+                (State::UntilEnd, &bytes[bytes.len()..])
+            }
+            State::Length(left) => {
+                let (now, rest) = split(bytes, left);
+                keep(now);
+                let left = left - now.len() as u64;
+                (if left == 0 { State::Done } else { State::Length(left) }, rest)
+            }
+            State::Chunk(left) => {
+                let (now, rest) = split(bytes, left);
+                keep(now);
+                let left = left - now.len() as u64;
+                (if left == 0 { State::ChunkEnd } else { State::Chunk(left) }, rest)
+            }
+            State::Size(size, seen) => match (first as char).to_digit(16) {
+                // More than 2^60 bytes are no chunk.
+                Some(_) if size >> 56 != 0 => return Err(BadChunk),
+                Some(digit) => (State::Size(size << 4 | u64::from(digit), true), rest),
+                None if !seen => return Err(BadChunk),
+                None if matches!(first, b';' | b'\r' | b' ' | b'\t') => (State::Extension(size), rest),
+                None if first == b'\n' => (after_size(size), rest),
+                None => return Err(BadChunk),
+            },
+            State::Extension(size) => match bytes.iter().position(|byte| *byte == b'\n') {
+                Some(end) => (after_size(size), &bytes[end + 1..]),
+                None => (State::Extension(size), &bytes[bytes.len()..]),
+            },
+            State::ChunkEnd => match first {
+                b'\r' => (State::ChunkEnd, rest),
+                b'\n' => (State::Size(0, false), rest),
+                _ => return Err(BadChunk),
+            },
+            State::Trailer(filled) => match first {
+                b'\n' if filled => (State::Trailer(false), rest),
+                b'\n' => (State::Done, rest),
+                b'\r' => (State::Trailer(filled), rest),
+                _ => (State::Trailer(true), rest),
+            },
+            State::Done => (State::Done, rest),
+        };
+        self.0 = state;
+        Ok(rest)
+    }
+}
+
+fn after_size(size: u64) -> State {
+    if size == 0 { State::Trailer(false) } else { State::Chunk(size) }
+}
+
+fn split(bytes: &[u8], left: u64) -> (&[u8], &[u8]) {
+    bytes.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(framing: Framing, parts: &[&[u8]], most: usize) -> Result<(Vec<u8>, Body), BadChunk> {
+        let (mut body, mut text) = (Body::new(framing), Vec::new());
+        for part in parts {
+            body.feed(part, &mut text, most)?;
+        }
+        Ok((text, body))
+    }
+
+    #[test]
+    fn chunks_become_text() {
+        let whole = b"2\r\nab\r\n01;note=x\r\nc\r\nA \r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n";
+        let (text, body) = read(Framing::Chunked, &[whole], 100).unwrap();
+        assert_eq!((text.as_slice(), body.is_done()), (b"abc0123456789".as_slice(), true));
+        let (text, _) = read(Framing::Chunked, &[whole], 4).unwrap();
+        assert_eq!(text, b"abc0");
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_refused() {
+        for bad in ["\r\n", "x\r\n", "-1\r\n", "+1\r\n", "fffffffffffffffff\r\n", "1\r\nab", ";\r\n", "1z\r\n"] {
+            assert_eq!(read(Framing::Chunked, &[bad.as_bytes()], 100).map(|_| ()), Err(BadChunk), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn where_packets_are_cut_makes_no_difference(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
+            cuts in prop::collection::vec(0..400_usize, 0..6),
+        ) {
+            let mut whole: Vec<u8> = Vec::new();
+            for chunk in &chunks {
+                whole.extend(format!("{:x}\r\n", chunk.len()).bytes());
+                whole.extend(chunk);
+                whole.extend(b"\r\n");
+            }
+            whole.extend(b"0\r\n\r\n");
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(whole.len())).chain([0, whole.len()]).collect();
+            cuts.sort_unstable();
+            let parts: Vec<_> = cuts.windows(2).map(|cut| &whole[cut[0]..cut[1]]).collect();
+            let (text, body) = read(Framing::Chunked, &parts, 10_000).unwrap();
+            prop_assert_eq!(text, chunks.concat());
+            prop_assert!(body.is_done());
+        }
+
+        #[test]
+        fn no_bytes_are_too_much(
+            framing in prop::sample::select(vec![Framing::Length(7), Framing::Chunked, Framing::UntilEnd]),
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            most in 0..50_usize,
+        ) {
+            if let Ok((text, _)) = read(framing, &[&bytes], most) {
+                prop_assert!(text.len() <= most);
+            }
+        }
+    }
+}

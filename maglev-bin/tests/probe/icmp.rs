@@ -4,38 +4,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use maglev_bin::probe::{Cause, Kind, Prober, ProberError, Target};
+use maglev_bin::probe::{Cause, Prober, ProberError, Target};
 use maglev_health::{Code, Outcome};
 use rstest::rstest;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinSet;
 
+use crate::echo::{Sockets, icmp, seal};
 use crate::namespace::{Namespace, Net};
-use crate::server::{PATIENCE, SHORT, assert_report, target};
-
-fn icmp(address: &str) -> Target {
-    target(address.parse().unwrap(), Kind::Icmp)
-}
-
-/// Which kind of socket the probes of a namespace are to use.
-#[derive(Clone, Copy, Debug)]
-enum Sockets {
-    /// Everybody's, within a range of groups that is empty at first.
-    Datagram,
-    /// For those who have CAP_NET_RAW.
-    Raw,
-}
-
-impl Sockets {
-    fn use_in(self, namespace: &Namespace) {
-        let groups = match self {
-            Sockets::Datagram => "0 2147483647",
-            Sockets::Raw => "1 0",
-        };
-        namespace.sysctl("net.ipv4.ping_group_range", groups);
-    }
-}
+use crate::server::{PATIENCE, SHORT, assert_report};
 
 #[rstest]
 #[tokio::test]
@@ -271,13 +249,4 @@ fn without_either_kind_of_socket_the_start_fails() {
         });
     });
     unprivileged.join().unwrap();
-}
-
-/// Writes the checksum of an ICMP message.
-fn seal(message: &mut [u8]) {
-    message[2..4].fill(0);
-    let words = message.chunks(2).map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)));
-    // The ones' complement sum of 16-bit words is the sum modulo 65,535.
-    let sum = !((words.sum::<u64>() % 65_535) as u16);
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
 }

@@ -1,8 +1,5 @@
-//! What concerns a whole process is tested in one of its own: this very binary, started again for one test.
-
 use std::fs::File;
 use std::net::TcpListener;
-use std::process::Command;
 use std::sync::Arc;
 
 use maglev_bin::probe::{Cause, Kind, Prober, Tcp, Tls};
@@ -10,27 +7,10 @@ use maglev_health::{Code, Outcome};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
+use crate::alone::alone;
+use crate::authority::Authority;
 use crate::namespace::Namespace;
 use crate::server::{LOCALHOST, assert_report, target, tcp};
-use crate::tls::Authority;
-
-/// `true` in a process of its own. Else runs the calling test there, with these variables, and passes on how it ends.
-fn alone(test: &str, variables: &[(&str, &str)]) -> bool {
-    const ALONE: &str = "MAGLEV_TEST_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(ALONE, "1")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    eprintln!("{err}");
-    assert!(output.status.success() && out.contains("1 passed"), "{out}");
-    false
-}
 
 /// While it lives, this process can open nothing more.
 struct Exhausted {

@@ -2,6 +2,9 @@
 //!
 //! Tests in network namespaces need root and `ip`; elsewhere they say on stderr that they skip.
 
+mod alone;
+mod authority;
+mod echo;
 mod http;
 mod icmp;
 mod limits;

@@ -3,6 +3,7 @@
 //! Tests in network namespaces need root and `ip`; elsewhere they say on stderr that they skip.
 
 mod alone;
+mod anew;
 mod authority;
 mod echo;
 mod http;

@@ -92,7 +92,7 @@ impl World {
             }
         }
         if let Some(probe) = self.pending.pop() {
-            let result = ProbeResult { outcome, code: Code::L7Ok, detail: "status 200".into() };
+            let result = ProbeResult { outcome, code: Code::L7Ok, detail: "status 200".into(), agent: None };
             self.control.handle_result(self.now, WALL, probe, result, Jitter::NONE);
             while self.control.poll_event().is_some() {}
         }

@@ -124,7 +124,7 @@ impl Frontend {
             (Some(backend), Some(slot)) => slot.standing(backend.state(), backend.hold()),
             _ => Standing::Out,
         };
-        Member { standing, configured: row.configured, overridden: row.overridden }
+        Member { standing, configured: row.configured, overridden: row.overridden, agent: None }
     }
 
     fn program(&self, fleet: &Fleet, pools: &[Vec<Member>]) -> Program {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admission;
+mod agent;
 mod backend;
 mod check;
 mod control;
@@ -17,6 +18,7 @@ mod view;
 mod weight;
 
 pub use admission::{Admission, BackendId, FleetOptions, Occasion, Restored};
+pub use agent::{AgentError, AgentMode, AgentWord};
 pub use backend::{Hold, State, Transition};
 pub use check::{Check, CheckSpec};
 pub use control::{Actual, Control, ControlOptions, Dataplane, FrontendIdx};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Weight;
+use crate::{AgentWord, Weight};
 
 /// What a member's backend means to the pools of one frontend.
 ///
@@ -57,8 +57,11 @@ impl Standing {
 /// ```
 /// use maglev_health::{Member, Standing, Weight};
 ///
-/// let member = Member { standing: Standing::Up, configured: Weight::MAX, overridden: Weight::new(20) };
+/// let member = Member { standing: Standing::Up, configured: Weight::MAX, overridden: Weight::new(20), agent: None };
 /// assert_eq!(member.weight().get(), 20);
+/// let half = Member { agent: Some("50%".parse()?), ..member };
+/// assert_eq!(half.weight().get(), 10);
+/// # Ok::<(), maglev_health::AgentError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Member {
@@ -68,13 +71,16 @@ pub struct Member {
     pub configured: Weight,
     /// As an operator has set it, over the configuration's head.
     pub overridden: Option<Weight>,
+    /// What its server says of itself.
+    pub agent: Option<AgentWord>,
 }
 
 impl Member {
-    /// The operator's weight, else the configured one.
+    /// The operator's weight, else the configured one, scaled by what the server says.
     #[must_use]
     pub fn weight(&self) -> Weight {
-        self.overridden.unwrap_or(self.configured)
+        let weight = self.overridden.unwrap_or(self.configured);
+        self.agent.map_or(weight, |word| word.scale(weight))
     }
 }
 
@@ -125,7 +131,7 @@ impl fmt::Display for FrontendState {
 /// use maglev_health::{Decision, FrontendState, Member, Standing, Weight, decide};
 ///
 /// // Nobody in either pool: the first one is shown as active, and nothing has a weight.
-/// let out = Member { standing: Standing::Out, configured: Weight::MAX, overridden: None };
+/// let out = Member { standing: Standing::Out, configured: Weight::MAX, overridden: None, agent: None };
 /// let nobody = Decision { active_pool: 0, weights: vec![vec![Weight::ZERO]; 2], state: FrontendState::Down };
 /// assert_eq!(decide(&[[out], [out]]), nobody);
 /// ```
@@ -145,7 +151,7 @@ pub struct Decision {
 /// ```
 /// use maglev_health::{decide, FrontendState, Member, Standing, Weight};
 ///
-/// let member = |standing| Member { standing, configured: Weight::MAX, overridden: None };
+/// let member = |standing| Member { standing, configured: Weight::MAX, overridden: None, agent: None };
 /// let decision = decide(&[[member(Standing::Out)], [member(Standing::Up)]]);
 /// assert_eq!(decision.active_pool, 1);
 /// assert_eq!(decision.weights, [[Weight::ZERO], [Weight::MAX]]);

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::AgentWord;
+
 /// Names one probe of one backend. Never used twice, so the result of a cancelled probe can be told from a live one.
 ///
 /// ```
@@ -79,25 +81,41 @@ pub struct ProbeResult {
     pub code: Code,
     /// What was seen, for people: `status 503`, `connect refused`. May be empty.
     pub detail: Arc<str>,
+    /// What the server said of itself, if it was heard; else what it said before goes on.
+    pub agent: Option<AgentWord>,
 }
 
 impl ProbeResult {
     /// A pass.
     #[must_use]
     pub fn pass(code: Code, detail: impl Into<Arc<str>>) -> Self {
-        Self { outcome: Outcome::Pass, code, detail: detail.into() }
+        Self { outcome: Outcome::Pass, code, detail: detail.into(), agent: None }
     }
 
     /// A fail.
     #[must_use]
     pub fn fail(code: Code, detail: impl Into<Arc<str>>) -> Self {
-        Self { outcome: Outcome::Fail, code, detail: detail.into() }
+        Self { outcome: Outcome::Fail, code, detail: detail.into(), agent: None }
     }
 
     /// A probe that could not be sent; its code is [`Code::SockErr`].
     #[must_use]
     pub fn no_verdict(detail: impl Into<Arc<str>>) -> Self {
-        Self { outcome: Outcome::NoVerdict, code: Code::SockErr, detail: detail.into() }
+        Self { outcome: Outcome::NoVerdict, code: Code::SockErr, detail: detail.into(), agent: None }
+    }
+
+    /// The same, with what the server said of itself.
+    ///
+    /// ```
+    /// use maglev_health::{Code, ProbeResult};
+    ///
+    /// let result = ProbeResult::pass(Code::L7Ok, "status 200").with_agent("50%".parse()?);
+    /// assert_eq!(result.agent.map(|word| word.share()), Some(50));
+    /// # Ok::<(), maglev_health::AgentError>(())
+    /// ```
+    #[must_use]
+    pub fn with_agent(self, word: AgentWord) -> Self {
+        Self { agent: Some(word), ..self }
     }
 }
 

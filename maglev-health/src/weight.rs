@@ -33,6 +33,12 @@ impl Weight {
         self.0
     }
 
+    /// `percent` of it, rounded up; more than 100 counts as 100.
+    pub(crate) fn share(self, percent: u8) -> Self {
+        let share = (u16::from(self.0) * u16::from(percent.min(100))).div_ceil(100);
+        Self(u8::try_from(share).unwrap_or(self.0))
+    }
+
     /// True for a weight that takes new flows.
     #[must_use]
     pub const fn is_positive(self) -> bool {

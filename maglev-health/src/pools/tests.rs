@@ -98,11 +98,31 @@ fn any_member() -> impl Strategy<Value = Member> {
         standing,
         configured,
         overridden,
+        agent: None,
     })
 }
 
+#[test]
+fn a_pool_whose_servers_drain_themselves_is_no_longer_active() {
+    let drained = Member { agent: "drain".parse().ok(), ..member(Standing::Up, 100) };
+    let none = Member { agent: "0%".parse().ok(), ..member(Standing::Up, 100) };
+    let decision = decide(&[vec![drained, none], vec![member(Standing::Up, 50)]]);
+    assert_eq!(decision.active_pool, 1);
+    assert_eq!(decision.weights, [vec![Weight::ZERO; 2], vec![weight(50)]]);
+    // A share above 0 keeps it.
+    let some = Member { agent: "1%".parse().ok(), ..member(Standing::Up, 10) };
+    let decision = decide(&[vec![drained, some], vec![member(Standing::Up, 50)]]);
+    assert_eq!((decision.active_pool, decision.weights[0][1]), (0, weight(1)));
+}
+
+#[test]
+fn what_a_server_says_of_itself_does_not_touch_what_is_held() {
+    let member = Member { agent: "drain".parse().ok(), ..member(held(80, 0), 100) };
+    assert_eq!(decide(&[[member]]).weights, [[weight(80)]]);
+}
+
 fn member(standing: Standing, configured: u8) -> Member {
-    Member { standing, configured: weight(configured), overridden: None }
+    Member { standing, configured: weight(configured), overridden: None, agent: None }
 }
 
 fn overridden(standing: Standing, configured: u8, by: u8) -> Member {

@@ -237,7 +237,7 @@ impl Demo {
 fn demo_check() -> Check {
     let interval = Duration::from_millis(100);
     let (rise, fall) = (NonZeroU8::MIN, NonZeroU8::MIN.saturating_add(1));
-    Check { interval, fast_interval: interval, down_interval: interval, rise, fall }
+    Check { interval, fast_interval: interval, down_interval: interval, rise, fall, ..Check::default() }
 }
 
 /// How long a target may take to answer. Longer than the interval of the demo, which does no harm: the next probe of a target is asked

@@ -6,8 +6,8 @@ use crate::Weight;
 /// What a server says of itself, as HAProxy's agent-check has it: how much of its weight it wants, and whether it wants
 /// new flows at all.
 ///
-/// Words are split at blanks and commas, and case does not matter; of one kind the last one counts, and what nobody knows
-/// is ignored.
+/// Words are split at blanks and commas, and case does not matter; of one kind the last one counts, and what nobody
+/// knows is ignored.
 ///
 /// | kind | words | effect |
 /// | --- | --- | --- |
@@ -16,8 +16,8 @@ use crate::Weight;
 /// | mode | `ready` | none |
 /// | state | `up` | none: a check alone says who is up |
 ///
-/// HAProxy takes up to `256%`; here nothing goes above the weight that the configuration or an operator gives. Each text
-/// stands for itself: what it does not say is `100%` and `ready`.
+/// HAProxy takes up to `256%`; here nothing goes above the weight that the configuration or an operator gives. Each
+/// text stands for itself: what it does not say is `100%` and `ready`.
 ///
 /// ```
 /// use maglev_health::{AgentError, AgentMode, AgentWord, Weight};

@@ -2,9 +2,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::{Check, Code, Outcome, ProbeResult};
+use crate::{Check, Code, Damping, Outcome, Penalty, ProbeResult};
 
 /// Where a backend stands.
 ///
@@ -22,6 +22,9 @@ use crate::{Check, Code, Outcome, ProbeResult};
 ///              │    │ ◀────────────── │      │             for `unknown` everywhere.
 ///              └────┘ counter ≥ rise  └──────┘
 /// ```
+///
+/// A backend whose check has damping, and that is suppressed by it, stays `down` whatever its counter says until it is
+/// used again (see [`Damping`](crate::Damping)).
 ///
 /// `paused` and `disabled` probe nothing and take no result; `paused` is left by resume, `disabled` by enable alone.
 ///
@@ -166,6 +169,8 @@ pub(crate) enum Input {
     Resume,
     Disable,
     Enable,
+    /// It is no longer suppressed.
+    Reuse,
     /// Its check or address changed.
     Restart,
     /// It left the configuration.
@@ -213,6 +218,10 @@ pub(crate) struct Backend {
     hold: Hold,
     /// Fails since `unknown` was entered, for a backend that needs `fall` of them.
     fails: u8,
+    /// Of flaps; none without damping.
+    penalty: Penalty,
+    /// Down, and not to go up yet.
+    suppressed: bool,
     last_fail: Option<ProbeResult>,
     /// Nothing but the start of the daemon has happened to this backend; so it is unknown, or enters its first state.
     fresh: bool,
@@ -231,6 +240,8 @@ impl Backend {
             counter: 0,
             hold: Hold::None,
             fails: 0,
+            penalty: Penalty::NONE,
+            suppressed: false,
             last_fail: None,
             fresh,
             incident: None,
@@ -275,6 +286,10 @@ impl Backend {
             }
             (S::Down, I::Pass) => {
                 self.counter = (self.counter + 1).min(self.top());
+                if self.counter >= self.rise() && !self.suppressed { Enter(S::Up) } else { Stay }
+            }
+            (S::Down, I::Reuse) => {
+                self.suppressed = false;
                 if self.counter >= self.rise() { Enter(S::Up) } else { Stay }
             }
             (S::Down, I::Fail) => {
@@ -298,6 +313,8 @@ impl Backend {
             // Set aside: neither results nor a changed check touch the state.
             (S::Paused | S::Disabled | S::Removed, I::Pass | I::Fail | I::NoVerdict | I::Unheld | I::Restart) => Stay,
             (S::Unknown | S::Up | S::Down, I::NoVerdict | I::Unheld) => Stay,
+            // Nothing but `down` can be suppressed.
+            (S::Unknown | S::Up | S::Paused | S::Disabled | S::Removed, I::Reuse) => Stay,
         }
     }
 
@@ -312,6 +329,9 @@ impl Backend {
             State::Unknown => self.counter = self.rise() - 1,
             State::Up if self.check.is_none() => self.counter = self.top(),
             State::Up | State::Down | State::Paused | State::Disabled | State::Removed => {}
+        }
+        if !matches!(to, State::Up | State::Down) {
+            self.forgive();
         }
         self.incident = matches!(to, State::Down | State::Disabled)
             .then(|| Incident { number: incident(), first_verdict: self.fresh && (from == State::Unknown) });
@@ -334,6 +354,50 @@ impl Backend {
     pub(crate) fn set_check(&mut self, check: Option<Check>) {
         self.check = check;
         self.counter = self.counter.min(self.top());
+    }
+
+    /// A flap at `now`. What it comes to and for how long, if it suppresses the backend.
+    pub(crate) fn flap(&mut self, now: Instant) -> Option<(u64, Duration)> {
+        let damping = self.check?.damping?;
+        self.penalty = self.penalty.added(&damping, now);
+        self.suppressed = self.penalty.suppresses(&damping, now);
+        self.suppressed.then(|| (self.penalty.at(&damping, now), self.penalty.rest(&damping, now)))
+    }
+
+    /// Forgets every flap.
+    pub(crate) fn forgive(&mut self) {
+        self.penalty = Penalty::NONE;
+        self.suppressed = false;
+    }
+
+    /// What the flaps add up to at `now`; 0 without damping.
+    pub(crate) fn penalty_at(&self, now: Instant) -> u64 {
+        self.damping().map_or(0, |damping| self.penalty.at(&damping, now))
+    }
+
+    pub(crate) fn has_penalty(&self, now: Instant) -> bool {
+        self.suppressed || self.penalty_at(now) > 0
+    }
+
+    pub(crate) fn penalty(&self) -> Penalty {
+        self.penalty
+    }
+
+    pub(crate) fn damping(&self) -> Option<Damping> {
+        self.check?.damping
+    }
+
+    /// Another damping, without effect on the state: it keeps no penalty, and what was suppressed stays so until it is
+    /// used again. False if it is the same.
+    pub(crate) fn set_damping(&mut self, damping: Option<Damping>) -> bool {
+        match &mut self.check {
+            Some(check) if check.damping != damping => {
+                check.damping = damping;
+                self.penalty = Penalty::NONE;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Says what the backend holds, if it is unknown: nothing else can be held.
@@ -364,6 +428,8 @@ impl Backend {
         let check = self.check.as_ref()?;
         match self.state {
             State::Up if self.counter == self.top() => Some(Wait::Full(check.interval)),
+            // Suppressed, and nothing left to find out.
+            State::Down if self.suppressed && self.counter == self.top() => Some(Wait::Full(check.interval)),
             State::Down if self.counter == 0 => Some(Wait::Full(check.down_interval)),
             State::Unknown | State::Up | State::Down => Some(Wait::Fast(check.fast_interval)),
             State::Paused | State::Disabled | State::Removed => None,

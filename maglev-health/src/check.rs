@@ -2,6 +2,8 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Damping;
+
 /// When to probe a backend, and how many results in a row change its state.
 ///
 /// Plain data; what a probe sends and expects is the caller's business (see [`CheckSpec::identity`]).
@@ -33,6 +35,8 @@ pub struct Check {
     pub rise: NonZeroU8,
     /// Fails that bring a backend down from a full counter.
     pub fall: NonZeroU8,
+    /// What keeps a backend down that goes up and down too often; `None` lets it.
+    pub damping: Option<Damping>,
 }
 
 impl Check {
@@ -44,12 +48,13 @@ impl Check {
 }
 
 impl Default for Check {
-    /// Every 2 s in each state, up after 2 passes, down after 3 fails: the defaults of the configuration file.
+    /// Every 2 s in each state, up after 2 passes, down after 3 fails, without damping: the defaults of the
+    /// configuration file.
     fn default() -> Self {
         const TWO: NonZeroU8 = NonZeroU8::new(2).unwrap();
         const THREE: NonZeroU8 = NonZeroU8::new(3).unwrap();
         let interval = Duration::from_secs(2);
-        Self { interval, fast_interval: interval, down_interval: interval, rise: TWO, fall: THREE }
+        Self { interval, fast_interval: interval, down_interval: interval, rise: TWO, fall: THREE, damping: None }
     }
 }
 
@@ -64,9 +69,32 @@ impl Default for Check {
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CheckSpec {
-    /// Intervals, rise and fall.
+    /// Intervals, rise and fall, and damping.
     pub timing: Check,
     /// Everything else that gives the check its meaning (type, port, time-out, sources, parameters), written by the
     /// caller in one canonical way. It is compared on reload and never read.
     pub identity: Arc<str>,
+}
+
+impl CheckSpec {
+    /// Whether the two differ in nothing but [`Check::damping`], which is not part of the question that a probe asks:
+    /// on reload a backend that has the one instead of the other keeps its state, and no penalty.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use maglev_health::{Check, CheckSpec, Damping};
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let damping = Some(Damping::new(1000, 2000, 750, minute, 5 * minute)?);
+    /// let plain = CheckSpec { timing: Check::default(), identity: "tcp 80".into() };
+    /// let damped = CheckSpec { timing: Check { damping, ..Check::default() }, ..plain.clone() };
+    /// assert!(plain != damped && plain.asks_as(&damped));
+    /// # Ok::<(), maglev_health::DampingError>(())
+    /// ```
+    #[must_use]
+    pub fn asks_as(&self, other: &Self) -> bool {
+        let timing = Check { damping: other.timing.damping, ..self.timing };
+        timing == other.timing && self.identity == other.identity
+    }
 }

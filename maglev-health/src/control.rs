@@ -351,9 +351,9 @@ impl Control {
     /// ```
     pub fn assume_up(&mut self, now: Instant, wall: SystemTime) {
         let mut now = now;
-        while let Some(due) = self.fleet.poll_timeout() {
+        while let Some(due) = self.fleet.next_start() {
             now = now.max(due);
-            self.fleet.handle_timeout(now);
+            self.fleet.start_due(now);
         }
         let unknown = self.fleet.backends().filter(|backend| backend.state() == State::Unknown);
         let probes: Vec<ProbeId> = unknown.filter_map(|backend| backend.in_flight()).collect();
@@ -363,7 +363,7 @@ impl Control {
         self.absorb();
     }
 
-    /// Starts every probe that is due.
+    /// Starts every probe that is due, and uses suppressed backends again whose time has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.fleet.handle_timeout(now);
         self.absorb();
@@ -443,7 +443,7 @@ impl Control {
     fn absorb(&mut self) {
         let mut touched = BTreeSet::new();
         while let Some(event) = self.fleet.poll_event() {
-            if let Event::Transition { backend, .. } = &event {
+            if let Event::Transition { backend, .. } | Event::Agent { backend, .. } = &event {
                 touched.extend(self.users.get(backend).into_iter().flatten());
             }
             self.events.push_back(event);

@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 /// Flap damping as BGP has it (RFC 2439): a backend that goes up and down too often stays down for a while.
 ///
-/// Each transition from up to down adds [`Damping::penalty`]; what has added up halves in each [`Damping::half_life`]. A
-/// sum of [`Damping::suppress`] or more suppresses the backend until it has decayed below [`Damping::reuse`].
+/// Each transition from up to down adds [`Damping::penalty`]; what has added up halves in each [`Damping::half_life`].
+/// A sum of [`Damping::suppress`] or more suppresses the backend until it has decayed below [`Damping::reuse`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -234,7 +234,8 @@ impl Penalty {
     }
 }
 
-/// `value` after this many steps, rounded down. Of equal or later steps never more: they are too far apart for the rounding of a factor.
+/// `value` after this many steps, rounded down. Of equal or later steps never more: they are too far apart for the
+/// rounding of a factor.
 fn decayed(value: u64, steps: u128) -> u64 {
     let (halvings, rest) = (steps / STEPS, steps % STEPS);
     let mut factor = 1_u64 << 32;
@@ -249,7 +250,8 @@ fn decayed(value: u64, steps: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 
-/// The square root of a half, the root of that, and so on: the decay of a half, a quarter, … of a half-life, times 2^32.
+/// The square root of a half, the root of that, and so on: the decay of a half, a quarter, … of a half-life, times
+/// 2^32.
 const ROOTS: [u64; 16] = {
     let mut roots = [0; 16];
     let mut last: u64 = 1 << 31;

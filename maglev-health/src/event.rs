@@ -1,6 +1,7 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{BackendId, BackendOverride, FrontendState, MemberKey, ProbeId, Transition, Weight};
+use crate::{AgentWord, BackendId, BackendOverride, FrontendState, MemberKey, ProbeId, Transition, Weight};
 
 /// What to do, or what to tell. In the order in which it happened.
 ///
@@ -77,6 +78,37 @@ pub enum Event {
         name: Arc<str>,
         /// From, to and why; the same as the newest of its history.
         transition: Transition,
+    },
+    /// A backend went down once too often: it is not used again for a while. Its transition came before.
+    Suppressed {
+        /// The backend.
+        backend: BackendId,
+        /// Its name.
+        name: Arc<str>,
+        /// What its flaps add up to.
+        penalty: u64,
+        /// For how long.
+        rest: Duration,
+    },
+    /// A backend is no longer suppressed; if its counter says so, its transition to up comes next.
+    Reused {
+        /// The backend.
+        backend: BackendId,
+        /// Its name.
+        name: Arc<str>,
+        /// What its flaps add up to still.
+        penalty: u64,
+    },
+    /// A server said something new of itself, which changes its weights.
+    Agent {
+        /// The backend.
+        backend: BackendId,
+        /// Its name.
+        name: Arc<str>,
+        /// What it said before; `None` if nothing since its check began.
+        from: Option<AgentWord>,
+        /// What it says now.
+        to: AgentWord,
     },
     /// A frontend changed state.
     FrontendTransition {

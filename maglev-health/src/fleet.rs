@@ -1,16 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use crate::backend::{Backend, Cause, Incident, Input, Step, Wait};
+use crate::backend::{Backend, Cause, Incident, Input, Step};
 use crate::schedule::{self, Place};
 use crate::{
-    Admission, BackendId, BackendSpec, BackendView, Code, Event, FleetOptions, Hold, Jitter, Occasion, Outcome,
-    ProbeId, ProbeResult, Restored, State,
+    Admission, AgentWord, BackendId, BackendSpec, BackendView, Code, Event, FleetOptions, Hold, Jitter, Occasion,
+    Outcome, ProbeId, ProbeResult, Restored, State,
 };
 
 mod actions;
+mod damping;
+mod timers;
 
 /// The probes and states of many backends: state machines on one wheel of timers.
 ///
@@ -69,6 +71,10 @@ pub struct Fleet {
     backends: BTreeMap<BackendId, Member>,
     /// Planned starts of backends without a probe under way.
     timers: BTreeSet<(Instant, BackendId)>,
+    /// When backends that are suppressed are used again.
+    reuses: BTreeSet<(Instant, BackendId)>,
+    /// The newest pair of instant and wall clock.
+    clocks: Option<(Instant, SystemTime)>,
     under_way: HashMap<ProbeId, BackendId>,
     events: VecDeque<Event>,
     last_backend: u64,
@@ -85,6 +91,8 @@ impl Fleet {
             origin: now,
             backends: BTreeMap::new(),
             timers: BTreeSet::new(),
+            reuses: BTreeSet::new(),
+            clocks: None,
             under_way: HashMap::new(),
             events: VecDeque::new(),
             last_backend: 0,
@@ -95,6 +103,7 @@ impl Fleet {
 
     /// A backend joins; its first probe is due after its share of the spread.
     pub fn insert(&mut self, now: Instant, wall: SystemTime, spec: BackendSpec, admission: Admission) -> BackendId {
+        self.clocks = Some((now, wall));
         self.last_backend += 1;
         let id = BackendId(self.last_backend);
         let timing = spec.check.as_ref().map(|check| check.timing);
@@ -119,6 +128,8 @@ impl Fleet {
             place: admission.place,
             off_phase: true,
             last: None,
+            agent: None,
+            suppressed_until: None,
         };
         self.backends.insert(id, member);
         let cause = Cause {
@@ -162,6 +173,7 @@ impl Fleet {
         let cause = Cause { code: Code::Removed, detail: Arc::default(), at: wall };
         self.input(id, Input::Remove, cause);
         self.halt(id);
+        self.forgive(id);
         if let Some(member) = self.backends.remove(&id) {
             self.events.push_back(Event::Stopped { backend: id, name: member.spec.name });
         }
@@ -199,6 +211,8 @@ impl Fleet {
         hold: Hold,
         place: Place,
     ) {
+        self.clocks = Some((now, wall));
+        self.forgive(id);
         let Some(member) = self.backends.get_mut(&id) else {
             return;
         };
@@ -209,6 +223,7 @@ impl Fleet {
         member.spec = spec;
         member.place = place;
         member.last = None;
+        member.agent = None;
         let code = match member.backend.beginning() {
             State::Up => Code::Static,
             _ => Code::Started,
@@ -226,7 +241,9 @@ impl Fleet {
     }
 
     /// Replaces what does not touch health. For another address or check there is [`Fleet::restart`]; an `enabled` that
-    /// differs does nothing by itself, for that there are [`Fleet::enable`] and [`Fleet::disable`].
+    /// differs does nothing by itself, for that there are [`Fleet::enable`] and [`Fleet::disable`]. Another damping
+    /// keeps no penalty: a backend that is suppressed is used again by the next [`Fleet::handle_timeout`], which is due
+    /// at once.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
@@ -244,6 +261,7 @@ impl Fleet {
     /// # Ok(()) }
     /// ```
     pub fn update(&mut self, id: BackendId, spec: BackendSpec) {
+        self.set_damping(id, spec.check.as_ref().and_then(|check| check.timing.damping));
         if let Some(member) = self.backends.get_mut(&id) {
             member.spec = spec;
         }
@@ -304,35 +322,24 @@ impl Fleet {
         let Some(member) = self.backends.get_mut(&id) else {
             return false;
         };
+        self.clocks = Some((now, wall));
         member.under_way = None;
         if result.outcome == Outcome::Fail {
             member.backend.note_fail(&result);
         }
         let cause = Cause { code: result.code, detail: result.detail.clone(), at: wall };
-        let outcome = result.outcome;
+        let (outcome, agent) = (result.outcome, result.agent);
         member.last = Some(result);
-        self.input(id, outcome.into(), cause);
+        self.verdict(id, outcome, cause, now);
+        self.heed(id, agent);
         self.plan(id, outcome, jitter, now);
         true
     }
 
-    /// Starts every probe that is due.
+    /// Starts every probe that is due, and uses suppressed backends again whose time has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(due, id)) = self.timers.first()
-            && due <= now
-        {
-            self.timers.pop_first();
-            let Some(member) = self.backends.get_mut(&id) else {
-                continue;
-            };
-            self.last_probe += 1;
-            let probe = ProbeId(self.last_probe);
-            member.timer = None;
-            member.planned = due;
-            member.under_way = Some(probe);
-            self.under_way.insert(probe, id);
-            self.events.push_back(Event::Probe { backend: id, probe });
-        }
+        self.reuse_due(now);
+        self.start_due(now);
     }
 
     /// Keeps this many transitions per backend from now on.
@@ -341,10 +348,12 @@ impl Fleet {
         self.backends.values_mut().for_each(|member| member.backend.set_history_limit(history));
     }
 
-    /// When the next probe is due; `None` while all are under way or there is nobody to probe.
+    /// When the next probe is due, or a suppressed backend is used again; `None` while all are under way or there is
+    /// nobody to probe.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|&(due, _)| due)
+        let reuse = self.reuses.first().map(|&(due, _)| due);
+        self.next_start().into_iter().chain(reuse).min()
     }
 
     /// The next thing to do or to report.
@@ -393,8 +402,26 @@ impl Fleet {
             *last_incident += 1;
             *last_incident
         });
+        if state == State::Unknown || member.backend.check().is_none() {
+            member.agent = None;
+        }
         if transition.from != transition.to {
             self.events.push_back(Event::Transition { backend: id, name: member.spec.name.clone(), transition });
+        }
+    }
+
+    /// Notes what the server says of itself.
+    fn heed(&mut self, id: BackendId, agent: Option<AgentWord>) {
+        let (Some(member), Some(to)) = (self.backends.get_mut(&id), agent) else {
+            return;
+        };
+        // Of an unknown backend nothing is used but what VPP has.
+        if member.backend.state() == State::Unknown {
+            return;
+        }
+        let from = member.agent.replace(to);
+        if from != agent {
+            self.events.push_back(Event::Agent { backend: id, name: member.spec.name.clone(), from, to });
         }
     }
 
@@ -402,70 +429,6 @@ impl Fleet {
         if let Some(member) = self.backends.get_mut(&id) {
             member.backend.set_hold(hold);
         }
-    }
-
-    /// Plans the first probe of a backend that is to be probed.
-    fn begin(&mut self, id: BackendId, now: Instant, delay: Duration) {
-        let Some(member) = self.backends.get_mut(&id) else {
-            return;
-        };
-        if member.backend.wait().is_some() {
-            member.off_phase = true;
-            self.set_timer(id, schedule::next_start(now, delay, Jitter::NONE, now));
-        }
-    }
-
-    /// Cancels the probe under way and forgets the planned one.
-    fn halt(&mut self, id: BackendId) {
-        let Some(member) = self.backends.get_mut(&id) else {
-            return;
-        };
-        if let Some(due) = member.timer.take() {
-            self.timers.remove(&(due, id));
-        }
-        if let Some(probe) = member.under_way.take() {
-            self.under_way.remove(&probe);
-            self.events.push_back(Event::Cancel { backend: id, probe });
-        }
-    }
-
-    fn plan(&mut self, id: BackendId, outcome: Outcome, jitter: Jitter, now: Instant) {
-        let Some(member) = self.backends.get_mut(&id) else {
-            return;
-        };
-        let (Some(wait), Some(check)) = (member.backend.wait(), member.backend.check()) else {
-            return;
-        };
-        let wait = match wait {
-            // It says nothing about the backend, so nothing is steady.
-            _ if outcome == Outcome::NoVerdict => check.fast_interval,
-            Wait::Fast(wait) => wait,
-            Wait::Full(wait) if member.off_phase => {
-                member.off_phase = false;
-                schedule::phased(member.planned, wait, self.origin, member.place)
-            }
-            Wait::Full(wait) => wait,
-        };
-        let due = schedule::next_start(member.planned, wait, jitter, now);
-        self.set_timer(id, due);
-    }
-
-    fn set_timer(&mut self, id: BackendId, due: Instant) {
-        if let Some(member) = self.backends.get_mut(&id) {
-            if let Some(before) = member.timer.replace(due) {
-                self.timers.remove(&(before, id));
-            }
-            self.timers.insert((due, id));
-        }
-    }
-
-    /// A backend's share of the spread of first probes.
-    fn spread(&self, id: BackendId, limit: Duration) -> Duration {
-        let Some(member) = self.backends.get(&id) else {
-            return Duration::ZERO;
-        };
-        let fast = member.backend.check().map_or(Duration::ZERO, |check| check.fast_interval);
-        member.place.share(schedule::spread(fast, limit))
     }
 }
 
@@ -486,6 +449,10 @@ pub(crate) struct Member {
     /// The next wait of full length is the first since probing began.
     off_phase: bool,
     pub(crate) last: Option<ProbeResult>,
+    /// What the server said of itself last, since its check began.
+    pub(crate) agent: Option<AgentWord>,
+    /// As it stands in `reuses`.
+    pub(crate) suppressed_until: Option<Instant>,
 }
 
 #[cfg(test)]

@@ -124,7 +124,8 @@ impl Frontend {
             (Some(backend), Some(slot)) => slot.standing(backend.state(), backend.hold()),
             _ => Standing::Out,
         };
-        Member { standing, configured: row.configured, overridden: row.overridden, agent: None }
+        let agent = fleet.backend(row.backend).and_then(|backend| backend.agent());
+        Member { standing, configured: row.configured, overridden: row.overridden, agent }
     }
 
     fn program(&self, fleet: &Fleet, pools: &[Vec<Member>]) -> Program {

@@ -26,7 +26,7 @@ pub use control::{Actual, Control, ControlOptions, Dataplane, FrontendIdx};
 pub use damping::{Damping, DampingError, Penalty};
 pub use event::Event;
 pub use fleet::Fleet;
-pub use overrides::{ActionError, BackendOverride, Done, MemberKey, Overrides};
+pub use overrides::{ActionError, BackendOverride, Done, MemberKey, Overrides, Planned};
 pub use pools::{Decision, FrontendState, Member, Standing, decide};
 pub use probe::{Code, Jitter, Outcome, ProbeId, ProbeResult};
 pub use program::{Cut, FlushOrder, Program, Target};

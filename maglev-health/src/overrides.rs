@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::Weight;
+use crate::{ProbeId, Weight};
 
 /// What operators have decided over the configuration's head: to be saved, and given back at the next start.
 ///
@@ -112,6 +112,34 @@ pub enum Done {
     Already,
 }
 
+/// When the probe that an operator asked for is sent.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use maglev_health::{ActionError, BackendSpec, Fleet, FleetOptions, Planned};
+///
+/// # let (now, wall) = web::clocks();
+/// let mut fleet = Fleet::new(FleetOptions::default(), now);
+/// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, web::ADMISSION);
+/// assert_eq!(fleet.probe_now(now, a), Ok(Planned::Now));
+/// let (now, probe) = web::next_probe(&mut fleet).ok_or("it is due")?;
+/// assert_eq!(fleet.probe_now(now, a), Ok(Planned::UnderWay(probe)));
+///
+/// let always = BackendSpec { check: None, ..web::backend("b", "10.0.0.2")? };
+/// let b = fleet.insert(now, wall, always, web::ADMISSION);
+/// assert_eq!(fleet.probe_now(now, b), Err(ActionError::Static));
+/// # Ok(()) }
+/// ```
+#[expect(clippy::exhaustive_enums, reason = "probes of one backend never overlap")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Planned {
+    /// At once, by the next `handle_timeout`.
+    Now,
+    /// This one is under way already; no other is planned for it.
+    UnderWay(ProbeId),
+}
+
 /// Why an operator's action is refused. Nothing has changed.
 ///
 /// ```
@@ -137,6 +165,12 @@ pub enum ActionError {
     /// A disabled backend can be neither paused nor resumed: enable it first.
     #[error("the backend is disabled")]
     Disabled,
+    /// A paused backend is not probed: resume it first.
+    #[error("the backend is paused")]
+    Paused,
+    /// A backend without a check is not probed.
+    #[error("the backend has no check")]
+    Static,
     /// No such backend (any more).
     #[error("there is no such backend")]
     NoSuchBackend,

@@ -174,6 +174,8 @@ pub enum Code {
     Removed,
     /// An operator's action from before the restart is in force again.
     Restored,
+    /// No longer suppressed by damping, and its counter says up.
+    Reused,
 }
 
 impl Code {
@@ -203,6 +205,7 @@ impl Code {
             Self::Enabled => "enabled",
             Self::Removed => "removed",
             Self::Restored => "restored",
+            Self::Reused => "reused",
         }
     }
 }

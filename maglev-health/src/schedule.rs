@@ -79,7 +79,7 @@ pub(crate) const LONGEST_SPREAD: Duration = Duration::from_secs(1);
 const JITTER_SHARE: f64 = 0.1;
 
 /// No configuration means more than a year between probes; a limit keeps arithmetic on `Instant` from overflowing.
-const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 
 const NANOS_PER_SEC: u128 = 1_000_000_000;
 

@@ -1,12 +1,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::fleet::Member;
 use crate::frontend::Frontend;
 use crate::{
-    BackendId, BackendOverride, BackendSpec, FrontendIdx, FrontendSpec, FrontendState, Hold, ProbeId, ProbeResult,
-    Program, State, Transition, Weight,
+    AgentWord, BackendId, BackendOverride, BackendSpec, Damping, FrontendIdx, FrontendSpec, FrontendState, Hold,
+    Penalty, ProbeId, ProbeResult, Program, State, Transition, Weight,
 };
 
 /// A look at one backend. Costs nothing; copy out what must last.
@@ -115,6 +115,56 @@ impl<'a> BackendView<'a> {
     #[must_use]
     pub fn last_result(&self) -> Option<&'a ProbeResult> {
         self.member.last.as_ref()
+    }
+
+    /// What its server said of itself last, since its check began.
+    #[must_use]
+    pub fn agent(&self) -> Option<AgentWord> {
+        self.member.agent
+    }
+
+    /// What its flaps add up to, to be read at any time together with its damping; `None` without damping.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use maglev_health::{Check, CheckSpec, Code, Damping, Fleet, FleetOptions, Jitter, ProbeResult, State};
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let damping = Some(Damping::new(1000, 900, 750, minute, 5 * minute)?);
+    /// let check = CheckSpec { timing: Check { damping, ..Check::default() }, identity: "tcp 80".into() };
+    /// # let (now, wall) = web::clocks();
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let mut spec = web::backend("a", "10.0.0.1")?;
+    /// spec.check = Some(check);
+    /// let a = fleet.insert(now, wall, spec, web::ADMISSION);
+    /// // It comes up and goes down.
+    /// for pass in [true, false] {
+    ///     let (now, probe) = web::next_probe(&mut fleet).ok_or("it is due")?;
+    ///     let result = if pass { ProbeResult::pass(Code::L4Ok, "") } else { ProbeResult::fail(Code::L4Con, "refused") };
+    ///     fleet.handle_result(now, wall, probe, result, Jitter::NONE);
+    /// }
+    ///
+    /// let backend = fleet.backend(a).ok_or("it is there")?;
+    /// let until = backend.suppressed_until().ok_or("once is enough here")?;
+    /// let (damping, penalty) = backend.penalty().ok_or("its check has damping")?;
+    /// // To 750 it takes 0.415 half-lives.
+    /// assert_eq!(penalty.at(&damping, until), 749);
+    /// let why = backend.history().next().ok_or("it went down")?;
+    /// assert_eq!((why.to, &*why.detail), (State::Down, "refused; suppressed: penalty 1000, for 25s"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn penalty(&self) -> Option<(Damping, Penalty)> {
+        Some((self.member.backend.damping()?, self.member.backend.penalty()))
+    }
+
+    /// When it is used again, if it is suppressed: not up before that, whatever its probes say.
+    #[must_use]
+    pub fn suppressed_until(&self) -> Option<Instant> {
+        self.member.suppressed_until
     }
 
     /// The probe under way.

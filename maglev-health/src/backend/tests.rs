@@ -20,7 +20,8 @@ fn every_input_in_every_state(
         Input::Disable,
         Input::Enable,
         Input::Restart,
-        Input::Remove
+        Input::Remove,
+        Input::Reuse
     )]
     input: Input,
 ) {
@@ -31,33 +32,73 @@ fn every_input_in_every_state(
     let row = match state {
         S::Unknown => [
             Enter(S::Up), Enter(S::Down), Stay, Stay,
-            Enter(S::Paused), Stay, Enter(S::Disabled), Stay, Enter(S::Unknown), Enter(S::Removed),
+            Enter(S::Paused), Stay, Enter(S::Disabled), Stay, Enter(S::Unknown), Enter(S::Removed), Stay,
         ],
         S::Up => [
             Stay, Enter(S::Down), Stay, Stay,
-            Enter(S::Paused), Stay, Enter(S::Disabled), Stay, Enter(S::Unknown), Enter(S::Removed),
+            Enter(S::Paused), Stay, Enter(S::Disabled), Stay, Enter(S::Unknown), Enter(S::Removed), Stay,
         ],
         S::Down => [
             Enter(S::Up), Stay, Stay, Stay,
-            Enter(S::Paused), Stay, Enter(S::Disabled), Stay, Enter(S::Unknown), Enter(S::Removed),
+            Enter(S::Paused), Stay, Enter(S::Disabled), Stay, Enter(S::Unknown), Enter(S::Removed), Stay,
         ],
         S::Paused => [
             Stay, Stay, Stay, Stay,
-            Stay, Enter(S::Unknown), Enter(S::Disabled), Stay, Stay, Enter(S::Removed),
+            Stay, Enter(S::Unknown), Enter(S::Disabled), Stay, Stay, Enter(S::Removed), Stay,
         ],
         S::Disabled => [
             Stay, Stay, Stay, Stay,
-            Refuse, Refuse, Stay, Enter(S::Unknown), Stay, Enter(S::Removed),
+            Refuse, Refuse, Stay, Enter(S::Unknown), Stay, Enter(S::Removed), Stay,
         ],
         S::Removed => [
             Stay, Stay, Stay, Stay,
-            Refuse, Refuse, Refuse, Refuse, Stay, Stay,
+            Refuse, Refuse, Refuse, Refuse, Stay, Stay, Stay,
         ],
     };
     let column = INPUTS.iter().position(|&known| known == input).unwrap();
     let mut backend = backend(1, 1);
     enter(&mut backend, state);
     assert_eq!(backend.step(input), row[column]);
+}
+
+/// What an input does to a suppressed backend whose counter says down (0 of 2) or up (1 of 2), and whether it stays
+/// suppressed.
+#[rstest]
+#[case(Input::Pass, [Step::Stay, Step::Stay], true)]
+#[case(Input::Fail, [Step::Stay, Step::Stay], true)]
+#[case(Input::NoVerdict, [Step::Stay, Step::Stay], true)]
+#[case(Input::Unheld, [Step::Stay, Step::Stay], true)]
+#[case(Input::Reuse, [Step::Stay, Step::Enter(State::Up)], false)]
+#[case(Input::Pause, [Step::Enter(State::Paused); 2], false)]
+#[case(Input::Resume, [Step::Stay, Step::Stay], true)]
+#[case(Input::Disable, [Step::Enter(State::Disabled); 2], false)]
+#[case(Input::Enable, [Step::Stay, Step::Stay], true)]
+#[case(Input::Restart, [Step::Enter(State::Unknown); 2], false)]
+#[case(Input::Remove, [Step::Enter(State::Removed); 2], false)]
+fn every_input_to_a_suppressed_backend(#[case] input: Input, #[case] steps: [Step; 2], #[case] stays: bool) {
+    for (passes, step) in steps.into_iter().enumerate() {
+        let mut backend = suppressed();
+        for _ in 0..passes {
+            assert_eq!(backend.step(Input::Pass), Step::Stay, "whatever its counter says");
+        }
+        assert_eq!((backend.state(), usize::from(backend.counter())), (State::Down, passes));
+        assert_eq!(backend.step(input), step);
+        if let Step::Enter(state) = step {
+            enter(&mut backend, state);
+        }
+        assert_eq!(backend.suppressed, stays);
+        // Only what goes on as it was is remembered.
+        let goes_on = matches!(backend.state(), State::Up | State::Down);
+        assert_eq!(backend.penalty != Penalty::NONE, goes_on);
+    }
+}
+
+#[test]
+fn a_suppressed_backend_with_a_full_counter_is_probed_as_if_it_were_up() {
+    let mut backend = suppressed();
+    assert_eq!(backend.wait(), Some(Wait::Full(DOWN)));
+    backend.step(Input::Pass);
+    assert_eq!(backend.wait(), Some(Wait::Full(FULL)));
 }
 
 #[rstest]
@@ -280,6 +321,24 @@ fn feed(backend: &mut Backend, input: Input) -> State {
     backend.state()
 }
 
+/// Down after one flap, which is enough, with rise and fall of 1.
+fn suppressed() -> Backend {
+    let minute = Duration::from_secs(60);
+    let damping = Damping::new(1000, 1000, 500, minute, 5 * minute).unwrap();
+    let check = Check { damping: Some(damping), ..check(1, 1) };
+    let mut backend = Backend::new(Some(check), true, LIMIT, AT);
+    for input in [Input::Pass, Input::Fail] {
+        feed(&mut backend, input);
+    }
+    assert_eq!(backend.flap(origin()), Some((1000, minute + minute / 65_536 + Duration::from_nanos(1))));
+    backend
+}
+
+#[expect(clippy::disallowed_methods, reason = "an `Instant` has no other origin")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
 fn enter(backend: &mut Backend, state: State) {
     backend.enter(state, cause(), || 1);
 }
@@ -295,6 +354,7 @@ fn check(rise: u8, fall: u8) -> Check {
         down_interval: DOWN,
         rise: NonZeroU8::new(rise).unwrap(),
         fall: NonZeroU8::new(fall).unwrap(),
+        damping: None,
     }
 }
 
@@ -302,7 +362,7 @@ fn cause() -> Cause {
     Cause { code: Code::Started, detail: Arc::default(), at: AT }
 }
 
-const INPUTS: [Input; 10] = [
+const INPUTS: [Input; 11] = [
     Input::Pass,
     Input::Fail,
     Input::NoVerdict,
@@ -313,6 +373,7 @@ const INPUTS: [Input; 10] = [
     Input::Enable,
     Input::Restart,
     Input::Remove,
+    Input::Reuse,
 ];
 const LIMIT: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 const AT: SystemTime = SystemTime::UNIX_EPOCH;

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::Control;
-use crate::{ActionError, BackendId, BackendOverride, Done, MemberKey, Overrides, Weight};
+use crate::{ActionError, BackendId, BackendOverride, Done, MemberKey, Overrides, Planned, Weight};
 
 impl Control {
     /// Pauses a backend. `reason` becomes the transition's detail.
@@ -106,6 +106,32 @@ impl Control {
     pub fn enable(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.fleet.enable(now, wall, id, reason)?;
         Ok(self.note(id, done, enabled))
+    }
+
+    /// Plans the next probe of a backend for now. See [`Fleet::probe_now`](crate::Fleet::probe_now).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{ActionError, Control, ControlOptions, Planned};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// # let spec = web::spec(vec![web::backend("a", "10.0.0.1")?, web::backend("b", "10.0.0.2")?])?;
+    /// let mut control = Control::new(ControlOptions::default(), &spec, now, wall);
+    /// let b = control.backend_id("b").ok_or("it is configured")?;
+    /// assert_eq!(control.probe_now(now, b), Ok(Planned::Now));
+    /// control.handle_timeout(now);
+    /// assert!(control.backend(b).is_some_and(|backend| backend.in_flight().is_some()));
+    ///
+    /// control.pause(wall, b, "new disk")?;
+    /// assert_eq!(control.probe_now(now, b), Err(ActionError::Paused));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Fleet::probe_now`](crate::Fleet::probe_now).
+    pub fn probe_now(&mut self, now: Instant, id: BackendId) -> Result<Planned, ActionError> {
+        self.fleet.probe_now(now, id)
     }
 
     /// Ends a backend's override: it is as the configuration says.

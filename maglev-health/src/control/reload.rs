@@ -138,7 +138,11 @@ impl Control {
         if switched && !new.enabled {
             let _ = self.fleet.disable(wall, id, BY_CONFIGURATION);
         }
-        if old.address != new.address || old.check != new.check {
+        let same_check = match (&old.check, &new.check) {
+            (Some(old), Some(new)) => old.asks_as(new),
+            (old, new) => old == new,
+        };
+        if old.address != new.address || !same_check {
             self.fleet.restart(now, wall, id, new.clone(), hold, place);
         } else {
             self.fleet.update(id, new.clone());

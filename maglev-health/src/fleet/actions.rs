@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Fleet;
 use crate::backend::{Cause, Input, Step};
-use crate::{ActionError, BackendId, Code, Done, State};
+use crate::{ActionError, BackendId, Code, Done, Planned, State};
 
 impl Fleet {
     /// Stops probing; the backend's sessions go on.
@@ -17,7 +17,8 @@ impl Fleet {
         Ok(done)
     }
 
-    /// Ends a pause: the backend is unknown and holds nothing, or up if it is static.
+    /// Ends a pause: the backend is unknown and holds nothing, or up if it is static. Of one that is not paused the
+    /// flaps are forgotten, which ends its suppression.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
@@ -41,7 +42,7 @@ impl Fleet {
     pub fn resume(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.act(id, Input::Resume, Code::Resumed, reason, wall)?;
         self.settle(id, done, Some(now));
-        Ok(done)
+        Ok(self.pardon(id, done, now, Cause { code: Code::Resumed, detail: reason.into(), at: wall }))
     }
 
     /// Takes the backend out; its sessions are flushed.
@@ -54,7 +55,8 @@ impl Fleet {
         Ok(done)
     }
 
-    /// Takes the backend in again: it is unknown and holds nothing, or up if it is static.
+    /// Takes the backend in again: it is unknown and holds nothing, or up if it is static. Of one that is not disabled
+    /// the flaps are forgotten, which ends its suppression.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
@@ -78,7 +80,33 @@ impl Fleet {
     pub fn enable(&mut self, now: Instant, wall: SystemTime, id: BackendId, reason: &str) -> Result<Done, ActionError> {
         let done = self.act(id, Input::Enable, Code::Enabled, reason, wall)?;
         self.settle(id, done, Some(now));
-        Ok(done)
+        Ok(self.pardon(id, done, now, Cause { code: Code::Enabled, detail: reason.into(), at: wall }))
+    }
+
+    /// Plans the next probe for now: an operator wants to know.
+    ///
+    /// What it finds counts like any other. The probes after it follow as after one that was planned; the first wait of
+    /// full length brings the backend back to its phase.
+    ///
+    /// # Errors
+    /// [`ActionError::Paused`], [`ActionError::Disabled`] and [`ActionError::Static`] for a backend that is not probed;
+    /// [`ActionError::NoSuchBackend`].
+    pub fn probe_now(&mut self, now: Instant, id: BackendId) -> Result<Planned, ActionError> {
+        let member = self.backends.get_mut(&id).ok_or(ActionError::NoSuchBackend)?;
+        match member.backend.state() {
+            State::Paused => Err(ActionError::Paused),
+            State::Disabled => Err(ActionError::Disabled),
+            State::Removed => Err(ActionError::NoSuchBackend),
+            State::Unknown | State::Up | State::Down if member.backend.check().is_none() => Err(ActionError::Static),
+            State::Unknown | State::Up | State::Down => match member.under_way {
+                Some(probe) => Ok(Planned::UnderWay(probe)),
+                None => {
+                    member.off_phase = true;
+                    self.set_timer(id, now);
+                    Ok(Planned::Now)
+                }
+            },
+        }
     }
 
     fn act(
@@ -99,11 +127,18 @@ impl Fleet {
                 member.backend.set_touched();
                 let detail = reason.into();
                 self.enter(id, state, Cause { code, detail, at });
+                self.forgive(id);
                 Ok(Done::Changed)
             }
             Step::Stay => Ok(Done::Already),
             Step::Refuse => Err(ActionError::Disabled),
         }
+    }
+
+    /// Forgets the flaps of a backend that was in use already, which is a change if there were any.
+    fn pardon(&mut self, id: BackendId, done: Done, now: Instant, cause: Cause) -> Done {
+        self.clocks = Some((now, cause.at));
+        if done == Done::Already && self.absolve(id, now, cause) { Done::Changed } else { done }
     }
 
     /// Ends probing after an action that did something, and begins it anew where `from` says when.

@@ -1,10 +1,13 @@
 use std::num::NonZeroU8;
+use std::time::Duration;
 
 use rstest::rstest;
 
 use super::*;
-use crate::{ActionError, Check, CheckSpec, Done};
+use crate::{ActionError, Check, CheckSpec, Damping, Done, Planned};
 
+mod damping;
+mod now;
 mod properties;
 
 #[test]
@@ -419,7 +422,13 @@ fn check() -> Check {
         down_interval: secs(30),
         rise: NonZeroU8::new(2).unwrap(),
         fall: NonZeroU8::new(3).unwrap(),
+        damping: None,
     }
+}
+
+/// The same with `penalty`: suppressed from 2,000 on, used again below 750, halved in 10 s, at most 40 s.
+fn damped(penalty: u32) -> Check {
+    Check { damping: Some(Damping::new(penalty, 2000, 750, secs(10), secs(40)).unwrap()), ..check() }
 }
 
 /// The one instant that does not come in as an argument.

@@ -1,6 +1,8 @@
 //! What a user of the crate can see, by theme.
 
+mod agent;
 mod any;
+mod damping;
 mod flush;
 mod holds;
 mod overrides;

@@ -102,5 +102,6 @@ const fn timing(interval: u64, fast: u64, down: u64, rise: u8, fall: u8) -> Chec
         down_interval: Duration::from_millis(down),
         rise,
         fall,
+        damping: None,
     }
 }

@@ -19,6 +19,9 @@ enum Op {
     Resolve(u64, bool),
     Remove(u64),
     Insert(bool, bool),
+    ProbeNow(u64),
+    /// Another damping, or none.
+    Damp(u64, bool),
 }
 
 fn any_op() -> impl Strategy<Value = Op> {
@@ -35,13 +38,15 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (id(), any::<bool>()).prop_map(|(id, above)| Op::Resolve(id, above)),
         1 => id().prop_map(Op::Remove),
         1 => any::<(bool, bool)>().prop_map(|(probed, enabled)| Op::Insert(probed, enabled)),
+        1 => id().prop_map(Op::ProbeNow),
+        1 => (id(), any::<bool>()).prop_map(|(id, damped)| Op::Damp(id, damped)),
     ]
 }
 
 proptest! {
     #[test]
     fn whatever_happens(ops in prop::collection::vec(any_op(), 1..300)) {
-        let mut world = World::new(3, check(), secs(3));
+        let mut world = World::new(3, damped(1000), secs(3));
         let mut running: BTreeMap<BackendId, ProbeId> = BTreeMap::new();
         let mut over: Vec<ProbeId> = Vec::new();
         let mut states: BTreeMap<BackendId, State> = BTreeMap::new();
@@ -93,6 +98,23 @@ proptest! {
                     let admission = Admission { occasion: Occasion::Reload, ..admission(0, 1) };
                     world.fleet.insert(now, AT, spec, admission);
                 }
+                Op::ProbeNow(id) => {
+                    let id = BackendId(id);
+                    let planned = world.fleet.probe_now(now, id);
+                    let in_flight = world.fleet.backend(id).and_then(|backend| backend.in_flight());
+                    match planned {
+                        Ok(Planned::Now) => prop_assert_eq!(world.fleet.backends[&id].timer, Some(now)),
+                        Ok(Planned::UnderWay(probe)) => prop_assert_eq!(in_flight, Some(probe)),
+                        Err(_) => prop_assert_eq!(in_flight, None),
+                    }
+                }
+                Op::Damp(id, on) => {
+                    let spec = spec("damped", Some(if on { damped(700) } else { check() }));
+                    if world.fleet.backend(BackendId(id)).is_some_and(|backend| backend.spec().check.is_some()) {
+                        world.fleet.update(BackendId(id), spec);
+                        world.fleet.handle_timeout(now);
+                    }
+                }
             }
             for event in world.events() {
                 match event {
@@ -131,14 +153,61 @@ proptest! {
                 prop_assert!(backend.history().len() <= world.fleet.options.history.get());
                 prop_assert_eq!(states[&backend.id()], backend.state());
                 prop_assert!(backend.state() == State::Unknown || !backend.hold().is_held());
+                let may_be_up = backend.counter() >= backend.rise() && probed;
+                prop_assert!(!may_be_up || backend.state() == State::Up || member.suppressed_until.is_some());
+                if let Some(until) = backend.suppressed_until() {
+                    prop_assert_eq!(backend.state(), State::Down);
+                    prop_assert!(until > world.now, "overdue");
+                    prop_assert!(world.fleet.reuses.contains(&(until, backend.id())));
+                    prop_assert!(until.saturating_duration_since(world.now) <= secs(40), "longer than max-suppress");
+                }
             }
             let timers = world.fleet.backends.values().filter(|member| member.timer.is_some());
             prop_assert_eq!(timers.count(), world.fleet.timers.len());
             prop_assert_eq!(world.fleet.under_way.len(), running.len());
+            let suppressed = world.fleet.backends().filter(|backend| backend.suppressed_until().is_some());
+            prop_assert_eq!(suppressed.count(), world.fleet.reuses.len());
             // What is planned is planned from now on: falling behind is not made up for.
             if let Some(due) = world.fleet.poll_timeout() {
                 prop_assert!(due >= now);
             }
+        }
+    }
+}
+
+proptest! {
+    /// Damping that never suppresses is no damping: every probe and every transition is the same, at the same time.
+    #[test]
+    fn without_suppression_nothing_differs(answers in prop::collection::vec((0..3usize, 0..700u64), 1..200)) {
+        let minute = secs(60);
+        let idle = Damping::new(1, 1_000_000, 999_999, minute, minute).unwrap();
+        let [off, on] = [None, Some(idle)].map(|damping| {
+            let mut world = World::new(2, Check { damping, ..check() }, secs(3));
+            let answered = std::cell::Cell::new(0);
+            world.run(secs(300), |_, _| {
+                let (outcome, delay) = answers[answered.get() % answers.len()];
+                answered.set(answered.get() + 1);
+                Reply::After(ms(delay), result([Outcome::Pass, Outcome::Fail, Outcome::NoVerdict][outcome]))
+            });
+            (world.starts, world.transitions)
+        });
+        prop_assert_eq!(off, on);
+    }
+
+    /// With and without damping a backend goes down at the same verdict.
+    #[test]
+    fn no_transition_to_down_is_delayed(answers in prop::collection::vec(0..3usize, 1..300)) {
+        let [mut off, mut on] = [check(), damped(1000)].map(|check| World::new(1, check, secs(3)));
+        for answer in answers {
+            for world in [&mut off, &mut on] {
+                world.now = world.fleet.next_start().unwrap();
+                world.fleet.handle_timeout(world.now);
+                let (now, probe) = (world.now, world.probe().unwrap());
+                world.answer(now, probe, [Outcome::Pass, Outcome::Fail, Outcome::NoVerdict][answer]);
+            }
+            let (off, on) = (off.backend(1), on.backend(1));
+            prop_assert_eq!(off.counter(), on.counter());
+            prop_assert!(on.state() == off.state() || (on.state(), off.state()) == (State::Down, State::Up));
         }
     }
 }

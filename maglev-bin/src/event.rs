@@ -78,6 +78,12 @@ events! {
     INFO "backend-restart" BackendRestart { /** Its name. */ backend: Text, }
     /// A backend changed its state.
     INFO "backend-transition" BackendTransition { /** Its name. */ backend: Text, /** State before. */ from: Text, /** State now. */ to: Text, /** Code of the probe or action. */ code: Text, /** What was seen. */ detail: Text, }
+    /// A backend went down once too often: it stays down for a while, whatever its probes say.
+    INFO "backend-suppressed" BackendSuppressed { /** Its name. */ backend: Text, /** What its flaps add up to. */ penalty: u64, /** For how long, in seconds. */ seconds: f64, }
+    /// A suppressed backend is used again, as soon as its probes say so.
+    INFO "backend-reused" BackendReused { /** Its name. */ backend: Text, /** What its flaps add up to still. */ penalty: u64, }
+    /// A server said something new of itself, which changes its weights.
+    INFO "backend-agent" BackendAgent { /** Its name. */ backend: Text, /** What it said before, such as `50%`; empty for nothing since its check began. */ from: Text, /** What it says now, such as `75% drain`. */ to: Text, }
     /// A frontend changed its state.
     INFO "frontend-transition" FrontendTransition { /** Its name. */ frontend: Text, /** State before. */ from: Text, /** State now. */ to: Text, }
     /// A frontend serves from another pool.

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use maglev_health::Damping;
+
 /// A whole config, checked: every name resolves and every number is in its range.
 ///
 /// Lists keep the order of the file. Equality is by meaning: comments, spelling and [`Config::sha256`] do not count.
@@ -149,10 +151,12 @@ pub struct HealthCheck {
     pub rise: NonZeroU8,
     /// Failures in a row from up to down.
     pub fall: NonZeroU8,
+    /// What keeps a backend down that goes up and down too often; `None` is off.
+    pub damping: Option<Damping>,
 }
 
 impl HealthCheck {
-    /// Canonical text of what is probed and judged: everything but the name and the four times.
+    /// Canonical text of what is probed and judged: everything but the name, the four times and damping.
     ///
     /// Two checks with the same identity ask the same question, so that a verdict under the one stands under the
     /// other. `rise` and `fall` belong to it, because the counter of a backend counts in them.
@@ -168,6 +172,7 @@ impl HealthCheck {
             && self.fast_interval == other.fast_interval
             && self.down_interval == other.down_interval
             && self.timeout == other.timeout
+            && self.damping == other.damping
     }
 }
 

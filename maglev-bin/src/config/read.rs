@@ -17,6 +17,7 @@ use super::schema;
 use super::yaml::Node;
 use super::{address, duration};
 
+mod damping;
 mod healthcheck;
 mod service;
 

@@ -27,8 +27,10 @@ pub(super) const HEALTHCHECK: &[&str] = &[
     "timeout",
     "rise",
     "fall",
+    "damping",
     "params",
 ];
+pub(super) const DAMPING: &[&str] = &["penalty", "suppress", "reuse", "half-life", "max-suppress"];
 pub(super) const HTTP_PARAMS: &[&str] = &["path", "host", "response-code", "response-regexp"];
 pub(super) const HTTPS_PARAMS: &[&str] =
     &["path", "host", "response-code", "response-regexp", "server-name", "insecure-skip-verify"];
@@ -58,6 +60,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("maglev.vpp", VPP),
     ("maglev.vpp.lb", LB),
     ("maglev.healthchecks.NAME", HEALTHCHECK),
+    ("maglev.healthchecks.NAME.damping", DAMPING),
     ("maglev.healthchecks.NAME.params", ANY_PARAMS),
     ("maglev.backends.NAME", BACKEND),
     ("maglev.frontends.NAME", FRONTEND),

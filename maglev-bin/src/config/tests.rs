@@ -59,6 +59,7 @@ fn every_key_of_the_specification_is_read() {
         timeout: Duration::from_millis(1500),
         rise: NonZeroU8::new(4).expect("not 0"),
         fall: NonZeroU8::new(5).expect("not 0"),
+        damping: None,
     });
     let mail = Arc::new(HealthCheck {
         name: "mail".into(),
@@ -68,7 +69,9 @@ fn every_key_of_the_specification_is_read() {
         port: Some(465),
         ..defaults("mail")
     });
-    let alive = Arc::new(HealthCheck { kind: CheckKind::Icmp, port: None, ..defaults("alive") });
+    let damping = maglev_health::Damping::new(900, 2_500, 800, seconds(30), seconds(240)).expect("sound numbers");
+    let alive =
+        Arc::new(HealthCheck { kind: CheckKind::Icmp, port: None, damping: Some(damping), ..defaults("alive") });
     let backend = |name: &str, address: &str, healthcheck: Option<&Arc<HealthCheck>>, enabled: bool| Backend {
         name: name.into(),
         address: address.parse().expect("an address"),
@@ -149,6 +152,7 @@ fn defaults(name: &str) -> HealthCheck {
         timeout: seconds(2),
         rise: NonZeroU8::new(2).expect("not 0"),
         fall: NonZeroU8::new(3).expect("not 0"),
+        damping: None,
     }
 }
 
@@ -313,7 +317,13 @@ fn configs_compare_by_meaning() {
     let respelt = text.replace("1m30s", "90s # the same").replace("pools:\n", "pools:\n\n");
     assert_ne!(good(&respelt).sha256, config.sha256);
     assert_eq!(good(&respelt), config);
-    for (from, to) in [("weight: 1 }", "weight: 2 }"), ("'^ok'", "'^OK'"), ("rise: 4", "rise: 3"), ("keep", "remove")] {
+    for (from, to) in [
+        ("weight: 1 }", "weight: 2 }"),
+        ("'^ok'", "'^OK'"),
+        ("rise: 4", "rise: 3"),
+        ("keep", "remove"),
+        ("reuse: 800", "reuse: 801"),
+    ] {
         assert!(text.contains(from), "{from}");
         assert_ne!(good(&text.replace(from, to)), config, "{to}");
     }
@@ -361,6 +371,16 @@ fn the_identity_of_a_check_is_what_it_asks() {
         assert!(text.contains(from), "{from}");
         assert_ne!(identity(&text.replace(from, to)), before, "{to}");
     }
+}
+
+#[test]
+fn damping_is_no_part_of_the_question_and_has_defaults() {
+    let text = read("good/full.yaml");
+    let (old, new) = (good(&text), good(&text.replace("reuse: 800", "reuse: 801")));
+    assert_eq!(old.healthchecks[2].identity(), new.healthchecks[2].identity());
+    assert_ne!(old.backends[2], new.backends[2]);
+    let default = good(&text.replace("rise: 4", "damping: {}")).healthchecks[0].damping;
+    assert_eq!(default, maglev_health::Damping::new(1_000, 2_000, 750, seconds(60), seconds(300)).ok());
 }
 
 #[test]

@@ -183,8 +183,8 @@ impl Core {
         self.changed.backends.insert(backend);
     }
 
-    /// An operator's word concerns this backend.
-    pub(super) fn changed_backend(&mut self, backend: BackendId) {
+    /// Something about this backend is to be shown at once.
+    pub(super) fn touched(&mut self, backend: BackendId) {
         self.changed.backends.insert(backend);
         self.changed.frontends.extend(self.control.users(backend).map(FrontendIdx::get));
         self.changed.urgent = true;
@@ -412,9 +412,7 @@ impl Core {
             HealthEvent::Stopped { name, .. } => What::BackendStop { backend: name },
             HealthEvent::Restarted { name, .. } => What::BackendRestart { backend: name },
             HealthEvent::Transition { backend, name, transition } => {
-                self.changed.backends.insert(backend);
-                self.changed.frontends.extend(self.control.users(backend).map(FrontendIdx::get));
-                self.changed.urgent = true;
+                self.touched(backend);
                 What::BackendTransition {
                     backend: name,
                     from: transition.from.as_str().into(),
@@ -422,6 +420,19 @@ impl Core {
                     code: transition.code.as_str().into(),
                     detail: transition.detail.clone(),
                 }
+            }
+            HealthEvent::Suppressed { backend, name, penalty, rest } => {
+                self.touched(backend);
+                What::BackendSuppressed { backend: name, penalty, seconds: rest.as_secs_f64() }
+            }
+            HealthEvent::Reused { backend, name, penalty } => {
+                self.touched(backend);
+                What::BackendReused { backend: name, penalty }
+            }
+            HealthEvent::Agent { backend, name, from, to } => {
+                self.touched(backend);
+                let from = from.map(|from| from.to_string()).unwrap_or_default();
+                What::BackendAgent { backend: name, from: from.into(), to: to.to_string().into() }
             }
             HealthEvent::FrontendTransition { frontend, from, to } => {
                 self.changed.urgent = true;

@@ -167,7 +167,7 @@ impl Core {
         let id = self.backend_id(name)?;
         match act(self, now, wall, id, &detail) {
             Ok(Done::Changed) => {
-                self.changed_backend(id);
+                self.touched(id);
                 Ok(Effect::Backend)
             }
             Ok(Done::Already) => Ok(Effect::Already),

@@ -49,7 +49,7 @@ fn check(check: &HealthCheck) -> CheckSpec {
         down_interval: check.down_interval,
         rise: check.rise,
         fall: check.fall,
-        damping: None,
+        damping: check.damping,
     };
     // The time-out decides what passes, so it is part of the question.
     let identity = format!("{} timeout={:?}", check.identity(), check.timeout);

@@ -19,8 +19,8 @@ use super::weightless;
 use crate::config::Config;
 use crate::event::Text;
 use crate::snapshot::{
-    AsView, BackendView, Flows, FrontendView, LbConfView, MemberView, OverriddenWeight, OverrideView, PoolView,
-    Snapshot, TransitionView, VipView, VppInfo, VppView,
+    AgentView, AsView, BackendView, DampingView, Flows, FrontendView, LbConfView, MemberView, OverriddenWeight,
+    OverrideView, PoolView, Snapshot, TransitionView, VipView, VppInfo, VppView,
 };
 use crate::state::{Book, Noted, State};
 
@@ -234,6 +234,12 @@ fn backend(probes: &Probes, view: &health::BackendView<'_>) -> BackendView {
         held: view.hold().is_held(),
         r#override: view.overridden().map(|overridden| overridden.as_str()),
         certificate_expires: probes.certificate(view.id()).map(time),
+        damping: view.penalty().map(|(damping, penalty)| DampingView {
+            damping,
+            penalty,
+            suppressed_until: view.suppressed_until().map(ahead),
+        }),
+        agent: view.agent().map(|word| AgentView { share: word.share(), mode: word.mode().as_str() }),
         since: time(view.since()),
         history: view.history().map(transition).collect(),
     }
@@ -341,6 +347,11 @@ fn flows(sync: &Reconciler) -> Option<Flows> {
 /// Times that jiff cannot hold lie thousands of years off.
 fn time(wall: SystemTime) -> Timestamp {
     Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// When an instant will be, by today's clock.
+fn ahead(instant: Instant) -> Timestamp {
+    time(SystemTime::now() + instant.saturating_duration_since(Instant::now()))
 }
 
 /// When an instant of the past was, by today's clock.

@@ -8,7 +8,7 @@ use crate::build;
 use crate::config::{self, CheckKind, Diagnostic};
 use crate::proto;
 use crate::snapshot::{
-    BackendView, Counters, FrontendView, MemberView, OverrideView, Snapshot, Traffic, VipName, VipView,
+    AgentView, BackendView, Counters, FrontendView, MemberView, OverrideView, Snapshot, Traffic, VipName, VipView,
 };
 
 /// A snapshot with its look-ups: made once for a list, not once for an item.
@@ -93,6 +93,7 @@ impl<'a> Shown<'a> {
             vpp_weight: server.map(|server| server.weight.into()),
             buckets: server.map(|server| server.buckets),
             differs: server.is_some_and(|server| self.differs(server.weight, member.effective_weight)),
+            agent: backend.and_then(|backend| backend.agent).map(agent),
         }
     }
 
@@ -136,6 +137,12 @@ impl<'a> Shown<'a> {
             certificate_expires: backend.certificate_expires.map(Into::into),
             history: history.collect(),
             uses: self.uses.get(&*backend.name).cloned().unwrap_or_default(),
+            damping: backend.damping.as_ref().map(|damping| proto::BackendDamping {
+                penalty: damping.penalty_now(),
+                suppressed: damping.suppressed_until.is_some(),
+                suppressed_until: damping.suppressed_until.map(Into::into),
+            }),
+            agent: backend.agent.map(agent),
         }
     }
 
@@ -322,7 +329,18 @@ fn healthcheck(check: &config::HealthCheck, backends: Vec<String>) -> proto::Hea
             insecure_skip_verify: params.insecure_skip_verify,
         }),
         backends,
+        damping: check.damping.map(|damping| proto::Damping {
+            penalty: damping.penalty(),
+            suppress: damping.suppress(),
+            reuse: damping.reuse(),
+            half_life_seconds: seconds(damping.half_life()),
+            max_suppress_seconds: seconds(damping.max_suppress()),
+        }),
     }
+}
+
+fn agent(agent: AgentView) -> proto::BackendAgent {
+    proto::BackendAgent { share: agent.share.into(), mode: agent.mode.to_owned() }
 }
 
 pub(super) fn diagnostic(diagnostic: &Diagnostic) -> proto::Diagnostic {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use maglev_health::AgentMode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -60,6 +61,33 @@ fn backends(page: &mut Page<'_>, backends: &[Arc<BackendView>]) -> fmt::Result {
     })?;
     page.gauge("maglev_backend_held", "1 while unknown and kept at the weight VPP has", |row| {
         each(backends, |b| row.with(&[("backend", &*b.name)], one_if(b.held)))
+    })?;
+    page.gauge("maglev_backend_penalty", "What the flaps of a backend with damping add up to now", |row| {
+        each(backends, |b| match &b.damping {
+            Some(damping) => row.with(&[("backend", &*b.name)], count(damping.penalty_now())),
+            None => Ok(()),
+        })
+    })?;
+    page.gauge("maglev_backend_suppressed", "1 while a backend with damping stays down for its flaps", |row| {
+        each(backends, |b| match &b.damping {
+            Some(damping) => row.with(&[("backend", &*b.name)], one_if(damping.suppressed_until.is_some())),
+            None => Ok(()),
+        })
+    })?;
+    page.gauge("maglev_backend_agent_share", "Percent of its weight that a server asks for", |row| {
+        each(backends, |b| match b.agent {
+            Some(agent) => row.with(&[("backend", &*b.name)], f64::from(agent.share)),
+            None => Ok(()),
+        })
+    })?;
+    page.gauge("maglev_backend_agent_mode", "1 for the mode that a server says it is in", |row| {
+        each(backends, |b| {
+            let Some(agent) = b.agent else { return Ok(()) };
+            each(AgentMode::ALL, |mode| {
+                let mode = mode.as_str();
+                row.with(&[("backend", &*b.name), ("mode", mode)], one_if(agent.mode == mode))
+            })
+        })
     })?;
     page.gauge("maglev_tls_certificate_expiry_seconds", "Unix time at which a backend's certificate ends", |row| {
         each(backends, |b| match b.certificate_expires {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{boolean, check_name, interval, ipv4, ipv6};
+use super::{boolean, check_name, damping, interval, ipv4, ipv6};
 use crate::config::item::{Fields, Item, Named};
 use crate::config::model::{CheckKind, HealthCheck, HttpParams, Regexp, TlsParams};
 use crate::config::report::{At, Report};
@@ -60,6 +60,7 @@ fn healthcheck(Named { name, item }: &Named<'_>, report: &mut Report) -> At<Arc<
         timeout: or("timeout", every.min(LONGEST_DEFAULT_TIMEOUT), report),
         rise: get("rise").and_then(|item| count(item, report)).unwrap_or(RISE),
         fall: get("fall").and_then(|item| count(item, report)).unwrap_or(FALL),
+        damping: get("damping").and_then(|item| damping::read(item, report)),
     };
     At { value: Arc::new(check), spot: name.spot.clone() }
 }

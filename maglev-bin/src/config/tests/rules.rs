@@ -130,6 +130,31 @@ fn checks() {
 }
 
 #[test]
+fn flap_damping() {
+    assert_told!(
+        "damping",
+        &[
+            ("penalty: 900", "penalty: 0"),
+            ("penalty: 900", "penalty: 1000001"),
+            ("penalty: 900", "penalty: 9s"),
+            ("suppress: 2500", "suppress: 800"),
+            ("suppress: 2500, reuse: 800", "reuse: 2000"),
+            ("reuse: 800", "reuse: 0"),
+            ("reuse: 800", "resue: 800"),
+            ("half-life: 30s", "half-life: 999ms"),
+            ("half-life: 30s", "half-life: 3m"),
+            ("max-suppress: 4m", "max-suppress: 25h"),
+            ("max-suppress: 4m", "max-suppress: 30s"),
+            (
+                "damping: { penalty: 900, suppress: 2500, reuse: 800, half-life: 30s, max-suppress: 4m }",
+                "damping: true"
+            ),
+            ("rise: 4", "penalty: 4"),
+        ]
+    );
+}
+
+#[test]
 fn check_parameters() {
     assert_told!(
         "params",

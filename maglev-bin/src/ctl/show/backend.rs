@@ -5,7 +5,7 @@ use jiff::Timestamp as Time;
 use super::frontend::state;
 use super::style::{Tone, age, clean, or_dash, time};
 use super::table::{Table, cell, facts, indented};
-use crate::proto::{BackendInfo, ListBackendsResponse, ListOverridesResponse};
+use crate::proto::{BackendAgent, BackendInfo, ListBackendsResponse, ListOverridesResponse};
 
 /// A line for each backend.
 pub(crate) fn backends(list: &ListBackendsResponse, now: Time) -> String {
@@ -49,6 +49,8 @@ pub(crate) fn backend(backend: &BackendInfo, now: Time) -> String {
         ("enabled", cell(if backend.enabled { "yes" } else { "no" })),
         ("set by hand", cell(&backend.r#override).tone(Tone::Doubt)),
         ("certificate", cell(certificate(backend, now))),
+        ("flaps", cell(flaps(backend, now)).tone(if is_suppressed(backend) { Tone::Doubt } else { Tone::Plain })),
+        ("says", cell(backend.agent.as_ref().map(word).unwrap_or_default()).tone(Tone::Doubt)),
     ]);
     let mut uses = Table::new(["frontend", "pool", ">weight", ">effective"]);
     for place in &backend.uses {
@@ -102,7 +104,37 @@ pub(crate) fn overrides(list: &ListOverridesResponse, now: Time) -> String {
 }
 
 fn state_of(backend: &BackendInfo) -> String {
-    if backend.held { format!("{}, held", backend.state) } else { backend.state.clone() }
+    match backend {
+        _ if backend.held => format!("{}, held", backend.state),
+        _ if is_suppressed(backend) => format!("{}, suppressed", backend.state),
+        _ => backend.state.clone(),
+    }
+}
+
+fn is_suppressed(backend: &BackendInfo) -> bool {
+    backend.damping.is_some_and(|damping| damping.suppressed)
+}
+
+/// What the flaps add up to, and until when that keeps the backend down; nothing without damping.
+fn flaps(backend: &BackendInfo, now: Time) -> String {
+    let Some(damping) = &backend.damping else { return String::new() };
+    let until = damping.suppressed_until.as_ref().and_then(|until| until.time());
+    let rest = until.map(|until| until.duration_since(now).as_secs().max(0).unsigned_abs());
+    match (damping.suppressed, rest) {
+        (false, _) => format!("penalty {}", damping.penalty),
+        (true, None) => format!("penalty {}, suppressed", damping.penalty),
+        (true, Some(rest)) => {
+            format!("penalty {}, suppressed for another {}", damping.penalty, super::style::span(rest))
+        }
+    }
+}
+
+/// What a server says of itself, as it might have said it.
+pub(super) fn word(agent: &BackendAgent) -> String {
+    match agent.mode.as_str() {
+        "ready" => format!("{}%", agent.share),
+        mode => format!("{}% {mode}", agent.share),
+    }
 }
 
 /// The counter and its top.
@@ -134,7 +166,7 @@ fn certificate(backend: &BackendInfo, now: Time) -> String {
 mod tests {
     use super::super::frontend::tests::{ago, now};
     use super::*;
-    use crate::proto::{BackendUse, Override, Transition};
+    use crate::proto::{BackendDamping, BackendUse, Override, Transition};
     use anstream::adapter::strip_str;
 
     fn example() -> BackendInfo {
@@ -169,6 +201,8 @@ mod tests {
                 weight: 100,
                 effective_weight: 0,
             }],
+            damping: None,
+            agent: None,
         }
     }
 
@@ -209,6 +243,20 @@ mod tests {
 
         no frontend uses it
         ");
+    }
+
+    #[test]
+    fn a_suppressed_backend_says_for_how_long_and_one_with_an_agent_what_it_says() {
+        let damping = BackendDamping { penalty: 2_310, suppressed: true, suppressed_until: ago(-94) };
+        let agent = BackendAgent { share: 75, mode: "drain".into() };
+        let flapping = BackendInfo { state: "down".into(), damping: Some(damping), agent: Some(agent), ..example() };
+        let text = strip_str(&backend(&flapping, now())).to_string();
+        assert!(text.starts_with("web0  10.2.1.1  down, suppressed\n"), "{text}");
+        assert!(text.contains("flaps        penalty 2310, suppressed for another 1m34s\n"), "{text}");
+        assert!(text.contains("says         75% drain\n"), "{text}");
+        let calm = BackendDamping { penalty: 12, ..Default::default() };
+        let text = strip_str(&backend(&BackendInfo { damping: Some(calm), ..example() }, now())).to_string();
+        assert!(text.contains("flaps        penalty 12\n"), "{text}");
     }
 
     #[test]

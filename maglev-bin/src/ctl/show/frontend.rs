@@ -2,6 +2,7 @@
 
 use jiff::Timestamp as Time;
 
+use super::backend::word;
 use super::style::{Tone, age, clean, or_dash, percent, vip};
 use super::table::{Cell, Table, cell, facts, indented};
 use crate::proto::{FrontendInfo, ListFrontendsResponse, PoolBackendInfo};
@@ -72,7 +73,7 @@ pub(crate) fn frontend(frontend: &FrontendInfo, now: Time) -> String {
                 cell(backend.effective_weight),
                 in_vpp(backend),
                 cell(buckets(backend, frontend.table_length)),
-                state(&backend.state),
+                state_in_pool(backend),
                 cell(age(backend.since.as_ref(), now)),
             ]);
         }
@@ -83,6 +84,16 @@ pub(crate) fn frontend(frontend: &FrontendInfo, now: Time) -> String {
 
 pub(super) fn state(state: &str) -> Cell {
     cell(state).tone(Tone::of_state(state))
+}
+
+/// With what its server says of itself, if that is why it has another weight than it is to have.
+fn state_in_pool(backend: &PoolBackendInfo) -> Cell {
+    match &backend.agent {
+        Some(agent) if agent.share != 100 || agent.mode != "ready" => {
+            cell(format_args!("{}, says {}", backend.state, word(agent))).tone(Tone::of_state(&backend.state))
+        }
+        _ => state(&backend.state),
+    }
 }
 
 fn vip_of(frontend: &FrontendInfo) -> String {
@@ -159,6 +170,7 @@ pub(super) mod tests {
             buckets: Some(buckets),
             differs: false,
             since: ago(192),
+            agent: None,
         };
         FrontendInfo {
             name: "web-v4".into(),

@@ -2,7 +2,7 @@
 
 use super::style::{Tone, clean};
 use super::table::{Table, cell, facts, indented};
-use crate::proto::{HealthCheckInfo, ListHealthChecksResponse};
+use crate::proto::{Damping, HealthCheckInfo, ListHealthChecksResponse};
 
 /// A line for each health check.
 pub(crate) fn healthchecks(list: &ListHealthChecksResponse) -> String {
@@ -58,6 +58,7 @@ pub(crate) fn healthcheck(check: &HealthCheckInfo) -> String {
         ("timeout", cell(seconds(check.timeout_seconds))),
         ("rise", cell(check.rise)),
         ("fall", cell(check.fall)),
+        ("damping", cell(check.damping.as_ref().map(damping).unwrap_or_default())),
         ("path", cell(http.map_or("", |http| &http.path))),
         ("host", cell(http.map_or("", |http| &http.host))),
         ("response-code", cell(http.map(codes).unwrap_or_default())),
@@ -67,6 +68,12 @@ pub(crate) fn healthcheck(check: &HealthCheckInfo) -> String {
         ("backends", cell(check.backends.join(" "))),
     ]);
     format!("{}  {}\n{}", Tone::Strong.paint(clean(&check.name)), clean(&check.r#type), indented(&facts))
+}
+
+fn damping(damping: &Damping) -> String {
+    let Damping { penalty, suppress, reuse, half_life_seconds, max_suppress_seconds } = damping;
+    let (half_life, most) = (seconds(*half_life_seconds), seconds(*max_suppress_seconds));
+    format!("{penalty} each, suppressed from {suppress} to {reuse}, half-life {half_life}, at most {most}")
 }
 
 /// As the config writes it.

@@ -73,3 +73,77 @@ fn a_sync_of_what_is_right_ends_with_its_last_answer() {
     let outputs = settle(&mut core, &mut vpp, now);
     assert!(outputs.iter().any(|output| matches!(output, Output::Ended(_))), "{outputs:?}");
 }
+
+/// A core without dataplane, whose backend flaps at its peril.
+fn damped(now: Instant) -> Core {
+    let damping = "fall: 2, damping: { penalty: 2000, half-life: 1s, max-suppress: 30s } }";
+    let text = CONFIG.replace("fall: 2 }", damping);
+    let loaded = Config::parse(&text, "maglev.yaml", Context { dataplane: false }).expect("a sound config");
+    Core::new(Arc::new(loaded.config), &State::default(), false, now, SystemTime::UNIX_EPOCH).expect("a good config")
+}
+
+/// Answers the next probe when it is due, and gives what is told of it.
+fn answer(core: &mut Core, now: &mut Instant, result: ProbeResult) -> Vec<String> {
+    let mut vpp = Memory::default();
+    let probe = loop {
+        let outputs = settle(core, &mut vpp, *now);
+        let probe = outputs.iter().find_map(|output| match output {
+            Output::Probe { backend, probe } => Some((*backend, *probe)),
+            _ => None,
+        });
+        if let Some(probe) = probe {
+            break probe;
+        }
+        *now = core.poll_timeout().expect("somebody to probe").max(*now);
+        core.handle_timeout(*now);
+    };
+    core.handle_probe(*now, SystemTime::UNIX_EPOCH, probe.0, probe.1, result, Jitter::NONE);
+    told(settle(core, &mut vpp, *now))
+}
+
+fn told(outputs: Vec<Output>) -> Vec<String> {
+    let what = outputs.into_iter().filter_map(|output| match output {
+        Output::Tell(what) => Some(what.to_string()),
+        _ => None,
+    });
+    what.collect()
+}
+
+fn pass() -> ProbeResult {
+    ProbeResult::pass(maglev_health::Code::L4Ok, "connected")
+}
+
+fn weight(core: &Core) -> u8 {
+    let web = core.control().frontends().next().expect("one frontend");
+    web.program().targets.values().next().expect("one server").weight.get()
+}
+
+#[test]
+fn a_servers_own_word_is_told_and_weighs_in_the_same_step() {
+    let mut now = Instant::now();
+    let mut core = damped(now);
+    answer(&mut core, &mut now, pass());
+    assert_eq!(weight(&core), 100);
+    let lines = answer(&mut core, &mut now, pass().with_agent("33%".parse().expect("a word")));
+    assert_eq!(lines, [r#"backend-agent backend=web0 from="" to=33%"#]);
+    assert_eq!(weight(&core), 33);
+    let lines = answer(&mut core, &mut now, pass().with_agent("drain".parse().expect("a word")));
+    assert_eq!(lines[0], r#"backend-agent backend=web0 from=33% to="100% drain""#);
+    assert_eq!(weight(&core), 0);
+}
+
+#[test]
+fn a_flap_too_many_is_told_and_so_is_its_end() {
+    let mut now = Instant::now();
+    let mut core = damped(now);
+    let fail = || ProbeResult::fail(maglev_health::Code::L4Con, "connect refused");
+    answer(&mut core, &mut now, pass());
+    let lines = answer(&mut core, &mut now, fail());
+    assert!(lines[0].ends_with(r#"detail="connect refused; suppressed: penalty 2000, for 2s""#), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("backend-suppressed backend=web0 penalty=2000 seconds=1.4")));
+    let until = core.control().backends().next().and_then(|backend| backend.suppressed_until()).expect("suppressed");
+    assert_eq!(core.poll_timeout(), Some(until), "before the next probe");
+    core.handle_timeout(until);
+    let lines = told(settle(&mut core, &mut Memory::default(), until));
+    assert_eq!(lines, ["backend-reused backend=web0 penalty=749"]);
+}

@@ -10,6 +10,7 @@
 //! What they tell each other, and how deep the channels are, stands in each module's head and in `ARCHITECTURE.md`.
 
 mod appear;
+mod asked;
 mod brain;
 mod core;
 mod counters;
@@ -41,6 +42,7 @@ use crate::probe::{Outbox, Prober, ProberError};
 use crate::snapshot::Published;
 use crate::state::{Book, Held, Loaded, State, StateFile, Writer};
 
+pub use asked::{Asked, Found};
 pub use dataplane::VppDataplane;
 pub use handle::{ConfigFile, Handle, Outcome, ReloadError, Reloaded};
 pub use link::chain;

@@ -115,6 +115,11 @@ pub(super) async fn run(command: &Command, session: &mut Session, output: &mut O
             output.show(&answer, |_| show::action(*action, &answer))?;
             warn_unsaved(&answer.not_saved, output);
         }
+        Command::ProbeBackend { name } => {
+            let request = ProbeBackendRequest { name: name.clone() };
+            let answer = session.call(LATER, async |client| client.probe_backend(request).await).await?;
+            output.show(&answer, |_| show::probed(&answer))?;
+        }
         Command::SetWeight { frontend, pool, backend, weight, reason } => {
             let request = SetWeightRequest {
                 frontend: frontend.clone(),

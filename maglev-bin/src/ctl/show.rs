@@ -19,7 +19,7 @@ pub(super) use config::{check, warnings};
 pub(super) use event::event;
 pub(super) use frontend::{frontend, frontends};
 pub(super) use healthcheck::{healthcheck, healthchecks};
-pub(super) use outcome::{action, notes, reloaded, synced, weight};
+pub(super) use outcome::{action, notes, probed, reloaded, synced, weight};
 pub(super) use plan::plan;
 pub(super) use style::{Tone, clean};
 pub(super) use table::{Table, cell, indented};

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use maglev_health::{ActionError, BackendId, Done, MemberKey, Weight};
+use maglev_health::{ActionError, BackendId, Done, MemberKey, Planned, Weight};
 
 use super::core::Core;
 use crate::event::Text;
@@ -37,6 +37,8 @@ pub enum Action {
     Disable(Text),
     /// End whatever an operator had said of its state.
     Clear(Text),
+    /// Probe it now. Nothing is set: what the probe finds counts like any other.
+    Probe(Text),
     /// Set its weight in a pool.
     SetWeight {
         /// Where.
@@ -61,6 +63,7 @@ impl Action {
             Self::Enable(_) => "enable",
             Self::Disable(_) => "disable",
             Self::Clear(_) => "clear",
+            Self::Probe(_) => "probe",
             Self::SetWeight { .. } => "weight",
         }
     }
@@ -68,9 +71,12 @@ impl Action {
     /// What it is done to, as `maglevc` writes it.
     pub fn target(&self) -> String {
         match self {
-            Self::Pause(name) | Self::Resume(name) | Self::Enable(name) | Self::Disable(name) | Self::Clear(name) => {
-                format!("backend {name}")
-            }
+            Self::Pause(name)
+            | Self::Resume(name)
+            | Self::Enable(name)
+            | Self::Disable(name)
+            | Self::Clear(name)
+            | Self::Probe(name) => format!("backend {name}"),
             Self::SetWeight { member: MemberKey { frontend, pool, backend }, weight } => {
                 let weight = weight.map_or_else(|| "config".to_owned(), |weight| weight.to_string());
                 format!("frontend {frontend} pool {pool} backend {backend} weight {weight}")
@@ -96,6 +102,18 @@ pub enum Refusal {
     /// A disabled backend can be neither paused nor resumed.
     #[error("backend {backend} is disabled: enable it first")]
     Disabled {
+        /// Its name.
+        backend: Text,
+    },
+    /// A paused backend is not probed.
+    #[error("backend {backend} is paused and not probed: resume it first")]
+    Paused {
+        /// Its name.
+        backend: Text,
+    },
+    /// A backend without a health check is not probed.
+    #[error("backend {backend} has no health check: it is always up")]
+    Static {
         /// Its name.
         backend: Text,
     },
@@ -134,11 +152,24 @@ impl Refusal {
     }
 }
 
+/// Why nothing was done to the backend of this name, which the configuration has.
+fn refused(name: &Text, error: ActionError) -> Refusal {
+    let backend = name.clone();
+    match error {
+        ActionError::Disabled => Refusal::Disabled { backend },
+        ActionError::Paused => Refusal::Paused { backend },
+        ActionError::Static => Refusal::Static { backend },
+        _ => Refusal::no_such("backend", name, []),
+    }
+}
+
 /// What an order changed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Effect {
-    /// It was in force already.
+    /// It was in force already; of a probe, that one is under way.
     Already,
+    /// A probe is planned for now.
+    Planned,
     /// The state of a backend.
     Backend,
     /// A weight, as it counted before and as it counts now.
@@ -162,6 +193,7 @@ impl Core {
             Action::Enable(name) => (name, |core, now, wall, id, why| core.control_mut().enable(now, wall, id, why)),
             Action::Disable(name) => (name, |core, _, wall, id, why| core.control_mut().disable(wall, id, why)),
             Action::Clear(name) => (name, |core, now, wall, id, why| core.control_mut().clear(now, wall, id, why)),
+            Action::Probe(name) => return self.probe_now(name, now),
             Action::SetWeight { member, weight } => return self.set_weight(member, *weight),
         };
         let id = self.backend_id(name)?;
@@ -171,8 +203,16 @@ impl Core {
                 Ok(Effect::Backend)
             }
             Ok(Done::Already) => Ok(Effect::Already),
-            Err(ActionError::Disabled) => Err(Refusal::Disabled { backend: name.clone() }),
-            Err(_) => Err(Refusal::no_such("backend", name, [])),
+            Err(error) => Err(refused(name, error)),
+        }
+    }
+
+    fn probe_now(&mut self, name: &Text, now: Instant) -> Result<Effect, Refusal> {
+        let id = self.backend_id(name)?;
+        match self.control_mut().probe_now(now, id) {
+            Ok(Planned::Now) => Ok(Effect::Planned),
+            Ok(Planned::UnderWay(_)) => Ok(Effect::Already),
+            Err(error) => Err(refused(name, error)),
         }
     }
 

@@ -88,7 +88,7 @@ where
 }
 
 /// Calls of `maglev.v1.Maglev`; a test holds them against the `.proto`.
-const METHODS: [&str; 21] = [
+const METHODS: [&str; 22] = [
     "ListFrontends",
     "GetFrontend",
     "ListBackends",
@@ -99,6 +99,7 @@ const METHODS: [&str; 21] = [
     "ResumeBackend",
     "EnableBackend",
     "DisableBackend",
+    "ProbeBackend",
     "SetFrontendPoolBackendWeight",
     "ListOverrides",
     "ClearOverride",

@@ -17,7 +17,9 @@ impl From<Refusal> for Status {
         match refusal {
             Refusal::NoSuch { .. } => Self::not_found(text),
             Refusal::Weight(_) | Refusal::Reason => Self::invalid_argument(text),
-            Refusal::Disabled { .. } => Self::failed_precondition(text),
+            Refusal::Disabled { .. } | Refusal::Paused { .. } | Refusal::Static { .. } => {
+                Self::failed_precondition(text)
+            }
             Refusal::NoDataplane | Refusal::NoVpp(_) | Refusal::Stopping => Self::unavailable(text),
             Refusal::Sync(_) => Self::aborted(text),
             Refusal::Unfit(_) => Self::internal(text),

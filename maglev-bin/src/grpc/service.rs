@@ -17,7 +17,7 @@ use super::show::{Shown, diagnostic};
 use super::tls::Certificates;
 use super::watch::{Filter, watch};
 use crate::config::{Config, ConfigError, Context, Loaded};
-use crate::daemon::{Action, Handle, Order, Refusal, ReloadError, Reloaded};
+use crate::daemon::{Action, Asked, Handle, Order, Refusal, ReloadError, Reloaded};
 use crate::event::Text;
 use crate::proto::{self, maglev_server::Maglev};
 use crate::snapshot::Snapshot;
@@ -228,6 +228,21 @@ impl Maglev for Service {
         request: Request<proto::BackendRequest>,
     ) -> Result<Response<proto::BackendActionResponse>, Status> {
         self.act(request, Action::Clear).await
+    }
+
+    async fn probe_backend(
+        &self,
+        request: Request<proto::ProbeBackendRequest>,
+    ) -> Result<Response<proto::ProbeBackendResponse>, Status> {
+        let name = request.get_ref().name.clone();
+        short(&[&name])?;
+        let who = operator(&request, &self.daemon, "probe", &format!("backend {name}"))?;
+        let Asked { under_way, found, .. } = self.daemon.probe_now(&name, who).await?;
+        Ok(Response::new(proto::ProbeBackendResponse {
+            backend: Shown::new(&self.snapshot()).with_uses().backend(&name),
+            under_way,
+            probe: found.map(super::show::found),
+        }))
     }
 
     async fn set_frontend_pool_backend_weight(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::build;
 use crate::config::{self, CheckKind, Diagnostic};
+use crate::daemon::Found;
 use crate::proto;
 use crate::snapshot::{
     AgentView, BackendView, Counters, FrontendView, MemberView, OverrideView, Snapshot, Traffic, VipName, VipView,
@@ -336,6 +337,15 @@ fn healthcheck(check: &config::HealthCheck, backends: Vec<String>) -> proto::Hea
             half_life_seconds: seconds(damping.half_life()),
             max_suppress_seconds: seconds(damping.max_suppress()),
         }),
+    }
+}
+
+pub(super) fn found(found: Found) -> proto::ProbeResult {
+    proto::ProbeResult {
+        result: found.result.to_owned(),
+        code: found.code.to_string(),
+        detail: found.detail.to_string(),
+        elapsed_seconds: found.elapsed.as_secs_f64(),
     }
 }
 

@@ -14,6 +14,7 @@ on_every_release! {
     a_disabled_backend_is_flushed_once_and_can_be_neither_paused_nor_resumed,
     a_weight_counts_at_once_and_is_told_and_ends_with_the_word_config,
     overrides_are_listed_with_who_when_and_why_until_they_are_cleared,
+    a_probe_by_hand_is_sent_at_once_and_tells_what_it_found,
     what_is_refused_changes_nothing,
     a_viewer_reads_and_every_write_of_theirs_is_refused_and_told,
     a_state_file_that_cannot_be_written_is_told_and_the_action_stands,
@@ -118,6 +119,28 @@ async fn overrides_are_listed_with_who_when_and_why_until_they_are_cleared(relea
     until("the cleared backend serves", || api.weight(1) == api.shown(100)).await;
     let list = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
     assert_eq!(list.overrides.iter().map(|over| &*over.kind).collect::<Vec<_>>(), ["weight"]);
+}
+
+async fn a_probe_by_hand_is_sent_at_once_and_tells_what_it_found(release: Release) {
+    let mut api = Api::two_up_on(release).await;
+    api.told();
+    let request = |name: &str| proto::ProbeBackendRequest { name: name.into() };
+    let answer = api.client.probe_backend(request("web0")).await.unwrap().into_inner();
+    let (found, web0) = (answer.probe.expect("it ended"), answer.backend.expect("it is there"));
+    assert_eq!((&*found.result, &*web0.state), ("pass", "up"));
+    assert!(found.code.ends_with("OK") && found.elapsed_seconds > 0.0, "{found:?}");
+    let told = api.told();
+    let action = told.iter().find(|line| line.starts_with("operator-action")).expect("every write is told");
+    assert!(action.contains(r#"action=probe target="backend web0""#), "{action}");
+    let overrides = api.client.list_overrides(proto::ListOverridesRequest {}).await.unwrap().into_inner();
+    assert_eq!(overrides.overrides, [], "nothing is set");
+
+    let missing = api.client.probe_backend(request("web9")).await.unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    api.client.pause_backend(backend("web0", "")).await.unwrap();
+    let paused = api.client.probe_backend(request("web0")).await.unwrap_err();
+    assert_eq!(paused.code(), Code::FailedPrecondition);
+    assert_eq!(paused.message(), "backend web0 is paused and not probed: resume it first");
 }
 
 async fn what_is_refused_changes_nothing(release: Release) {

@@ -254,6 +254,20 @@ impl Maglev for Lab {
         self.act("clear", "unknown", request.into_inner())
     }
 
+    async fn probe_backend(&self, request: Request<ProbeBackendRequest>) -> Answer<ProbeBackendResponse> {
+        let name = request.into_inner().name;
+        self.note(format!("probe {name}"));
+        self.may_write()?;
+        let probe = ProbeResult {
+            result: "fail".into(),
+            code: "L4CON".into(),
+            detail: "connect refused".into(),
+            elapsed_seconds: 0.0004,
+        };
+        let backend = Some(backend(&name)?);
+        Ok(Response::new(ProbeBackendResponse { backend, under_way: false, probe: Some(probe) }))
+    }
+
     async fn set_frontend_pool_backend_weight(&self, request: Request<SetWeightRequest>) -> Answer<SetWeightResponse> {
         let SetWeightRequest { frontend, pool, backend, weight, reason } = request.into_inner();
         self.note(format!("weight {frontend} {pool} {backend} {weight:?} {reason:?}"));

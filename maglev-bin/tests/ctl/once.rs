@@ -36,6 +36,7 @@ fn every_command_that_shows_something_does_so_as_text_json_and_yaml() {
         "sync vpp lb state",
         "set backend web0 disable",
         "set frontend web-v4 pool primary backend web0 weight 0",
+        "probe backend web0 now",
     ] {
         let words: Vec<&str> = command.split(' ').collect();
         let (status, text, error) = fake.run(&words);
@@ -70,6 +71,8 @@ fn the_exit_status_tells_whose_fault_a_failure_is() {
     for (words, status, error) in [
         ("show backend wbe0", 1, "maglevc: there is no backend `wbe0`; did you mean `web0`?\n"),
         ("set backend web1 pause", 1, "maglevc: web1 is disabled\n"),
+        ("probe backend wbe0 now", 1, "maglevc: there is no backend `wbe0`; did you mean `web0`?\n"),
+        ("probe backend web0", 2, "probe backend web0\n                  ^ `now` must follow\n"),
         (
             "show vpp lb counters",
             1,

@@ -38,6 +38,9 @@ pub(crate) enum Command {
         action: Action,
         reason: String,
     },
+    ProbeBackend {
+        name: String,
+    },
     /// Without a weight it is the config's again.
     SetWeight {
         frontend: String,
@@ -118,7 +121,14 @@ impl Level {
 impl Command {
     /// It may change something.
     pub(crate) fn writes(&self) -> bool {
-        matches!(self, Self::Sync { .. } | Self::SetBackend { .. } | Self::SetWeight { .. } | Self::ConfigReload)
+        matches!(
+            self,
+            Self::Sync { .. }
+                | Self::SetBackend { .. }
+                | Self::ProbeBackend { .. }
+                | Self::SetWeight { .. }
+                | Self::ConfigReload
+        )
     }
 
     /// The file that it reads here.
@@ -154,6 +164,7 @@ impl fmt::Display for Command {
                 write!(f, "set backend {} {}", quote(name), action.word())?;
                 with(f, " reason ", Some(reason.as_str()).filter(|reason| !reason.is_empty()))
             }
+            Self::ProbeBackend { name } => write!(f, "probe backend {} now", quote(name)),
             Self::SetWeight { frontend, pool, backend, weight, reason } => {
                 let (frontend, pool, backend) = (quote(frontend), quote(pool), quote(backend));
                 write!(f, "set frontend {frontend} pool {pool} backend {backend} weight ")?;

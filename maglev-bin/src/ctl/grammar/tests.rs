@@ -68,6 +68,8 @@ fn every_command_of_the_specification_is_understood() {
             "set backend web0 disable reason disk swap",
             Command::SetBackend { name: name("web0"), action: Action::Disable, reason: name("disk swap") },
         ),
+        ("probe backend web0 now", Command::ProbeBackend { name: name("web0") }),
+        ("pr b web0 n", Command::ProbeBackend { name: name("web0") }),
         (
             "set frontend f pool p backend b weight 50 reason 'a  test'",
             Command::SetWeight {
@@ -155,7 +157,7 @@ fn a_complaint_points_at_the_word_and_says_what_would_fit() {
         ("show frontnds", "     ^^^^^^^^ unknown word; did you mean `frontends`?"),
         ("show frontnds web now", "     ^^^^^^^^~~~~~~~~ unknown word; did you mean `frontends`?"),
         ("shwo backends", "^^^^~~~~~~~~~ unknown word; did you mean `show`?"),
-        ("bla", "^^^ unknown word; expected `show`, `set`, `sync`, `config`, `watch`, `help`, `quit` or `exit`"),
+        ("bla", "^^^ unknown word; expected `show`, `set`, `sync`, `probe`, `config`, `watch`, `help`, `quit` or `exit`"),
         ("show vpp bla", "         ^^^ unknown word; expected `info` or `lb`"),
         ("show frontends web", "               ^^^ nothing may follow here"),
         ("show frontend", "              ^ NAME must follow: name of the frontend"),
@@ -260,7 +262,7 @@ fn completion_offers_keywords_and_the_names_that_fit() {
 #[test]
 fn help_lists_what_may_come_and_whether_the_line_is_complete() {
     let words = |text: &str| help(text).unwrap().into_iter().map(|(word, _)| word).collect::<Vec<_>>();
-    assert_eq!(words(""), ["show", "set", "sync", "config", "watch", "help", "quit", "exit"]);
+    assert_eq!(words(""), ["show", "set", "sync", "probe", "config", "watch", "help", "quit", "exit"]);
     assert_eq!(words("s"), ["show", "set", "sync"]);
     assert_eq!(words("show vpp lb "), ["state", "counters", "plan"]);
     assert_eq!(words("show frontends "), ["<cr>"]);
@@ -285,6 +287,7 @@ fn the_synopsis_names_every_command_with_its_options() {
         "sync vpp lb state [frontend NAME] [recreate]",
         "set backend NAME disable [reason TEXT]",
         "set frontend NAME pool POOL backend NAME weight 0-100 [reason TEXT]",
+        "probe backend NAME now",
         "config plan [FILE]",
         "watch events [num N] [log [level debug|info|warn|error]] [backend] [frontend]",
     ] {
@@ -324,6 +327,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         any_name().prop_map(|name| Command::ShowFrontend { name }),
         any_name().prop_map(|name| Command::ShowBackend { name }),
         any_name().prop_map(|name| Command::ShowHealthCheck { name }),
+        any_name().prop_map(|name| Command::ProbeBackend { name }),
         file.clone().prop_map(|file| Command::ConfigCheck { file }),
         file.clone().prop_map(|file| Command::ConfigPlan { file }),
         (file, any::<bool>()).prop_map(|(frontend, recreate)| Command::Sync { frontend, recreate }),

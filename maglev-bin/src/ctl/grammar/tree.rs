@@ -152,6 +152,7 @@ pub(super) static ROOT: Then = Must(&[
         "make VPP agree now",
         Must(&[word("vpp", "in VPP", Must(&[word("lb", "of its load balancer", SYNC)]))]),
     ),
+    word("probe", "probe by hand", Must(&[word("backend", "a backend", PROBE)])),
     word("config", "the config file", CONFIG),
     word("watch", "what happens, as it happens", Must(&[word("events", "follow transitions and the log", WATCH)])),
     word("help", "all commands", end(|_| Command::Help)),
@@ -232,6 +233,16 @@ const SYNC: Then = Must(&[word(
         ],
         End::Command(|said| Command::Sync { frontend: said.option(Kind::Frontend), recreate: said.has("recreate") }),
     ),
+)]);
+
+const PROBE: Then = Must(&[arg(
+    Kind::Backend,
+    "name of the backend",
+    Must(&[word(
+        "now",
+        "send its next probe now, and tell what it found; it counts like any other",
+        end(|said| Command::ProbeBackend { name: said.text(Kind::Backend) }),
+    )]),
 )]);
 
 const SET: Then = Must(&[

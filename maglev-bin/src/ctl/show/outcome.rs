@@ -3,7 +3,8 @@
 use super::style::{Tone, clean, count};
 use crate::ctl::grammar::Action;
 use crate::proto::{
-    BackendActionResponse, BackendInfo, ReloadConfigResponse, SetWeightResponse, SyncVpplbStateResponse,
+    BackendActionResponse, BackendInfo, ProbeBackendResponse, ReloadConfigResponse, SetWeightResponse,
+    SyncVpplbStateResponse,
 };
 
 /// What became of a backend.
@@ -34,6 +35,32 @@ fn done(action: Action) -> &'static str {
         Action::Disable => "disabled",
         Action::Clear => "cleared",
     }
+}
+
+/// What a probe that was asked for found, and what that makes of the backend.
+pub(crate) fn probed(answer: &ProbeBackendResponse) -> String {
+    let nothing = BackendInfo::default();
+    let backend = answer.backend.as_ref().unwrap_or(&nothing);
+    let name = Tone::Strong.paint(clean(&backend.name));
+    let now = Tone::of_state(&backend.state).paint(clean(&backend.state));
+    let note = if answer.under_way { "a probe was under way: " } else { "" };
+    let Some(probe) = &answer.probe else {
+        return format!("{name}: {note}its end was not seen, now {now}\n");
+    };
+    let tone = match probe.result.as_str() {
+        "pass" => Tone::Good,
+        "fail" => Tone::Bad,
+        _ => Tone::Doubt,
+    };
+    let result = tone.paint(clean(&probe.result));
+    let detail = if probe.detail.is_empty() { String::new() } else { format!(", {}", clean(&probe.detail)) };
+    let millis = probe.elapsed_seconds * 1_000.0;
+    let top = (backend.rise + backend.fall).saturating_sub(1);
+    format!(
+        "{name}: {note}{result} {}{detail} ({millis:.1} ms), now {now} {}/{top}\n",
+        clean(&probe.code),
+        backend.health
+    )
 }
 
 /// What became of a weight; the names are those of the request.
@@ -87,7 +114,7 @@ pub(crate) fn notes(notes: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{FrontendInfo, PoolBackendInfo, PoolInfo, Transition};
+    use crate::proto::{FrontendInfo, PoolBackendInfo, PoolInfo, ProbeResult, Transition};
     use anstream::adapter::strip_str;
 
     fn acted(what: Action, state: &str, changed: bool) -> String {
@@ -108,6 +135,25 @@ mod tests {
         assert_eq!(acted(Action::Enable, "up", false), "web0: already enabled, up\n");
         assert_eq!(acted(Action::Clear, "unknown", true), "web0: as the config says, unknown\n");
         assert_eq!(acted(Action::Clear, "up", false), "web0: nothing is set by hand, up\n");
+    }
+
+    #[test]
+    fn a_probe_says_what_it_found_and_what_the_backend_is_now() {
+        let backend =
+            BackendInfo { name: "web0".into(), state: "up".into(), health: 3, rise: 2, fall: 3, ..Default::default() };
+        let found = ProbeResult {
+            result: "pass".into(),
+            code: "L7OK".into(),
+            detail: "status 200".into(),
+            elapsed_seconds: 0.01234,
+        };
+        let answer = ProbeBackendResponse { backend: Some(backend), under_way: false, probe: Some(found) };
+        let said = |answer: &ProbeBackendResponse| strip_str(&probed(answer)).to_string();
+        assert_eq!(said(&answer), "web0: pass L7OK, status 200 (12.3 ms), now up 3/4\n");
+        let other = ProbeBackendResponse { under_way: true, ..answer.clone() };
+        assert_eq!(said(&other), "web0: a probe was under way: pass L7OK, status 200 (12.3 ms), now up 3/4\n");
+        let lost = ProbeBackendResponse { probe: None, ..answer };
+        assert_eq!(said(&lost), "web0: its end was not seen, now up\n");
     }
 
     #[test]

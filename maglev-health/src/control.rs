@@ -226,10 +226,11 @@ impl Control {
 
     /// Goes over to another configuration. Every frontend is dirty, and indices are of `spec` from now on.
     ///
-    /// A backend whose address and check are equal goes on as if nothing had happened. One that is new, or has another
-    /// check or address, is unknown and held at what `actual` says for its address; an address that it leaves stays
-    /// with the weight that `actual` says until the first verdict about the new one. While VPP has not been read once
-    /// `actual` is not called; after a disconnect it should tell what VPP had last. Overrides stay; see the four `Override` events of [`Event`].
+    /// A backend whose address and check are equal goes on as if nothing had happened; one with another damping alone
+    /// keeps its state and no penalty. One that is new, or has another check or address, is unknown and held at what
+    /// `actual` says for its address; an address that it leaves stays with the weight that `actual` says until the
+    /// first verdict about the new one. While VPP has not been read once `actual` is not called; after a disconnect it
+    /// should tell what VPP had last. Overrides stay; see the four `Override` events of [`Event`].
     ///
     /// ```
     /// # use std::time::{Instant, SystemTime};

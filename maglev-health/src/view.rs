@@ -118,6 +118,22 @@ impl<'a> BackendView<'a> {
     }
 
     /// What its server said of itself last, since its check began.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/web.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use maglev_health::{Code, Fleet, FleetOptions, Jitter, ProbeResult};
+    ///
+    /// # let (now, wall) = web::clocks();
+    /// let mut fleet = Fleet::new(FleetOptions::default(), now);
+    /// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, web::ADMISSION);
+    /// # let (now, probe) = web::next_probe(&mut fleet).ok_or("it is due")?;
+    /// let result = ProbeResult::pass(Code::L7Ok, "status 200").with_agent("75%, drain".parse()?);
+    /// fleet.handle_result(now, wall, probe, result, Jitter::NONE);
+    /// let said = fleet.backend(a).and_then(|backend| backend.agent()).ok_or("it was heard")?;
+    /// assert_eq!(said.to_string(), "75% drain");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn agent(&self) -> Option<AgentWord> {
         self.member.agent

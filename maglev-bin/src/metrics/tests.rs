@@ -2,8 +2,9 @@ use super::*;
 use maglev_health::{Code, Outcome};
 
 use crate::snapshot::tests::example;
-use crate::snapshot::{Counters, Traffic, VipCounters, VipName, VppInfo, VppView};
-use std::time::Duration;
+use crate::snapshot::{AgentView, BackendView, Counters, DampingView, Traffic, VipCounters, VipName, VppInfo, VppView};
+use maglev_health::{Damping, Penalty};
+use std::time::{Duration, Instant};
 
 fn page(published: &Arc<Published>, totals: &Totals) -> String {
     Metrics::new(published.clone(), totals).render()
@@ -24,6 +25,28 @@ fn every_state_of_a_backend_is_there_as_zero_or_one() {
     has(&page, "maglev_vpp_connected 0");
     has(&page, "maglev_vpp_stats_connected 0");
     assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn flaps_and_words_of_servers_are_there_for_those_that_have_them() {
+    let mut snapshot = example();
+    let seconds = Duration::from_secs;
+    let damping = Damping::new(1_000, 2_000, 750, seconds(3_600), seconds(36_000)).unwrap();
+    let penalty = Penalty::NONE.added(&damping, Instant::now() + seconds(60));
+    let damping = DampingView { damping, penalty, suppressed_until: Some(snapshot.taken) };
+    let agent = AgentView { share: 75, mode: "drain" };
+    let backend = BackendView { damping: Some(damping), agent: Some(agent), ..(*snapshot.backends[0]).clone() };
+    snapshot.backends[0] = Arc::new(backend);
+    let page = page(&Published::new(snapshot), &Totals::default());
+    // Its flap lies ahead, so that none of it has decayed.
+    has(&page, r#"maglev_backend_penalty{backend="web0"} 1000"#);
+    has(&page, r#"maglev_backend_suppressed{backend="web0"} 1"#);
+    has(&page, r#"maglev_backend_agent_share{backend="web0"} 75"#);
+    has(&page, r#"maglev_backend_agent_mode{backend="web0",mode="drain"} 1"#);
+    has(&page, r#"maglev_backend_agent_mode{backend="web0",mode="ready"} 0"#);
+    for metric in ["penalty", "suppressed", "agent_share", "agent_mode"] {
+        assert!(!page.contains(&format!("maglev_backend_{metric}{{backend=\"web1\"")), "{page}");
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn the_exit_status_tells_whose_fault_a_failure_is() {
         ("show backend wbe0", 1, "maglevc: there is no backend `wbe0`; did you mean `web0`?\n"),
         ("set backend web1 pause", 1, "maglevc: web1 is disabled\n"),
         ("probe backend wbe0 now", 1, "maglevc: there is no backend `wbe0`; did you mean `web0`?\n"),
-        ("probe backend web0", 2, "probe backend web0\n                  ^ `now` must follow\n"),
+        ("probe backend web0", 2, "probe backend web0\n                   ^ `now` must follow\n"),
         (
             "show vpp lb counters",
             1,

@@ -157,7 +157,10 @@ fn a_complaint_points_at_the_word_and_says_what_would_fit() {
         ("show frontnds", "     ^^^^^^^^ unknown word; did you mean `frontends`?"),
         ("show frontnds web now", "     ^^^^^^^^~~~~~~~~ unknown word; did you mean `frontends`?"),
         ("shwo backends", "^^^^~~~~~~~~~ unknown word; did you mean `show`?"),
-        ("bla", "^^^ unknown word; expected `show`, `set`, `sync`, `probe`, `config`, `watch`, `help`, `quit` or `exit`"),
+        (
+            "bla",
+            "^^^ unknown word; expected `show`, `set`, `sync`, `probe`, `config`, `watch`, `help`, `quit` or `exit`",
+        ),
         ("show vpp bla", "         ^^^ unknown word; expected `info` or `lb`"),
         ("show frontends web", "               ^^^ nothing may follow here"),
         ("show frontend", "              ^ NAME must follow: name of the frontend"),

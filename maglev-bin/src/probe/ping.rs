@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use maglev_health::Code;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, recv, recvfrom, send};
 use socket2::{SockFilter, Socket, Type};
 
 use super::end::{End, Step};
@@ -18,6 +18,7 @@ use super::socket::BPF_RETURN;
 #[derive(Debug)]
 pub(super) struct Ping {
     socket: Registered<Socket>,
+    to: IpAddr,
     version: Version,
     raw: bool,
     echo: Echo,
@@ -41,7 +42,7 @@ impl Ping {
         send(&socket, &echo.request(version), SendFlags::empty())
             .map_err(|errno| sending(Code::L3Err, "echo", &errno.into()))?;
         let socket = site.register(socket).map_err(|error| local("no socket", &error))?;
-        Ok(Self { socket, version, raw, echo })
+        Ok(Self { socket, to, version, raw, echo })
     }
 
     /// Waits for the reply. Messages that are not about this probe's request are ignored.
@@ -49,15 +50,20 @@ impl Ping {
         let mut packet = [0; MOST];
         loop {
             let received =
-                self.socket.io(Ready::READ, |socket| Ok(recv(socket, &mut packet[..], RecvFlags::empty())?.0));
+                self.socket.io(Ready::READ, |socket| Ok(recvfrom(socket, &mut packet[..], RecvFlags::empty())?));
             match received.await {
-                Ok(length) if self.is_reply(&packet[..length]) => return End::pass(Code::L3Ok, "echo reply"),
+                Ok((length, _, from)) if self.is_from_peer(from) && self.is_reply(&packet[..length]) => return End::pass(Code::L3Ok, "echo reply"),
                 Err(error) if self.is_failure(&error) => {
                     return End::fail(Code::L3Err, words(&error));
                 }
                 Ok(_) | Err(_) => {}
             }
         }
+    }
+
+    /// A datagram socket that is connected is given replies of anybody (Linux net/ipv4/ping.c, `ping_lookup`).
+    fn is_from_peer(&self, from: Option<SocketAddrAny>) -> bool {
+        from.and_then(|from| SocketAddr::try_from(from).ok()).is_some_and(|from| from.ip() == self.to)
     }
 
     fn is_reply(&self, packet: &[u8]) -> bool {

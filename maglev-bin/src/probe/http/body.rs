@@ -21,9 +21,9 @@ enum State {
     /// So many bytes of text, and then no more.
     Length(u64),
     UntilEnd,
-    /// The length of a chunk; what is known of it, and whether a digit was seen.
-    Size(u64, bool),
-    /// The rest of the line with the length of a chunk; the chunk; bytes of such lines that are still bearable.
+    /// The length of a chunk: what is known of it, and of how many digits.
+    Size(u64, u8),
+    /// The rest of the line with the length of a chunk.
     Extension(u64),
     /// So many bytes of a chunk.
     Chunk(u64),
@@ -34,6 +34,9 @@ enum State {
     Done,
 }
 
+/// Digits of the length of a chunk.
+const MOST_DIGITS: u8 = 15;
+
 /// Chunk framing that is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct BadChunk;
@@ -43,7 +46,7 @@ impl Body {
         Self(match framing {
             Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Size(0, false),
+            Framing::Chunked => State::Size(0, 0),
             Framing::UntilEnd => State::UntilEnd,
         })
     }
@@ -86,11 +89,11 @@ impl Body {
                 let left = left - now.len() as u64;
                 (if left == 0 { State::ChunkEnd } else { State::Chunk(left) }, rest)
             }
-            State::Size(size, seen) => match (first as char).to_digit(16) {
-                // More than 2^60 bytes are no chunk.
-                Some(_) if size >> 56 != 0 => return Err(BadChunk),
-                Some(digit) => (State::Size(size << 4 | u64::from(digit), true), rest),
-                None if !seen => return Err(BadChunk),
+            State::Size(size, digits) => match (first as char).to_digit(16) {
+                // More than 2^60 bytes are no chunk, and zeros before the number must end, too.
+                Some(_) if digits == MOST_DIGITS => return Err(BadChunk),
+                Some(digit) => (State::Size(size << 4 | u64::from(digit), digits + 1), rest),
+                None if digits == 0 => return Err(BadChunk),
                 None if matches!(first, b';' | b'\r' | b' ' | b'\t') => (State::Extension(size), rest),
                 None if first == b'\n' => (after_size(size), rest),
                 None => return Err(BadChunk),
@@ -101,7 +104,7 @@ impl Body {
             },
             State::ChunkEnd => match first {
                 b'\r' => (State::ChunkEnd, rest),
-                b'\n' => (State::Size(0, false), rest),
+                b'\n' => (State::Size(0, 0), rest),
                 _ => return Err(BadChunk),
             },
             State::Trailer(filled) => match first {
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_no_chunk_is_refused() {
-        for bad in ["\r\n", "x\r\n", "-1\r\n", "+1\r\n", "fffffffffffffffff\r\n", "1\r\nab", ";\r\n", "1z\r\n"] {
+        for bad in ["\r\n", "x\r\n", "-1\r\n", "+1\r\n", "fffffffffffffffff\r\n", "1\r\nab", ";\r\n", "1z\r\n", "0000000000000001\r\n"] {
             assert_eq!(read(Framing::Chunked, &[bad.as_bytes()], 100).map(|_| ()), Err(BadChunk), "{bad:?}");
         }
     }

@@ -29,6 +29,7 @@ mod prober;
 mod report;
 mod socket;
 mod target;
+mod timed;
 mod tls;
 
 pub(crate) use self::engine::Outbox;

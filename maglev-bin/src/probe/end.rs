@@ -6,7 +6,7 @@ use std::time::Duration;
 use maglev_health::{Code, Outcome};
 use tokio::time::Instant;
 
-use super::report::Cause;
+use super::report::{Cause, Report};
 
 /// How a probe ended. A step of a probe that cannot go on returns it as its error, pass or not.
 #[derive(Debug, Eq, PartialEq)]
@@ -15,6 +15,10 @@ pub(super) struct End {
     pub(super) code: Code,
     pub(super) detail: String,
     pub(super) cause: Option<Cause>,
+    /// Status of an HTTP answer.
+    pub(super) status: Option<u16>,
+    /// The beginning of an answer that was not as expected.
+    pub(super) answer: Option<Box<[u8]>>,
 }
 
 /// One step of a probe.
@@ -22,16 +26,36 @@ pub(super) type Step<T> = Result<T, End>;
 
 impl End {
     pub(super) fn pass(code: Code, detail: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Pass, code, detail: printable(detail.into()), cause: None }
+        Self { outcome: Outcome::Pass, code, detail: printable(detail.into()), ..Self::NOTHING }
     }
 
     pub(super) fn fail(code: Code, detail: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Fail, code, detail: printable(detail.into()), cause: None }
+        Self { outcome: Outcome::Fail, code, detail: printable(detail.into()), ..Self::NOTHING }
+    }
+
+    const NOTHING: Self = Self {
+        outcome: Outcome::NoVerdict,
+        code: Code::SockErr,
+        detail: String::new(),
+        cause: None,
+        status: None,
+        answer: None,
+    };
+
+    /// Keeps the beginning of an answer that was not as expected, if there is any.
+    pub(super) fn with_answer(mut self, answer: &[u8]) -> Self {
+        self.answer = (!answer.is_empty()).then(|| answer[..answer.len().min(Report::MOST_ANSWER)].into());
+        self
+    }
+
+    pub(super) fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
     }
 
     /// Not the backend's fault: no verdict.
     pub(super) fn own(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { outcome: Outcome::NoVerdict, code: Code::SockErr, detail: printable(detail.into()), cause: Some(cause) }
+        Self { outcome: Outcome::NoVerdict, code: Code::SockErr, detail: printable(detail.into()), cause: Some(cause), ..Self::NOTHING }
     }
 }
 

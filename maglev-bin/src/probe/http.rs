@@ -44,10 +44,10 @@ where
     };
     let seen = seen(head.status);
     if !http.codes.contains(&head.status) {
-        return End::fail(Code::L7Sts, seen);
+        return End::fail(Code::L7Sts, seen).with_status(head.status).with_answer(buffer);
     }
     let Some(regexp) = &http.regexp else {
-        return End::pass(Code::L7Ok, seen);
+        return End::pass(Code::L7Ok, seen).with_status(head.status);
     };
     let search = async { find(regexp, stream, buffer, head).await.map_err(|what| broken(&seen, &what)) };
     let late = format!("{seen}, no whole body in time");

@@ -18,7 +18,8 @@ use super::ping::Ping;
 use super::report::{Cause, Report};
 use super::socket::{Transport, Wanted};
 use super::target::{Http, Kind, Target, Tcp, Tls};
-use super::tls::{Connector, Expiry, Inside, describe, handshake};
+use super::timed::{Phases, Timed};
+use super::tls::{Connector, Inside, Seen, describe, handshake};
 
 /// Sends probes. One for the whole daemon; any number of probes may run at once.
 ///
@@ -123,7 +124,8 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
         tls: &tls,
         target: &target,
         deadline: Deadline::after(start.into(), target.timeout),
-        expiry: Expiry::default(),
+        seen: Seen::default(),
+        phases: Phases::new(start),
         ground: Cell::default(),
     };
     let end = match &target.kind {
@@ -145,7 +147,13 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
         code: end.code,
         detail: end.detail,
         elapsed: start.elapsed(),
-        certificate_expires: probe.expiry.get().copied(),
+        connected: probe.phases.connected.get(),
+        secured: probe.phases.secured.get(),
+        first_byte: probe.phases.first_byte.get(),
+        status: end.status,
+        answer: end.answer,
+        certificate_expires: probe.seen.get().map(|certificate| certificate.expires),
+        certificate_subject: probe.seen.get().and_then(|certificate| certificate.subject.clone()),
         cause: end.cause,
     };
     trace!(backend = %target.backend, code = %report.code, detail = %report.detail, "probe");
@@ -159,7 +167,8 @@ struct Probe<'a> {
     tls: &'a Connector,
     target: &'a Target,
     deadline: Deadline,
-    expiry: Expiry,
+    seen: Seen,
+    phases: Phases,
     /// Number of the ground its socket was made on, once there is one.
     ground: Cell<Option<u64>>,
 }
@@ -180,7 +189,8 @@ impl Probe<'_> {
 
     async fn ask<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S, http: &Http) -> End {
         let mut buffer = self.site.buffer();
-        let end = http::exchange(stream, http, self.target.address, self.deadline, &mut buffer).await;
+        let mut stream = Timed { stream, phases: &self.phases };
+        let end = http::exchange(&mut stream, http, self.target.address, self.deadline, &mut buffer).await;
         self.site.take_back(buffer);
         end
     }
@@ -195,7 +205,7 @@ impl Probe<'_> {
     async fn tls(&self, tcp: &Tcp) -> Step<End> {
         let tls = tcp.tls.clone().unwrap_or_default();
         let stream = self.secure(tcp.port, &tls, Inside::Nothing).await?;
-        Ok(End::pass(Code::L6Ok, describe(&stream, &self.expiry)))
+        Ok(End::pass(Code::L6Ok, describe(&stream, &self.seen)))
     }
 
     async fn icmp(&self) -> Step<End> {
@@ -211,7 +221,9 @@ impl Probe<'_> {
         let wanted = self.wanted(Transport::Tcp);
         let stream = Stream::new(self.site, wanted)?;
         self.ground.set(Some(stream.ground()));
-        stream.connect(SocketAddr::new(wanted.address, port), self.deadline).await
+        let stream = stream.connect(SocketAddr::new(wanted.address, port), self.deadline).await?;
+        self.phases.done(&self.phases.connected);
+        Ok(stream)
     }
 
     /// A connection that ended as it should is as good as none: its socket can be used again.
@@ -223,15 +235,12 @@ impl Probe<'_> {
 
     async fn secure(&self, port: u16, tls: &Tls, inside: Inside) -> Step<tokio_rustls::client::TlsStream<Stream>> {
         // What it takes of our own comes first: nothing is sent if it is missing.
-        let client = self.deadline.or_own(self.tls.client(tls, inside, &self.expiry)).await?;
+        let client = self.deadline.or_own(self.tls.client(tls, inside, &self.seen)).await?;
         let stream = self.connect(port).await?;
-        self.deadline
-            .or_fail(
-                Code::L6Tout,
-                "TLS handshake not done in time",
-                handshake(&client, stream, tls, self.target.address),
-            )
-            .await
+        let handshake = handshake(&client, stream, tls, self.target.address);
+        let stream = self.deadline.or_fail(Code::L6Tout, "TLS handshake not done in time", handshake).await?;
+        self.phases.done(&self.phases.secured);
+        Ok(stream)
     }
 
     /// Whether the namespace or the source went away under a probe that failed: then that is why, and there is no verdict.

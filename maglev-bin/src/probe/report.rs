@@ -16,14 +16,29 @@ pub struct Report {
     pub detail: String,
     /// From the start of the probe to its end, time spent on making the socket included.
     pub elapsed: Duration,
+    /// How long after the start of the probe it was connected; `None` if it never was, or there is nothing to connect.
+    pub connected: Option<Duration>,
+    /// How long after the start the TLS handshake was done; `None` without TLS.
+    pub secured: Option<Duration>,
+    /// How long after the start the first byte of an answer came.
+    pub first_byte: Option<Duration>,
+    /// Status of an HTTP answer.
+    pub status: Option<u16>,
+    /// The beginning of an answer that was not as expected, at most [`Report::MOST_ANSWER`] bytes.
+    pub answer: Option<Box<[u8]>>,
     /// End of validity (`notAfter`) of the server's own certificate, also when it was refused or not verified. `None` without TLS,
     /// or when no certificate that can be read arrived.
     pub certificate_expires: Option<SystemTime>,
+    /// Whom that certificate is for: its common name, else its first DNS name.
+    pub certificate_subject: Option<Arc<str>>,
     /// Why the probe could not be sent; `Some` exactly when there is no verdict.
     pub cause: Option<Cause>,
 }
 
 impl Report {
+    /// Bytes of an unexpected answer that are kept.
+    pub const MOST_ANSWER: usize = 200;
+
     /// Of a probe that never came to an end of its own.
     pub(crate) fn of_bug() -> Self {
         Self::never_sent(Cause::Bug)
@@ -40,7 +55,13 @@ impl Report {
             code: Code::SockErr,
             detail: cause.to_string(),
             elapsed: Duration::ZERO,
+            connected: None,
+            secured: None,
+            first_byte: None,
+            status: None,
+            answer: None,
             certificate_expires: None,
+            certificate_subject: None,
             cause: Some(cause),
         }
     }

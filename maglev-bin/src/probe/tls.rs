@@ -25,7 +25,7 @@ use super::fault::{own_fault, words};
 use super::report::Cause;
 use super::target::Tls;
 use crate::tls::provider;
-use crate::x509::{date, not_after, refusal};
+use crate::x509::{Names, date, not_after, refusal};
 
 type Verifier = Arc<dyn ServerCertVerifier>;
 
@@ -48,8 +48,15 @@ pub(super) enum Inside {
     Nothing,
 }
 
-/// Until when the certificate that a server sent is valid; set as soon as it has arrived.
-pub(super) type Expiry = Arc<OnceLock<SystemTime>>;
+/// What is kept of a server's own certificate.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    pub(super) expires: SystemTime,
+    pub(super) subject: Option<Arc<str>>,
+}
+
+/// The certificate that a server sent; set as soon as it has arrived.
+pub(super) type Seen = Arc<OnceLock<Certificate>>;
 
 impl Connector {
     pub(super) fn new(roots: Option<RootCertStore>) -> Self {
@@ -71,10 +78,10 @@ impl Connector {
     }
 
     /// A client for one handshake. Reads the trust roots if that was not done yet; sends nothing.
-    pub(super) async fn client(&self, tls: &Tls, inside: Inside, expiry: &Expiry) -> Step<TlsConnector> {
+    pub(super) async fn client(&self, tls: &Tls, inside: Inside, seen: &Seen) -> Step<TlsConnector> {
         let inner = if tls.insecure_skip_verify { Arc::clone(&self.any) } else { self.verifier().await? };
         let mut config = self.config.clone();
-        config.dangerous().set_certificate_verifier(Arc::new(Witness { inner, expiry: Arc::clone(expiry) }));
+        config.dangerous().set_certificate_verifier(Arc::new(Witness { inner, seen: Arc::clone(seen) }));
         if inside == Inside::Http {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
         }
@@ -110,12 +117,12 @@ pub(super) async fn handshake(
 }
 
 /// For details: `TLS 1.3, certificate until 2027-01-02`.
-pub(super) fn describe(stream: &TlsStream<Stream>, expiry: &Expiry) -> String {
+pub(super) fn describe(stream: &TlsStream<Stream>, seen: &Seen) -> String {
     let version = match stream.get_ref().1.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
         _ => "TLS 1.3",
     };
-    match expiry.get().and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+    match seen.get().and_then(|certificate| certificate.expires.duration_since(SystemTime::UNIX_EPOCH).ok()) {
         Some(end) => format!("{version}, certificate until {}", date(end.as_secs())),
         None => version.to_owned(),
     }
@@ -162,7 +169,7 @@ fn no_roots(why: &str) -> End {
 #[derive(Debug)]
 struct Witness {
     inner: Verifier,
-    expiry: Expiry,
+    seen: Seen,
 }
 
 impl ServerCertVerifier for Witness {
@@ -174,8 +181,10 @@ impl ServerCertVerifier for Witness {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(end) = not_after(end_entity) {
-            let _ = self.expiry.set(end);
+        if let Some(expires) = not_after(end_entity) {
+            let subject = Names::of(end_entity).and_then(|names| names.first().map(Arc::from));
+            // A handshake shows one certificate.
+            let _ = self.seen.set(Certificate { expires, subject });
         }
         self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }

@@ -2,7 +2,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-use self::maglev_bin::{config, nearest};
+use self::maglev_bin::{config, nearest, probe, tls};
 
 #[path = "../../maglev-bin/tests/fuzzed/config.rs"]
 mod fuzzed;
@@ -13,6 +13,11 @@ mod fuzzed;
 mod maglev_bin {
     pub(crate) mod config;
     pub(crate) mod nearest;
+    pub(crate) mod probe {
+        mod method;
+        pub(crate) use self::method::Method;
+    }
+    pub(crate) mod tls;
 }
 
 fuzz_target!(|data: &[u8]| {

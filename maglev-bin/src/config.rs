@@ -14,6 +14,7 @@ mod address;
 mod diagnostic;
 mod duration;
 mod item;
+mod kind;
 mod model;
 mod read;
 mod report;
@@ -24,9 +25,10 @@ mod yaml;
 
 pub use diagnostic::{ConfigError, Diagnostic, ErrorKind};
 pub use duration::{DurationError, parse as parse_duration};
+pub use kind::{CheckKind, FromFile, HeaderRule, HttpParams, Regexp, TcpParams, TlsParams};
 pub use model::{
-    Backend, CheckKind, Config, Family, ForeignVips, Frontend, HealthCheck, HealthChecker, HttpParams, Lb, Pool,
-    PoolMember, Protocol, Regexp, TableLength, TlsParams,
+    Backend, Config, Family, ForeignVips, Frontend, HealthCheck, HealthChecker, Lb, Pool, PoolMember, Protocol,
+    TableLength,
 };
 
 use report::Report;

@@ -24,6 +24,7 @@ mod fault;
 mod ground;
 mod http;
 mod icmp;
+mod method;
 mod ping;
 mod prober;
 mod report;
@@ -34,7 +35,8 @@ mod tls;
 
 pub(crate) use self::engine::Outbox;
 pub use self::ground::ProberError;
+pub use self::method::Method;
 pub use self::prober::Prober;
 pub(crate) use self::prober::{Ended, Order};
 pub use self::report::{Cause, Report};
-pub use self::target::{Host, Http, Kind, Path, ServerName, Target, TargetError, Tcp, Tls};
+pub use self::target::{ExpectHeader, Header, Host, Http, Kind, Path, ServerName, Target, TargetError, Tcp, Tls};

@@ -7,7 +7,7 @@ mod file;
 mod format;
 mod replace;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::{NonZeroU8, NonZeroUsize};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use maglev_health::Damping;
+
+use super::kind::CheckKind;
 
 /// A whole config, checked: every name resolves and every number is in its range.
 ///
@@ -174,102 +175,6 @@ impl HealthCheck {
             && self.timeout == other.timeout
             && self.damping == other.damping
     }
-}
-
-/// What a probe sends and what counts as a success.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum CheckKind {
-    /// `http` without TLS parameters, `https` with them.
-    Http(HttpParams),
-    /// A connection, with TLS parameters a TLS handshake too.
-    Tcp {
-        /// Set with `ssl: true`.
-        tls: Option<TlsParams>,
-    },
-    /// An echo and its reply.
-    Icmp,
-}
-
-impl CheckKind {
-    /// The word of the config: `http`, `https`, `tcp` or `icmp`.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            CheckKind::Http(HttpParams { tls: None, .. }) => "http",
-            CheckKind::Http(HttpParams { tls: Some(_), .. }) => "https",
-            CheckKind::Tcp { .. } => "tcp",
-            CheckKind::Icmp => "icmp",
-        }
-    }
-}
-
-/// A request and the replies that count as a success.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct HttpParams {
-    /// Path and query, starting with `/`.
-    pub path: String,
-    /// `Host` of the request; `None` is the backend's address.
-    pub host: Option<String>,
-    /// Status codes that count as a success, within 100..=599.
-    pub response_codes: RangeInclusive<u16>,
-    /// What the body has to contain.
-    pub response_regexp: Option<Regexp>,
-    /// Set for `https`.
-    pub tls: Option<TlsParams>,
-}
-
-/// A compiled regular expression over bytes. Equal when its text is.
-#[derive(Clone)]
-pub struct Regexp(regex::bytes::Regex);
-
-impl Regexp {
-    /// Compiles `text`.
-    ///
-    /// # Errors
-    /// What is wrong with the text, or that the compiled program would be too large.
-    pub fn new(text: &str) -> Result<Self, regex::Error> {
-        regex::bytes::Regex::new(text).map(Self)
-    }
-
-    /// Whether the expression is found anywhere in `body`. Linear in its length.
-    pub fn is_match(&self, body: &[u8]) -> bool {
-        self.0.is_match(body)
-    }
-
-    /// The compiled expression.
-    pub fn regex(&self) -> &regex::bytes::Regex {
-        &self.0
-    }
-
-    /// The text as written.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl PartialEq for Regexp {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Regexp {}
-
-impl std::fmt::Debug for Regexp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.as_str())
-    }
-}
-
-/// How the peer of a TLS handshake is addressed and verified.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct TlsParams {
-    /// Name for SNI, and the one the certificate must carry.
-    pub server_name: Option<String>,
-    /// Accept any certificate.
-    pub insecure_skip_verify: bool,
 }
 
 /// An application server.

@@ -19,6 +19,7 @@ use super::{address, duration};
 
 mod damping;
 mod healthcheck;
+mod params;
 mod service;
 
 /// A config whose sections have been looked at one by one. Absent where something was wrong.

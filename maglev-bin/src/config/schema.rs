@@ -31,13 +31,42 @@ pub(super) const HEALTHCHECK: &[&str] = &[
     "params",
 ];
 pub(super) const DAMPING: &[&str] = &["penalty", "suppress", "reuse", "half-life", "max-suppress"];
-pub(super) const HTTP_PARAMS: &[&str] = &["path", "host", "response-code", "response-regexp"];
-pub(super) const HTTPS_PARAMS: &[&str] =
-    &["path", "host", "response-code", "response-regexp", "server-name", "insecure-skip-verify"];
-pub(super) const TCP_PARAMS: &[&str] = &["ssl", "server-name", "insecure-skip-verify"];
+pub(super) const HTTP_PARAMS: &[&str] =
+    &["method", "path", "host", "headers", "response-code", "response-header", "response-regexp", "body-limit"];
+pub(super) const HTTPS_PARAMS: &[&str] = &[
+    "method",
+    "path",
+    "host",
+    "headers",
+    "response-code",
+    "response-header",
+    "response-regexp",
+    "body-limit",
+    "server-name",
+    "insecure-skip-verify",
+    "ca-file",
+    "client-cert-file",
+    "client-key-file",
+];
+pub(super) const TCP_PARAMS: &[&str] =
+    &["ssl", "server-name", "insecure-skip-verify", "ca-file", "client-cert-file", "client-key-file"];
 /// Of a check whose type is not known.
-pub(super) const ANY_PARAMS: &[&str] =
-    &["path", "host", "response-code", "response-regexp", "ssl", "server-name", "insecure-skip-verify"];
+pub(super) const ANY_PARAMS: &[&str] = &[
+    "method",
+    "path",
+    "host",
+    "headers",
+    "response-code",
+    "response-header",
+    "response-regexp",
+    "body-limit",
+    "ssl",
+    "server-name",
+    "insecure-skip-verify",
+    "ca-file",
+    "client-cert-file",
+    "client-key-file",
+];
 pub(super) const BACKEND: &[&str] = &["address", "healthcheck", "enabled"];
 pub(super) const FRONTEND: &[&str] = &[
     "description",
@@ -87,7 +116,9 @@ pub(super) fn home_of_param(key: &str, kind: &str) -> Option<String> {
     let advice = match (key, kind) {
         ("ssl", "http") => "; for HTTP over TLS write `type: https`",
         ("ssl", "https") => "; https always uses TLS",
-        ("server-name" | "insecure-skip-verify", "http") => "; for HTTP over TLS write `type: https`",
+        ("server-name" | "insecure-skip-verify" | "ca-file" | "client-cert-file" | "client-key-file", "http") => {
+            "; for HTTP over TLS write `type: https`"
+        }
         _ => "",
     };
     Some(format!("`{key}` is for checks of type {}, and this one is {kind}{advice}", list(&types, "or")))

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::probe::Method;
 
+mod params;
 mod properties;
 mod rules;
 mod spelling;
@@ -48,7 +50,12 @@ fn every_key_of_the_specification_is_read() {
             host: Some("www.example.com:8443".into()),
             response_codes: 200..=299,
             response_regexp: Some(Regexp::new("^ok").expect("a regexp")),
-            tls: Some(TlsParams { server_name: Some("www.example.com".into()), insecure_skip_verify: true }),
+            tls: Some(TlsParams {
+                server_name: Some("www.example.com".into()),
+                insecure_skip_verify: true,
+                ..TlsParams::default()
+            }),
+            ..HttpParams::default()
         }),
         port: Some(8443),
         probe_ipv4_src: Some([10, 0, 0, 2].into()),
@@ -63,9 +70,9 @@ fn every_key_of_the_specification_is_read() {
     });
     let mail = Arc::new(HealthCheck {
         name: "mail".into(),
-        kind: CheckKind::Tcp {
-            tls: Some(TlsParams { server_name: Some("mail.example.com".into()), insecure_skip_verify: false }),
-        },
+        kind: CheckKind::Tcp(TcpParams {
+            tls: Some(TlsParams { server_name: Some("mail.example.com".into()), ..TlsParams::default() }),
+        }),
         port: Some(465),
         ..defaults("mail")
     });
@@ -142,7 +149,7 @@ fn every_key_of_the_specification_is_read() {
 fn defaults(name: &str) -> HealthCheck {
     HealthCheck {
         name: name.into(),
-        kind: CheckKind::Tcp { tls: None },
+        kind: CheckKind::Tcp(TcpParams::default()),
         port: Some(80),
         probe_ipv4_src: None,
         probe_ipv6_src: None,
@@ -162,10 +169,14 @@ fn what_is_left_out_has_its_default() {
     let tcp = Arc::new(defaults("tcp"));
     assert_eq!(config.healthchecks[0], tcp);
     let http = CheckKind::Http(HttpParams {
+        method: Method::Get,
         path: "/".into(),
         host: None,
+        headers: Vec::new(),
         response_codes: 200..=399,
+        response_header: None,
         response_regexp: None,
+        body_limit: 65_536,
         tls: None,
     });
     assert_eq!(config.healthchecks[1].kind, http);
@@ -404,8 +415,10 @@ fn the_manual_has_every_key_and_its_examples_are_good() {
     assert_eq!(good(first).frontends.len(), 1);
     // The others are sections; what they refer to is made up here.
     let backends = "backends: { nginx0-ams: { address: 10.0.0.2 }, nginx1-ams: { address: 10.0.0.3 }, nginx0-fra: { address: 10.0.0.4 } }";
+    let files = params::Files::new();
     for example in examples {
         let section = format!("{backends}\n{example}").replace('\n', "\n  ");
+        let section = files.in_text(&section.replace("/etc/vpp-maglev/", "DIR/"));
         let loaded = Config::parse(&format!("maglev:\n  {section}"), "manual", PROBE_ONLY);
         assert!(loaded.is_ok(), "{example}\n{loaded:?}");
     }

@@ -14,7 +14,7 @@ use maglev_sync::{
 };
 
 use crate::config::{self, CheckKind, Config, Family, Frontend, HealthCheck};
-use crate::probe::{Http, Kind, Target, TargetError, Tcp, Tls};
+use crate::probe::{ExpectHeader, Header, Http, Kind, Target, TargetError, Tcp, Tls};
 use crate::snapshot::VipName;
 
 /// The config as `maglev-health` sees it.
@@ -137,17 +137,8 @@ pub(super) fn target(backend: &config::Backend) -> Result<Option<Arc<Target>>, T
     };
     let timeout: Duration = check.timeout;
     let kind = match (&check.kind, check.port) {
-        (CheckKind::Http(params), Some(port)) => Kind::Http(Http {
-            port,
-            path: params.path.parse()?,
-            host: params.host.as_deref().map(str::parse).transpose()?,
-            codes: params.response_codes.clone(),
-            regexp: params.response_regexp.as_ref().map(|regexp| regexp.regex().clone()),
-            tls: params.tls.as_ref().map(tls).transpose()?,
-        }),
-        (CheckKind::Tcp { tls: params }, Some(port)) => {
-            Kind::Tcp(Tcp { port, tls: params.as_ref().map(tls).transpose()? })
-        }
+        (CheckKind::Http(params), Some(port)) => Kind::Http(http(params, port)?),
+        (CheckKind::Tcp(params), Some(port)) => Kind::Tcp(Tcp { port, tls: params.tls.as_ref().map(tls).transpose()? }),
         _ => Kind::Icmp,
     };
     Ok(Some(Arc::new(Target {
@@ -159,7 +150,30 @@ pub(super) fn target(backend: &config::Backend) -> Result<Option<Arc<Target>>, T
     })))
 }
 
+fn http(params: &config::HttpParams, port: u16) -> Result<Http, TargetError> {
+    let headers = params.headers.iter().map(|(name, value)| Header::new(name, value));
+    let regex = |regexp: &config::Regexp| regexp.regex().clone();
+    let expect_header =
+        params.response_header.as_ref().map(|rule| ExpectHeader::new(&rule.name, rule.value.as_ref().map(regex)));
+    Ok(Http {
+        port,
+        method: params.method,
+        path: params.path.parse()?,
+        host: params.host.as_deref().map(str::parse).transpose()?,
+        headers: headers.collect::<Result<_, _>>()?,
+        codes: params.response_codes.clone(),
+        expect_header: expect_header.transpose()?,
+        regexp: params.response_regexp.as_ref().map(regex),
+        body_limit: usize::try_from(params.body_limit).unwrap_or(usize::MAX),
+        tls: params.tls.as_ref().map(tls).transpose()?,
+    })
+}
+
 fn tls(params: &config::TlsParams) -> Result<Tls, TargetError> {
-    let server_name = params.server_name.as_deref().map(str::parse).transpose()?;
-    Ok(Tls { server_name, insecure_skip_verify: params.insecure_skip_verify })
+    Ok(Tls {
+        server_name: params.server_name.as_deref().map(str::parse).transpose()?,
+        insecure_skip_verify: params.insecure_skip_verify,
+        roots: params.roots.as_ref().map(|file| Arc::clone(file.value())),
+        identity: params.identity.as_ref().map(|file| Arc::clone(file.value())),
+    })
 }

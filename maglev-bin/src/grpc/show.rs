@@ -300,11 +300,11 @@ fn over(view: &OverrideView) -> proto::Override {
 }
 
 fn healthcheck(check: &config::HealthCheck, backends: Vec<String>) -> proto::HealthCheckInfo {
-    let (http, tls) = match &check.kind {
-        CheckKind::Http(params) => (Some(params), params.tls.as_ref()),
-        CheckKind::Tcp { tls } => (None, tls.as_ref()),
-        CheckKind::Icmp => (None, None),
+    let http = match &check.kind {
+        CheckKind::Http(params) => Some(params),
+        _ => None,
     };
+    let tls = check.kind.tls();
     let seconds = |time: Duration| time.as_secs_f64();
     proto::HealthCheckInfo {
         name: check.name.clone(),

@@ -52,7 +52,9 @@ impl Ping {
             let received =
                 self.socket.io(Ready::READ, |socket| Ok(recvfrom(socket, &mut packet[..], RecvFlags::empty())?));
             match received.await {
-                Ok((length, _, from)) if self.is_from_peer(from) && self.is_reply(&packet[..length]) => return End::pass(Code::L3Ok, "echo reply"),
+                Ok((length, _, ref from)) if self.is_from_peer(from.as_ref()) && self.is_reply(&packet[..length]) => {
+                    return End::pass(Code::L3Ok, "echo reply");
+                }
                 Err(error) if self.is_failure(&error) => {
                     return End::fail(Code::L3Err, words(&error));
                 }
@@ -62,8 +64,8 @@ impl Ping {
     }
 
     /// A datagram socket that is connected is given replies of anybody (Linux net/ipv4/ping.c, `ping_lookup`).
-    fn is_from_peer(&self, from: Option<SocketAddrAny>) -> bool {
-        from.and_then(|from| SocketAddr::try_from(from).ok()).is_some_and(|from| from.ip() == self.to)
+    fn is_from_peer(&self, from: Option<&SocketAddrAny>) -> bool {
+        from.and_then(|from| SocketAddr::try_from(from.clone()).ok()).is_some_and(|from| from.ip() == self.to)
     }
 
     fn is_reply(&self, packet: &[u8]) -> bool {

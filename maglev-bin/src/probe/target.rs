@@ -4,11 +4,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue};
 use regex::bytes::Regex;
-use rustls::pki_types;
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, pki_types};
 use thiserror::Error;
+
+use super::method::Method;
 
 /// What to probe, and how.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ pub struct Target {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// An HTTP/1.1 GET, over TLS or not.
+    /// An HTTP/1.1 request, over TLS or not.
     Http(Http),
     /// A connection, with or without a TLS handshake.
     Tcp(Tcp),
@@ -42,21 +45,108 @@ pub enum Kind {
 pub struct Http {
     /// TCP port.
     pub port: u16,
-    /// What to get.
+    /// Of the request. A POST has an empty body.
+    pub method: Method,
+    /// What to ask for.
     pub path: Path,
     /// Value of the `Host` header, sent as it is. `None` sends the address, in brackets when it is IPv6, and the port unless it is
     /// the scheme's own.
     pub host: Option<Host>,
+    /// More headers of the request, in this order.
+    pub headers: Vec<Header>,
     /// Status codes that pass.
     pub codes: RangeInclusive<u16>,
-    /// Must be found in the first 64 KiB of the body, if set.
+    /// The response must have it, if set.
+    pub expect_header: Option<ExpectHeader>,
+    /// Must be found in the body, as far as `body_limit`, if set.
     pub regexp: Option<Regex>,
+    /// How many bytes of the body are searched.
+    pub body_limit: usize,
     /// TLS makes it HTTPS.
     pub tls: Option<Tls>,
 }
 
-/// A TCP probe.
+impl Default for Http {
+    /// `GET /` on port 80; passes with a status from 200 to 399.
+    fn default() -> Self {
+        Self {
+            port: 80,
+            method: Method::Get,
+            path: Path::default(),
+            host: None,
+            headers: Vec::new(),
+            codes: 200..=399,
+            expect_header: None,
+            regexp: None,
+            body_limit: 64 * 1024,
+            tls: None,
+        }
+    }
+}
+
+/// A header of a request: a name and printable ASCII.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Header {
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+impl Header {
+    /// From its two parts.
+    ///
+    /// # Errors
+    /// [`TargetError::Header`] if the name is no token (RFC 9110, 5.6.2), or the value has more than printable ASCII, blanks and tabs.
+    pub fn new(name: &str, value: &str) -> Result<Self, TargetError> {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| TargetError::Header)?;
+        let value = HeaderValue::from_str(value).map_err(|_| TargetError::Header)?;
+        Ok(Self { name, value })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
+    /// Its value.
+    #[must_use]
+    pub const fn value(&self) -> &HeaderValue {
+        &self.value
+    }
+}
+
+/// A header that a response must have.
 #[derive(Clone, Debug)]
+pub struct ExpectHeader {
+    name: HeaderName,
+    value: Option<Regex>,
+}
+
+impl ExpectHeader {
+    /// A header of this name; with `value`, one in which that is found.
+    ///
+    /// # Errors
+    /// [`TargetError::Header`] if the name is no token (RFC 9110, 5.6.2).
+    pub fn new(name: &str, value: Option<Regex>) -> Result<Self, TargetError> {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| TargetError::Header)?;
+        Ok(Self { name, value })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
+    /// Whether a header with this value is the one. Ask for each header of the name: there may be several.
+    #[must_use]
+    pub fn is_met_by(&self, value: &[u8]) -> bool {
+        self.value.as_ref().is_none_or(|regexp| regexp.is_match(value))
+    }
+}
+
+/// A TCP probe.
+#[derive(Clone, Debug, Default)]
 pub struct Tcp {
     /// TCP port.
     pub port: u16,
@@ -72,6 +162,11 @@ pub struct Tls {
     pub server_name: Option<ServerName>,
     /// Take any certificate. The server must still prove that it holds the key.
     pub insecure_skip_verify: bool,
+    /// The authorities to believe; `None` believes those of the [`Prober`](super::Prober). Nobody is asked with
+    /// `insecure_skip_verify`.
+    pub roots: Option<Arc<RootCertStore>>,
+    /// What to show to a server that asks for a certificate. `None` shows none, and the server decides what to make of it.
+    pub identity: Option<Arc<CertifiedKey>>,
 }
 
 /// A value that can be sent in no probe.
@@ -84,6 +179,9 @@ pub enum TargetError {
     /// Correct the host.
     #[error("a host has only printable ASCII characters and no space")]
     Host,
+    /// Correct the header.
+    #[error("a header has a name of letters, digits and punctuation, and a value of printable ASCII")]
+    Header,
     /// Correct the server name.
     #[error("neither a DNS name nor an IP address")]
     ServerName,
@@ -173,7 +271,7 @@ impl FromStr for ServerName {
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, Path, ServerName, TargetError};
+    use super::{ExpectHeader, Header, Host, Path, ServerName, TargetError};
 
     #[test]
     fn a_path_is_sent_as_written_or_not_at_all() {
@@ -206,6 +304,23 @@ mod tests {
         for bad in ["", "a b", "a\r\nX: y", "ä"] {
             assert_eq!(bad.parse::<Host>(), Err(TargetError::Host), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_header_cannot_smuggle_another() {
+        assert!(Header::new("X-Probe", "a b\tc").is_ok_and(|header| header.name() == "x-probe"));
+        for (name, value) in [("", "a"), ("X Y", "a"), ("X:", "a"), ("ä", "a"), ("X", "a\r\nY: b"), ("X", "\0")] {
+            assert_eq!(Header::new(name, value), Err(TargetError::Header), "{name:?}: {value:?}");
+        }
+        assert_eq!(ExpectHeader::new("X Y", None).err(), Some(TargetError::Header));
+    }
+
+    #[test]
+    fn a_header_is_expected_with_a_value_or_any() {
+        let any = ExpectHeader::new("X-State", None).unwrap();
+        assert!(any.is_met_by(b"") && any.is_met_by(b"\xff"));
+        let one = ExpectHeader::new("X-State", Some(regex::bytes::Regex::new("^up$").unwrap())).unwrap();
+        assert!(one.is_met_by(b"up") && !one.is_met_by(b"upside"));
     }
 
     #[test]

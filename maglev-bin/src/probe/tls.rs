@@ -11,6 +11,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, InvalidMessage, ProtocolVersion, RootCertStore, SignatureScheme,
 };
@@ -79,8 +80,15 @@ impl Connector {
 
     /// A client for one handshake. Reads the trust roots if that was not done yet; sends nothing.
     pub(super) async fn client(&self, tls: &Tls, inside: Inside, seen: &Seen) -> Step<TlsConnector> {
-        let inner = if tls.insecure_skip_verify { Arc::clone(&self.any) } else { self.verifier().await? };
+        let inner = match &tls.roots {
+            _ if tls.insecure_skip_verify => Arc::clone(&self.any),
+            Some(roots) => chain_verifier(Arc::clone(roots))?,
+            None => self.verifier().await?,
+        };
         let mut config = self.config.clone();
+        if let Some(identity) = &tls.identity {
+            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(identity)));
+        }
         config.dangerous().set_certificate_verifier(Arc::new(Witness { inner, seen: Arc::clone(seen) }));
         if inside == Inside::Http {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -96,7 +104,7 @@ impl Connector {
         }
         // In a task, so that it goes on should this probe be over first: reading may take longer than a time-out allows.
         let roots = self.roots.clone();
-        let read = tokio::spawn(async move { chain.get_or_try_init(|| chain_verifier(roots)).await.cloned() });
+        let read = tokio::spawn(async move { chain.get_or_try_init(|| given_or_system(roots)).await.cloned() });
         read.await.unwrap_or_else(|gone| Err(no_roots(&gone.to_string())))
     }
 }
@@ -128,7 +136,7 @@ pub(super) fn describe(stream: &TlsStream<Stream>, seen: &Seen) -> String {
     }
 }
 
-async fn chain_verifier(given: Option<Arc<RootCertStore>>) -> Step<Verifier> {
+async fn given_or_system(given: Option<Arc<RootCertStore>>) -> Step<Verifier> {
     let roots = match given {
         Some(roots) => roots,
         // Reads files, hence not on this thread.
@@ -136,6 +144,10 @@ async fn chain_verifier(given: Option<Arc<RootCertStore>>) -> Step<Verifier> {
             tokio::task::spawn_blocking(system_roots).await.unwrap_or_else(|gone| Err(no_roots(&gone.to_string())))?
         }
     };
+    chain_verifier(roots)
+}
+
+fn chain_verifier(roots: Arc<RootCertStore>) -> Step<Verifier> {
     match WebPkiServerVerifier::builder_with_provider(roots, provider()).build() {
         Ok(verifier) => Ok(verifier),
         Err(error) => Err(no_roots(&error.to_string())),

@@ -10,10 +10,10 @@ use maglev_bin::probe::{Http, Kind, Prober, Target, Tcp, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -42,6 +42,13 @@ impl Authority {
 
     fn der(&self) -> Vec<u8> {
         self.0.der().to_vec()
+    }
+
+    /// Roots of trust that are this authority alone.
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der().into()).unwrap();
+        Arc::new(roots)
     }
 
     pub(crate) fn pem(&self) -> String {
@@ -82,12 +89,19 @@ impl Identity {
 
     /// A server that answers over TLS.
     pub(crate) async fn serve(&self) -> Server {
-        serve(self.config(&[&TLS12, &TLS13]), |mut stream| async move {
-            read_head(&mut stream).await?;
-            stream.write_all(OK).await?;
-            stream.shutdown().await
-        })
-        .await
+        serve(self.config(&[&TLS12, &TLS13]), answer_ok).await
+    }
+
+    /// As [`Identity::serve`], to clients alone that show a certificate of this authority.
+    pub(crate) async fn serve_clients_of(&self, authority: &Authority) -> Server {
+        let provider = Arc::new(ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(authority.roots(), Arc::clone(&provider));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_client_cert_verifier(clients.build().unwrap())
+            .with_cert_resolver(Arc::new(Shown { key: Arc::clone(&self.0), hellos: None }));
+        serve(config, answer_ok).await
     }
 }
 
@@ -129,6 +143,12 @@ impl ResolvesServerCert for Shown {
     }
 }
 
+async fn answer_ok(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
+    read_head(&mut stream).await?;
+    stream.write_all(OK).await?;
+    stream.shutdown().await
+}
+
 pub(crate) async fn serve<F>(
     config: ServerConfig,
     act: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + Sync + 'static,
@@ -153,9 +173,9 @@ pub(crate) fn tcp_ssl(at: SocketAddr, tls: Tls) -> Target {
 }
 
 pub(crate) fn named(name: &str) -> Tls {
-    Tls { server_name: Some(name.parse().unwrap()), insecure_skip_verify: false }
+    Tls { server_name: Some(name.parse().unwrap()), ..Tls::default() }
 }
 
 pub(crate) fn unverified() -> Tls {
-    Tls { server_name: None, insecure_skip_verify: true }
+    Tls { insecure_skip_verify: true, ..Tls::default() }
 }

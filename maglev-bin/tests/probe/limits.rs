@@ -91,7 +91,8 @@ async fn the_systems_trust_roots_are_read_when_they_can_be() {
     let file = std::env::var("SSL_CERT_FILE").unwrap();
     let authority = Authority::new();
     let server = authority.issue(&["127.0.0.1"]).serve().await;
-    let target = target(LOCALHOST, Kind::Tcp(Tcp { port: server.at.port(), tls: Some(Tls::default()) }));
+    let target =
+        target(LOCALHOST, Kind::Tcp(Tcp { port: server.at.port(), tls: Some(Tls::default()), ..Tcp::default() }));
     let prober = Prober::new(None).unwrap();
 
     let report = prober.run(&target).await;

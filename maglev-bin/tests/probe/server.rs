@@ -90,7 +90,7 @@ pub(crate) fn target(address: IpAddr, kind: Kind) -> Target {
 }
 
 pub(crate) fn tcp(at: SocketAddr) -> Target {
-    target(at.ip(), Kind::Tcp(Tcp { port: at.port(), tls: None }))
+    target(at.ip(), Kind::Tcp(Tcp { port: at.port(), ..Tcp::default() }))
 }
 
 pub(crate) fn http(at: SocketAddr) -> Target {
@@ -98,7 +98,7 @@ pub(crate) fn http(at: SocketAddr) -> Target {
 }
 
 pub(crate) fn http_params(port: u16) -> Http {
-    Http { port, path: "/".parse().unwrap(), host: None, codes: 200..=399, regexp: None, tls: None }
+    Http { port, ..Http::default() }
 }
 
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

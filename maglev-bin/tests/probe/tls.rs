@@ -176,6 +176,32 @@ async fn a_server_that_says_nothing_times_out_in_the_handshake() {
 }
 
 #[tokio::test]
+async fn authorities_of_a_check_are_the_only_ones_it_believes() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let prober = ours.prober();
+    let server = theirs.issue(&["127.0.0.1"]).serve().await;
+    let believing =
+        |authority: &Authority| https(server.at, Tls { roots: Some(authority.roots()), ..Tls::default() });
+    let report = prober.run(&believing(&theirs)).await;
+    assert_report(&report, Outcome::Pass, Code::L7Ok, "status 200");
+    let report = prober.run(&believing(&ours)).await;
+    assert_report(&report, Outcome::Fail, Code::L6Rsp, "certificate from an unknown issuer");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_is_shown_ours() {
+    let authority = Authority::new();
+    let server = authority.issue(&["127.0.0.1"]).serve_clients_of(&authority).await;
+    let Identity(shown) = authority.issue(&["maglevd"]);
+    let prober = authority.prober();
+    let report = prober.run(&https(server.at, Tls { identity: Some(shown), ..Tls::default() })).await;
+    assert_report(&report, Outcome::Pass, Code::L7Ok, "status 200");
+    // In TLS 1.3 the server's refusal comes after the client's last flight, and so in the place of an answer.
+    let report = prober.run(&https(server.at, Tls::default())).await;
+    assert_eq!((report.outcome, report.code), (Outcome::Fail, Code::L7Rsp), "{report:?}");
+}
+
+#[tokio::test]
 async fn without_trust_roots_there_is_no_verdict() {
     let server = Authority::new().issue(&["127.0.0.1"]).serve().await;
     let prober = Prober::with_roots(None, []).unwrap();

@@ -16,7 +16,7 @@ const V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0,
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 fn http() -> Http {
-    Http { port: 80, path: "/healthz?full=1".parse().unwrap(), host: None, codes: 200..=399, regexp: None, tls: None }
+    Http { path: "/healthz?full=1".parse().unwrap(), ..Http::default() }
 }
 
 fn looking_for(regexp: &str) -> Http {

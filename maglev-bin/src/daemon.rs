@@ -21,6 +21,7 @@ mod lock;
 mod operate;
 mod probes;
 mod prospect;
+mod queue;
 mod report;
 mod syncs;
 mod translate;
@@ -134,7 +135,7 @@ impl Daemon {
             .map_err(|error| StartError::Unfit(chain(&error)))?;
         let totals = Totals::default();
         let stop = CancellationToken::new();
-        let results = Arc::new(Outbox::default());
+        let results = Arc::new(Outbox::new(totals.probe_load()));
         let (link_sender, links) = mpsc::channel(8);
         let (commands, command_receiver) = mpsc::channel(64);
         let (plan, plan_receiver) = watch::channel(Arc::default());

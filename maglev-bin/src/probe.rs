@@ -33,7 +33,7 @@ mod target;
 mod timed;
 mod tls;
 
-pub(crate) use self::engine::Outbox;
+pub(crate) use self::engine::{Load, Outbox};
 pub use self::ground::ProberError;
 pub use self::method::Method;
 pub use self::prober::Prober;

@@ -97,7 +97,7 @@ fn watch(
         while let Some(event) = control.poll_event() {
             match event {
                 // A probe is a thread of its own: one that waits for its time-out must not hold up the others.
-                Event::Probe { backend, probe } => {
+                Event::Probe { backend, probe, .. } => {
                     let backend = control.backend(backend).ok_or("a probe of nobody")?;
                     let at = targets[&**backend.name()];
                     let sender = sender.clone();

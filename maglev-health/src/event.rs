@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{AgentWord, BackendId, BackendOverride, FrontendState, MemberKey, ProbeId, Transition, Weight};
 
@@ -21,7 +21,7 @@ use crate::{AgentWord, BackendId, BackendOverride, FrontendState, MemberKey, Pro
 /// let (mut probes, mut log) = (Vec::new(), Vec::new());
 /// while let Some(event) = control.poll_event() {
 ///     match event {
-///         Event::Probe { backend, probe } => probes.push((backend, probe)),
+///         Event::Probe { backend, probe, .. } => probes.push((backend, probe)),
 ///         Event::Cancel { probe, .. } => probes.retain(|(_, other)| *other != probe),
 ///         Event::Started { name, .. } => log.push(format!("{name} is new")),
 ///         Event::Transition { name, transition, .. } => log.push(format!("{name} is {}", transition.to)),
@@ -41,6 +41,8 @@ pub enum Event {
         backend: BackendId,
         /// What to answer with.
         probe: ProbeId,
+        /// When it was to start: not after the call of `handle_timeout` that started it.
+        due: Instant,
     },
     /// Stop this probe; a result that comes all the same is ignored.
     Cancel {

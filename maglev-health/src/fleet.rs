@@ -1,8 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use self::members::Members;
 use crate::backend::{Backend, Cause, Incident, Input, Step};
 use crate::schedule::{self, Place};
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
 
 mod actions;
 mod damping;
+mod members;
 mod timers;
 
 /// The probes and states of many backends: state machines on one wheel of timers.
@@ -68,14 +70,13 @@ pub struct Fleet {
     options: FleetOptions,
     /// What phases are counted from.
     origin: Instant,
-    backends: BTreeMap<BackendId, Member>,
+    backends: Members,
     /// Planned starts of backends without a probe under way.
     timers: BTreeSet<(Instant, BackendId)>,
     /// When backends that are suppressed are used again.
     reuses: BTreeSet<(Instant, BackendId)>,
     /// The newest pair of instant and wall clock.
     clocks: Option<(Instant, SystemTime)>,
-    under_way: HashMap<ProbeId, BackendId>,
     events: VecDeque<Event>,
     last_backend: u64,
     last_probe: u64,
@@ -89,11 +90,10 @@ impl Fleet {
         Self {
             options,
             origin: now,
-            backends: BTreeMap::new(),
+            backends: Members::default(),
             timers: BTreeSet::new(),
             reuses: BTreeSet::new(),
             clocks: None,
-            under_way: HashMap::new(),
             events: VecDeque::new(),
             last_backend: 0,
             last_probe: 0,
@@ -131,7 +131,7 @@ impl Fleet {
             agent: None,
             suppressed_until: None,
         };
-        self.backends.insert(id, member);
+        self.backends.push(id, member);
         let cause = Cause {
             code,
             detail: match code {
@@ -174,7 +174,7 @@ impl Fleet {
         self.input(id, Input::Remove, cause);
         self.halt(id);
         self.forgive(id);
-        if let Some(member) = self.backends.remove(&id) {
+        if let Some(member) = self.backends.remove(id) {
             self.events.push_back(Event::Stopped { backend: id, name: member.spec.name });
         }
     }
@@ -213,7 +213,7 @@ impl Fleet {
     ) {
         self.clocks = Some((now, wall));
         self.forgive(id);
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         let name = spec.name.clone();
@@ -262,7 +262,7 @@ impl Fleet {
     /// ```
     pub fn update(&mut self, id: BackendId, spec: BackendSpec) {
         self.set_damping(id, spec.check.as_ref().and_then(|check| check.timing.damping));
-        if let Some(member) = self.backends.get_mut(&id) {
+        if let Some(member) = self.backends.get_mut(id) {
             member.spec = spec;
         }
     }
@@ -291,7 +291,7 @@ impl Fleet {
     /// # Ok(()) }
     /// ```
     pub fn resolve_hold(&mut self, wall: SystemTime, id: BackendId, hold: Hold) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         if !member.backend.hold().is_held() {
@@ -316,10 +316,8 @@ impl Fleet {
         result: ProbeResult,
         jitter: Jitter,
     ) -> bool {
-        let Some(id) = self.under_way.remove(&probe) else {
-            return false;
-        };
-        let Some(member) = self.backends.get_mut(&id) else {
+        let id = probe.backend();
+        let Some(member) = self.backends.get_mut(id).filter(|member| member.under_way == Some(probe)) else {
             return false;
         };
         self.clocks = Some((now, wall));
@@ -345,7 +343,7 @@ impl Fleet {
     /// Keeps this many transitions per backend from now on.
     pub fn set_history(&mut self, history: NonZeroUsize) {
         self.options.history = history;
-        self.backends.values_mut().for_each(|member| member.backend.set_history_limit(history));
+        self.backends.iter_mut().for_each(|member| member.backend.set_history_limit(history));
     }
 
     /// When the next probe is due, or a suppressed backend is used again; `None` while all are under way or there is
@@ -365,16 +363,16 @@ impl Fleet {
     /// A look at one backend; `None` once it was removed.
     #[must_use]
     pub fn backend(&self, id: BackendId) -> Option<BackendView<'_>> {
-        self.backends.get(&id).map(|member| BackendView { id, member, overridden: None })
+        self.backends.get(id).map(|member| BackendView { id, member, overridden: None })
     }
 
     /// Every backend, in the order of joining.
     pub fn backends(&self) -> impl Iterator<Item = BackendView<'_>> {
-        self.backends.iter().map(|(&id, member)| BackendView { id, member, overridden: None })
+        self.backends.iter().map(|(id, member)| BackendView { id, member, overridden: None })
     }
 
     pub(crate) fn incident(&self, id: BackendId) -> Option<Incident> {
-        self.backends.get(&id)?.backend.incident()
+        self.backends.get(id)?.backend.incident()
     }
 
     /// The number of the newest entering of `down` or `disabled`.
@@ -383,7 +381,7 @@ impl Fleet {
     }
 
     fn input(&mut self, id: BackendId, input: Input, cause: Cause) -> Step {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return Step::Stay;
         };
         let step = member.backend.step(input);
@@ -394,7 +392,7 @@ impl Fleet {
     }
 
     fn enter(&mut self, id: BackendId, state: State, cause: Cause) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         let last_incident = &mut self.last_incident;
@@ -412,7 +410,7 @@ impl Fleet {
 
     /// Notes what the server says of itself.
     fn heed(&mut self, id: BackendId, agent: Option<AgentWord>) {
-        let (Some(member), Some(to)) = (self.backends.get_mut(&id), agent) else {
+        let (Some(member), Some(to)) = (self.backends.get_mut(id), agent) else {
             return;
         };
         // Of an unknown backend nothing is used but what VPP has.
@@ -426,7 +424,7 @@ impl Fleet {
     }
 
     fn set_hold(&mut self, id: BackendId, hold: Hold) {
-        if let Some(member) = self.backends.get_mut(&id) {
+        if let Some(member) = self.backends.get_mut(id) {
             member.backend.set_hold(hold);
         }
     }

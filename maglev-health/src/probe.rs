@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::AgentWord;
+use crate::{AgentWord, BackendId};
 
 /// Names one probe of one backend. Never used twice, so the result of a cancelled probe can be told from a live one.
 ///
@@ -14,7 +14,7 @@ use crate::AgentWord;
 /// let mut fleet = Fleet::new(FleetOptions::default(), now);
 /// let a = fleet.insert(now, wall, web::backend("a", "10.0.0.1")?, web::ADMISSION);
 /// let (now, probe) = web::next_probe(&mut fleet).ok_or("it is due")?;
-/// assert_eq!(probe.get(), 1);
+/// assert_eq!((probe.backend(), probe.get()), (a, 1));
 ///
 /// // Paused while the probe was under way: what it finds comes too late.
 /// fleet.pause(wall, a, "new disk")?;
@@ -23,13 +23,26 @@ use crate::AgentWord;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ProbeId(pub(crate) u64);
+pub struct ProbeId {
+    number: u64,
+    backend: BackendId,
+}
 
 impl ProbeId {
     /// The number, for logs.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0
+        self.number
+    }
+
+    /// Who is probed.
+    #[must_use]
+    pub const fn backend(self) -> BackendId {
+        self.backend
+    }
+
+    pub(crate) const fn new(backend: BackendId, number: u64) -> Self {
+        Self { number, backend }
     }
 }
 

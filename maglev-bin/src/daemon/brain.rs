@@ -29,6 +29,7 @@ use super::link::{Link, LinkEvent, chain};
 use super::operate::{Action, Effect, Order, Refusal};
 use super::probes::{Probes, result};
 use super::prospect::Standing;
+use super::queue::Queue;
 use super::report;
 use super::syncs::{Caller, Syncs};
 use super::views::{Views, overrides};
@@ -173,9 +174,12 @@ pub(super) async fn run(mut brain: Brain) {
     let mut publication_due = Instant::now();
     let bus = brain.bus.clone();
     let (results, mut ended) = (brain.results.clone(), Vec::new());
+    let mut queue = Queue::default();
     loop {
         results.take(&mut ended);
         brain.on_results(&mut ended);
+        let warning = queue.note(Instant::now(), results.waiting());
+        warning.into_iter().for_each(|warning| brain.tell(warning));
         brain.act(&mut attached);
         let now = Instant::now();
         let changed = brain.core.changed();
@@ -216,10 +220,11 @@ async fn sleep_until(wake: Option<Instant>) {
 impl Brain {
     /// Does everything the core says.
     fn act(&mut self, attached: &mut Attached) {
-        while let Some(output) = self.core.poll_output(Instant::now(), SystemTime::now()) {
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        while let Some(output) = self.core.poll_output(now, wall) {
             match output {
-                Output::Probe { backend, probe } => self.probes.start(backend, probe),
-                Output::Cancel { backend, probe } => self.probes.cancel(backend, probe),
+                Output::Probe { probe, due } => self.probes.start(probe, due),
+                Output::Cancel(probe) => self.probes.cancel(probe),
                 Output::Tell(what) => self.tell(what),
                 Output::Begun(scope) => self.syncs.begin(scope),
                 Output::Ended(pass) => {
@@ -249,11 +254,10 @@ impl Brain {
     fn on_results(&mut self, all: &mut Vec<Ended>) {
         let (now, wall) = (Instant::now(), SystemTime::now());
         for ended in all.drain(..) {
-            let Ended { backend, probe, report } = &ended;
             let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
-            let wanted = self.core.handle_probe(now, wall, *backend, *probe, result(report), jitter);
+            let wanted = self.core.handle_probe(now, wall, ended.probe, result(&ended.report), jitter);
             if wanted && self.probes.count(&ended) {
-                self.core.show_backend(*backend);
+                self.core.show_backend(ended.probe.backend());
             }
         }
     }

@@ -37,10 +37,10 @@ use crate::state::State;
 /// What to do, in order.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Send a probe.
-    Probe { backend: BackendId, probe: ProbeId },
+    /// Send a probe, which was to start at an instant just past.
+    Probe { probe: ProbeId, due: Instant },
     /// Stop a probe.
-    Cancel { backend: BackendId, probe: ProbeId },
+    Cancel(ProbeId),
     /// Make a call on VPP.
     Call { id: CallId, call: Call },
     /// Tell everyone.
@@ -226,11 +226,11 @@ impl Core {
         &mut self,
         now: Instant,
         wall: SystemTime,
-        backend: BackendId,
         probe: ProbeId,
         result: ProbeResult,
         jitter: Jitter,
     ) -> bool {
+        let backend = probe.backend();
         let counter = |control: &Control| control.backend(backend).map(|view| view.counter());
         let before = counter(&self.control);
         let wanted = self.control.handle_result(now, wall, probe, result, jitter);
@@ -401,10 +401,8 @@ impl Core {
 
     fn on_health(&mut self, event: HealthEvent) {
         let what = match event {
-            HealthEvent::Probe { backend, probe } => return self.ready.push_back(Output::Probe { backend, probe }),
-            HealthEvent::Cancel { backend, probe } => {
-                return self.ready.push_back(Output::Cancel { backend, probe });
-            }
+            HealthEvent::Probe { probe, due, .. } => return self.ready.push_back(Output::Probe { probe, due }),
+            HealthEvent::Cancel { probe, .. } => return self.ready.push_back(Output::Cancel(probe)),
             HealthEvent::Started { backend, name } => {
                 let address = self.control.backend(backend).map(|view| view.address().to_string());
                 What::BackendStart { backend: name, address: address.unwrap_or_default().into() }

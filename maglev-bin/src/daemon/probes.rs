@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use maglev_health::{BackendId, Code, Control, Outcome, ProbeId, ProbeResult};
 
@@ -89,22 +89,22 @@ impl Probes {
     }
 
     /// Starts a probe, with the next [`Probes::send`].
-    pub(super) fn start(&mut self, backend: BackendId, probe: ProbeId) {
-        let question = self.questions.get(&backend);
+    pub(super) fn start(&mut self, probe: ProbeId, due: Instant) {
+        let question = self.questions.get(&probe.backend());
         let Some((question, target)) = question.and_then(|question| Some((question, question.target.clone()?))) else {
             // The core waits for an answer.
-            self.results.put(Ended { backend, probe, report: Report::of_bug() });
+            self.results.put(Ended { probe, delay: None, report: Report::of_bug() });
             return;
         };
         if self.bus.wants(tracing::Level::DEBUG) {
             self.bus.emit(What::ProbeStart { backend: question.name.clone(), r#type: question.kind.into() });
         }
-        self.orders.push(Order::Start { backend, probe, target });
+        self.orders.push(Order::Start { probe, target, due });
     }
 
     /// Stops a probe, with the next [`Probes::send`]; its socket closes.
-    pub(super) fn cancel(&mut self, backend: BackendId, probe: ProbeId) {
-        self.orders.push(Order::Cancel { backend, probe });
+    pub(super) fn cancel(&mut self, probe: ProbeId) {
+        self.orders.push(Order::Cancel(probe));
     }
 
     /// Has done what was said since the last call.
@@ -116,13 +116,17 @@ impl Probes {
 
     /// Counts a probe that ended and was still wanted, and warns of causes of our own. Whether there is news of the certificate.
     pub(super) fn count(&mut self, ended: &Ended) -> bool {
-        let Ended { backend, report, .. } = ended;
-        if let Some(question) = self.questions.get_mut(backend) {
+        let Ended { probe, delay, report } = ended;
+        let backend = probe.backend();
+        if let Some(delay) = delay {
+            self.totals.probe_started(*delay);
+        }
+        if let Some(question) = self.questions.get_mut(&backend) {
             question.totals.count(report.outcome, report.code, report.elapsed);
             if self.bus.wants(tracing::Level::DEBUG) {
                 self.bus.emit(done(question, report));
             }
-            if let Some(cause) = self.faults.note(*backend, report.cause.as_ref()) {
+            if let Some(cause) = self.faults.note(backend, report.cause.as_ref()) {
                 let message = format!(
                     "probes cannot be sent: {cause} (first seen at backend {}); states and weights stay as they are, each is tried again at its fast-interval",
                     question.name
@@ -131,7 +135,7 @@ impl Probes {
             }
         }
         let Some(time) = report.certificate_expires else { return false };
-        self.certificates.insert(*backend, time) != Some(time)
+        self.certificates.insert(backend, time) != Some(time)
     }
 }
 

@@ -12,12 +12,15 @@ use maglev_health::{Code, Outcome};
 use vpp_api::client::{CallResult, Observer};
 
 use crate::event::{Bus, Text, What};
+use crate::probe::Load;
 
 /// Running totals of the process. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
 pub struct Totals {
     probes: Family<Probe, Counter>,
     probe_seconds: Family<ProbeKind, Histogram, fn() -> Histogram>,
+    probe_delay: Histogram,
+    probe_load: Load,
     transitions: Family<Transition, Counter>,
     api: Family<ApiMessage, Counter>,
     api_seconds: Family<ApiCall, Histogram, fn() -> Histogram>,
@@ -131,6 +134,8 @@ impl Default for Totals {
         Self {
             probes: Family::default(),
             probe_seconds: Family::new_with_constructor(|| Histogram::new(PROBE_BUCKETS)),
+            probe_delay: Histogram::new(DELAY_BUCKETS),
+            probe_load: Load::default(),
             transitions: Family::default(),
             api: Family::default(),
             api_seconds: Family::new_with_constructor(|| Histogram::new(API_BUCKETS)),
@@ -151,6 +156,17 @@ impl Totals {
             self.probes.clone(),
         );
         registry.register("maglev_probe_duration_seconds", "How long probes took", self.probe_seconds.clone());
+        registry.register(
+            "maglev_probe_start_delay_seconds",
+            "From when probes were due to when they started",
+            self.probe_delay.clone(),
+        );
+        registry.register("maglev_probes_running", "Probes under way", self.probe_load.running.clone());
+        registry.register(
+            "maglev_probes_waiting",
+            "Probes that wait for a file descriptor",
+            self.probe_load.waiting.clone(),
+        );
         registry.register("maglev_backend_transitions", "Changes of a backend's state", self.transitions.clone());
         registry.register(
             "maglev_vpp_api",
@@ -176,6 +192,16 @@ impl Totals {
     /// Where the probes of one backend are counted.
     pub(crate) fn probes_of(&self, backend: &Text, kind: &'static str) -> ProbeTotals {
         ProbeTotals { all: self.clone(), backend: backend.clone(), kind, last: None, seconds: None }
+    }
+
+    /// A probe started so long after it was due.
+    pub(crate) fn probe_started(&self, delay: Duration) {
+        self.probe_delay.observe(delay.as_secs_f64());
+    }
+
+    /// Where the probe thread says what it has to do.
+    pub(crate) fn probe_load(&self) -> Load {
+        self.probe_load.clone()
     }
 
     /// A backend changed its state.
@@ -227,6 +253,7 @@ impl Totals {
 }
 
 const PROBE_BUCKETS: [f64; 11] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+const DELAY_BUCKETS: [f64; 9] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 const API_BUCKETS: [f64; 11] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
 
 /// Counts and, for who wants debug events, tells what the API client does.

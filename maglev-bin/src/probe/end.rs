@@ -55,7 +55,13 @@ impl End {
 
     /// Not the backend's fault: no verdict.
     pub(super) fn own(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { outcome: Outcome::NoVerdict, code: Code::SockErr, detail: printable(detail.into()), cause: Some(cause), ..Self::NOTHING }
+        Self {
+            outcome: Outcome::NoVerdict,
+            code: Code::SockErr,
+            detail: printable(detail.into()),
+            cause: Some(cause),
+            ..Self::NOTHING
+        }
     }
 }
 

@@ -30,20 +30,21 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc as blocking};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use maglev_health::{BackendId, ProbeId};
+use maglev_health::ProbeId;
 use rustls::RootCertStore;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use self::bell::Bell;
 pub(super) use self::reactor::{Ready, Registered};
-pub(crate) use self::results::Outbox;
+pub(crate) use self::results::{Load, Outbox};
 pub(super) use self::site::Site;
 pub(super) use self::stream::Stream;
 use self::worker::Worker;
 use super::ground::ProberError;
+use super::prober::probe;
 use super::report::Report;
 use super::target::Target;
 
@@ -51,15 +52,15 @@ use super::target::Target;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Ticket {
     /// By the core.
-    Core(BackendId, ProbeId),
+    Core(ProbeId),
     /// By somebody who waits for it, as the number says.
     Single(u64),
 }
 
 #[derive(Debug)]
 pub(super) enum Message {
-    /// Send a probe. The answer goes to whoever waits, or into the next batch.
-    Start(Ticket, Arc<Target>, Option<oneshot::Sender<Report>>),
+    /// Send a probe.
+    Start(Start),
     /// Stop a probe; there will be no answer.
     Cancel(Ticket),
     /// Where answers to the core go.
@@ -72,6 +73,17 @@ pub(super) enum Message {
     ReloadRoots,
     /// Nobody can order any more.
     End,
+}
+
+/// A probe to send.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) ticket: Ticket,
+    pub(super) target: Arc<Target>,
+    /// When it was to start.
+    pub(super) due: Instant,
+    /// Who waits for its report; without it goes into the next batch.
+    pub(super) answer: Option<oneshot::Sender<Report>>,
 }
 
 /// How long a pass waits to be taken before the core is woken for it: longer than from one turn of a busy core to the next.
@@ -121,7 +133,7 @@ impl Engine {
             .name("probes".to_owned())
             .spawn(move || {
                 let _inside = runtime.as_ref().map(Handle::enter);
-                match Worker::new(inbox, roots) {
+                match Worker::new(inbox, roots, probe) {
                     Ok(worker) => worker.run(),
                     Err(error) => tracing::error!(target: "maglev", %error, "the thread that probes cannot start"),
                 }
@@ -155,7 +167,7 @@ impl Engine {
     pub(super) async fn run(&self, target: Arc<Target>) -> Report {
         let ticket = Ticket::Single(self.singles.fetch_add(1, Ordering::Relaxed));
         let (answer, report) = oneshot::channel();
-        self.tell([Message::Start(ticket, target, Some(answer))]);
+        self.tell([Message::Start(Start { ticket, target, due: Instant::now(), answer: Some(answer) })]);
         let _running = Running { engine: self, ticket };
         // A probe that panicked is answered for; without an answer the thread itself is gone.
         report.await.unwrap_or_else(|_| Report::of_bug())

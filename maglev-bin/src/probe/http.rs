@@ -18,6 +18,7 @@ use self::body::Body;
 use self::head::{Head, Search};
 use super::end::{Deadline, End, Step};
 use super::fault::words;
+use super::report::Report;
 use super::target::Http;
 
 /// Asks over a connection that is ready for it, and judges the answer. `buffer` is empty; what it holds afterwards is of no use.
@@ -32,30 +33,65 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     write_request(buffer, http, address);
+    let mut listened = false;
     let answer = async {
         // Whoever does not listen may still have said something.
         let told = tell(stream, buffer).await;
         buffer.clear();
+        listened = true;
         read_head(stream, buffer, told.err()).await
     };
     let head = match deadline.or_fail(Code::L7Tout, "no response in time", answer).await {
         Ok(head) => head,
-        Err(end) => return end,
+        Err(end) => return if listened { end.with_answer(buffer) } else { end },
     };
+    let status = head.status;
+    judge(stream, http, deadline, buffer, head).await.with_status(status)
+}
+
+/// What the final response, whose head has come, makes of the probe.
+async fn judge<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    http: &Http,
+    deadline: Deadline,
+    buffer: &mut Vec<u8>,
+    head: Head,
+) -> End {
     let seen = seen(head.status);
     if !http.codes.contains(&head.status) {
-        return End::fail(Code::L7Sts, seen).with_status(head.status).with_answer(buffer);
+        return End::fail(Code::L7Sts, seen).with_answer(&beginning(stream, buffer, head).await);
     }
     let Some(regexp) = &http.regexp else {
-        return End::pass(Code::L7Ok, seen).with_status(head.status);
+        return End::pass(Code::L7Ok, seen);
     };
-    let search = async { find(regexp, stream, buffer, head).await.map_err(|what| broken(&seen, &what)) };
-    let late = format!("{seen}, no whole body in time");
-    match deadline.or_fail(Code::L7Tout, &late, search).await {
-        Ok(true) => End::pass(Code::L7Ok, seen),
-        Ok(false) => End::fail(Code::L7Rsp, format!("{seen}, regexp not found")),
-        Err(end) => end,
+    let mut text = Vec::new();
+    let end = match deadline.limit(find(regexp, stream, buffer, head, &mut text)).await {
+        Some(Ok(true)) => return End::pass(Code::L7Ok, seen),
+        // It may be in what came since the last search.
+        None if settled(regexp, &text) => return End::pass(Code::L7Ok, seen),
+        Some(Ok(false)) => End::fail(Code::L7Rsp, format!("{seen}, regexp not found")),
+        Some(Err(what)) => broken(&seen, &what),
+        None => End::fail(Code::L7Tout, format!("{seen}, no whole body in time")),
+    };
+    end.with_answer(&text)
+}
+
+/// As much of the body as is there without a wait.
+async fn beginning<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>, head: Head) -> Vec<u8> {
+    if buffer.is_empty() {
+        let mut bytes = [0; Report::MOST_ANSWER];
+        let mut into = ReadBuf::new(&mut bytes);
+        // The verdict stands, whatever comes of this.
+        poll_fn(|cx| {
+            let _ = Pin::new(&mut *stream).poll_read(cx, &mut into);
+            Poll::Ready(())
+        })
+        .await;
+        buffer.extend_from_slice(into.filled());
     }
+    let mut text = Vec::new();
+    let _ = Body::new(head.framing).feed(buffer, &mut text, Report::MOST_ANSWER);
+    text
 }
 
 async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
@@ -103,34 +139,34 @@ async fn read_head<S: AsyncRead + Unpin>(
     }
 }
 
-/// Whether the regexp is found in the first bytes of the body, as many as may be searched. Reads no further than it must.
+/// Whether the regexp is found in the first bytes of the body, as many as may be searched, which are put into `text`. Reads no further
+/// than it must.
 async fn find<S: AsyncRead + Unpin>(
     regexp: &Regex,
     stream: &mut S,
     buffer: &mut Vec<u8>,
     head: Head,
+    text: &mut Vec<u8>,
 ) -> Result<bool, String> {
     let mut body = Body::new(head.framing);
-    let mut text = Vec::new();
     let mut searched = 0;
     let mut bytes = std::mem::take(buffer);
     let mut chunk = vec![0; CHUNK];
     loop {
-        let garbage = |_| "invalid chunk".to_owned();
-        if let Err(error) = body.feed(&bytes, &mut text, MOST_BODY) {
-            return if settled(regexp, &text) { Ok(true) } else { Err(garbage(error)) };
+        if body.feed(&bytes, text, MOST_BODY).is_err() {
+            return if settled(regexp, text) { Ok(true) } else { Err("invalid chunk".to_owned()) };
         }
         bytes.clear();
         if body.is_done() || text.len() == MOST_BODY {
-            return Ok(regexp.is_match(&text));
+            return Ok(regexp.is_match(text));
         }
         let read = poll_fn(|cx| {
             let mut into = ReadBuf::new(&mut chunk);
             match Pin::new(&mut *stream).poll_read(cx, &mut into) {
                 // Searched only when the peer pauses, so that a burst of tiny chunks costs one search.
-                Poll::Pending if searched < text.len() => {
+                Poll::Pending if is_worth_a_search(searched, text.len()) => {
                     searched = text.len();
-                    if settled(regexp, &text) { Poll::Ready(None) } else { Poll::Pending }
+                    if settled(regexp, text) { Poll::Ready(None) } else { Poll::Pending }
                 }
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(read) => Poll::Ready(Some(read.map(|()| into.filled().len()))),
@@ -138,14 +174,20 @@ async fn find<S: AsyncRead + Unpin>(
         });
         match read.await {
             None => return Ok(true),
-            Some(Ok(0)) if body.may_end() => return Ok(regexp.is_match(&text)),
-            Some(Ok(0)) if settled(regexp, &text) => return Ok(true),
-            Some(Err(_)) if settled(regexp, &text) => return Ok(true),
+            Some(Ok(0)) if body.may_end() => return Ok(regexp.is_match(text)),
+            Some(Ok(0) | Err(_)) if settled(regexp, text) => return Ok(true),
             Some(Ok(0)) => return Err("connection closed in the body".to_owned()),
             Some(Err(error)) => return Err(closed(&error)),
             Some(Ok(read)) => bytes.extend_from_slice(&chunk[..read]),
         }
     }
+}
+
+/// Whether a text that was searched when it was shorter is to be searched again. A long one only when it has grown by an eighth: a
+/// peer that sends byte for byte must not have all of it searched for each.
+fn is_worth_a_search(searched: usize, length: usize) -> bool {
+    const LONG: usize = 4_096;
+    length > if searched < LONG { searched } else { searched + searched / 8 }
 }
 
 /// Whether the regexp matches whatever follows `text`. `$` and `\b` look at most one character, 4 bytes, beyond a match: one that ends

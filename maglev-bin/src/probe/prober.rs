@@ -2,16 +2,16 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use maglev_health::{BackendId, Code, Outcome, ProbeId};
+use maglev_health::{Code, Outcome, ProbeId};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::trace;
 
 use super::end::{Deadline, End, Step};
-use super::engine::{Engine, Message, Outbox, Site, Stream, Ticket};
+use super::engine::{Engine, Message, Outbox, Site, Start, Stream, Ticket};
 use super::ground::ProberError;
 use super::http;
 use super::ping::Ping;
@@ -94,8 +94,10 @@ impl Prober {
     /// Has probes sent and stopped, in this order.
     pub(crate) fn order(&self, orders: impl IntoIterator<Item = Order>) {
         self.engine.tell(orders.into_iter().map(|order| match order {
-            Order::Start { backend, probe, target } => Message::Start(Ticket::Core(backend, probe), target, None),
-            Order::Cancel { backend, probe } => Message::Cancel(Ticket::Core(backend, probe)),
+            Order::Start { probe, target, due } => {
+                Message::Start(Start { ticket: Ticket::Core(probe), target, due, answer: None })
+            }
+            Order::Cancel(probe) => Message::Cancel(Ticket::Core(probe)),
         }));
     }
 }
@@ -103,17 +105,18 @@ impl Prober {
 /// What the core wants of probes.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Send one. Its answer comes in a batch, whatever happens.
-    Start { backend: BackendId, probe: ProbeId, target: Arc<Target> },
+    /// Send one, which was to start when it was due. Its answer comes in a batch, whatever happens.
+    Start { probe: ProbeId, target: Arc<Target>, due: Instant },
     /// Stop one: it has no answer any more, unless that is under way.
-    Cancel { backend: BackendId, probe: ProbeId },
+    Cancel(ProbeId),
 }
 
 /// A probe that the core ordered, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    pub(crate) backend: BackendId,
     pub(crate) probe: ProbeId,
+    /// From when it was due to when it started; `None` if it never did.
+    pub(crate) delay: Option<Duration>,
     pub(crate) report: Report,
 }
 

@@ -180,8 +180,7 @@ async fn authorities_of_a_check_are_the_only_ones_it_believes() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let prober = ours.prober();
     let server = theirs.issue(&["127.0.0.1"]).serve().await;
-    let believing =
-        |authority: &Authority| https(server.at, Tls { roots: Some(authority.roots()), ..Tls::default() });
+    let believing = |authority: &Authority| https(server.at, Tls { roots: Some(authority.roots()), ..Tls::default() });
     let report = prober.run(&believing(&theirs)).await;
     assert_report(&report, Outcome::Pass, Code::L7Ok, "status 200");
     let report = prober.run(&believing(&ours)).await;

@@ -185,7 +185,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
 pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
 /// What is said of an answer that is none.
-pub(crate) const NOT_HTTP: &[&[&str]] = &[&["http"]];
+pub(crate) const NOT_HTTP: &[&[&str]] = &[&["http", "invalid status line", "invalid header"]];
 
 /// What is said of a connection that ended.
 pub(crate) const CLOSED: &[&[&str]] = &[&["closed", "end of file", "cut", "short"]];

@@ -92,7 +92,7 @@ impl Fleet {
     /// [`ActionError::Paused`], [`ActionError::Disabled`] and [`ActionError::Static`] for a backend that is not probed;
     /// [`ActionError::NoSuchBackend`].
     pub fn probe_now(&mut self, now: Instant, id: BackendId) -> Result<Planned, ActionError> {
-        let member = self.backends.get_mut(&id).ok_or(ActionError::NoSuchBackend)?;
+        let member = self.backends.get_mut(id).ok_or(ActionError::NoSuchBackend)?;
         match member.backend.state() {
             State::Paused => Err(ActionError::Paused),
             State::Disabled => Err(ActionError::Disabled),
@@ -117,7 +117,7 @@ impl Fleet {
         reason: &str,
         at: SystemTime,
     ) -> Result<Done, ActionError> {
-        let member = self.backends.get_mut(&id).ok_or(ActionError::NoSuchBackend)?;
+        let member = self.backends.get_mut(id).ok_or(ActionError::NoSuchBackend)?;
         let code = match (input, member.backend.beginning()) {
             (Input::Resume | Input::Enable, State::Up) => Code::Static,
             _ => code,

@@ -9,7 +9,7 @@ use crate::{BackendId, Code, Damping, Event, Outcome, State, schedule};
 impl Fleet {
     /// Feeds what a probe says; a transition from up to down is a flap.
     pub(super) fn verdict(&mut self, id: BackendId, outcome: Outcome, mut cause: Cause, now: Instant) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         let was_up = member.backend.state() == State::Up;
@@ -29,7 +29,7 @@ impl Fleet {
     }
 
     fn suppress(&mut self, id: BackendId, penalty: u64, rest: Duration, now: Instant) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         let until = now.checked_add(rest.min(schedule::LONGEST_WAIT)).unwrap_or(now);
@@ -43,7 +43,7 @@ impl Fleet {
         while let Some(&(due, id)) = self.reuses.first()
             && due <= now
         {
-            let damping = self.backends.get(&id).and_then(|member| member.backend.check()?.damping);
+            let damping = self.backends.get(id).and_then(|member| member.backend.check()?.damping);
             let detail = damping.map(|damping| format!("penalty is below {}", damping.reuse())).unwrap_or_default();
             let cause = Cause { code: Code::Reused, detail: detail.into(), at: self.wall(now) };
             self.reuse(id, now, cause);
@@ -52,7 +52,7 @@ impl Fleet {
 
     /// Forgets the flaps of a backend; one that is suppressed is used again, for this cause. False if there were none.
     pub(super) fn absolve(&mut self, id: BackendId, now: Instant, cause: Cause) -> bool {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return false;
         };
         let had_any = member.backend.has_penalty(now);
@@ -65,7 +65,7 @@ impl Fleet {
 
     /// Forgets the flaps of a backend and that it is suppressed, without a word.
     pub(super) fn forgive(&mut self, id: BackendId) {
-        if let Some(member) = self.backends.get_mut(&id) {
+        if let Some(member) = self.backends.get_mut(id) {
             member.backend.forgive();
             if let Some(until) = member.suppressed_until.take() {
                 self.reuses.remove(&(until, id));
@@ -75,7 +75,7 @@ impl Fleet {
 
     /// Another damping keeps no penalty, and whoever is suppressed is due at once.
     pub(super) fn set_damping(&mut self, id: BackendId, damping: Option<Damping>) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         if !member.backend.set_damping(damping) {
@@ -90,7 +90,7 @@ impl Fleet {
     }
 
     fn reuse(&mut self, id: BackendId, now: Instant, cause: Cause) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         if let Some(until) = member.suppressed_until.take() {

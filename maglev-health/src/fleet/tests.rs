@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
@@ -345,7 +346,7 @@ impl World {
     fn follow(&mut self, event: Event, reply: impl Fn(u64, Duration) -> Reply) {
         let at = self.now - self.fleet.origin;
         match event {
-            Event::Probe { backend, probe } => {
+            Event::Probe { backend, probe, .. } => {
                 self.starts.push((at, backend.get()));
                 if let Reply::After(delay, result) = reply(backend.get(), at) {
                     self.replies.insert((self.now + delay, probe), result);

@@ -13,16 +13,15 @@ impl Fleet {
             && due <= now
         {
             self.timers.pop_first();
-            let Some(member) = self.backends.get_mut(&id) else {
+            let Some(member) = self.backends.get_mut(id) else {
                 continue;
             };
             self.last_probe += 1;
-            let probe = ProbeId(self.last_probe);
+            let probe = ProbeId::new(id, self.last_probe);
             member.timer = None;
             member.planned = due;
             member.under_way = Some(probe);
-            self.under_way.insert(probe, id);
-            self.events.push_back(Event::Probe { backend: id, probe });
+            self.events.push_back(Event::Probe { backend: id, probe, due });
         }
     }
 
@@ -33,7 +32,7 @@ impl Fleet {
 
     /// Plans the first probe of a backend that is to be probed.
     pub(super) fn begin(&mut self, id: BackendId, now: Instant, delay: Duration) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         if member.backend.wait().is_some() {
@@ -44,20 +43,19 @@ impl Fleet {
 
     /// Cancels the probe under way and forgets the planned one.
     pub(super) fn halt(&mut self, id: BackendId) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         if let Some(due) = member.timer.take() {
             self.timers.remove(&(due, id));
         }
         if let Some(probe) = member.under_way.take() {
-            self.under_way.remove(&probe);
             self.events.push_back(Event::Cancel { backend: id, probe });
         }
     }
 
     pub(super) fn plan(&mut self, id: BackendId, outcome: Outcome, jitter: Jitter, now: Instant) {
-        let Some(member) = self.backends.get_mut(&id) else {
+        let Some(member) = self.backends.get_mut(id) else {
             return;
         };
         let (Some(wait), Some(check)) = (member.backend.wait(), member.backend.check()) else {
@@ -78,7 +76,7 @@ impl Fleet {
     }
 
     pub(super) fn set_timer(&mut self, id: BackendId, due: Instant) {
-        if let Some(member) = self.backends.get_mut(&id) {
+        if let Some(member) = self.backends.get_mut(id) {
             if let Some(before) = member.timer.replace(due) {
                 self.timers.remove(&(before, id));
             }
@@ -88,7 +86,7 @@ impl Fleet {
 
     /// A backend's share of the spread of first probes.
     pub(super) fn spread(&self, id: BackendId, limit: Duration) -> Duration {
-        let Some(member) = self.backends.get(&id) else {
+        let Some(member) = self.backends.get(id) else {
             return Duration::ZERO;
         };
         let fast = member.backend.check().map_or(Duration::ZERO, |check| check.fast_interval);

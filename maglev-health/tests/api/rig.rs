@@ -216,7 +216,7 @@ impl Rig {
     fn drain(&mut self) {
         while let Some(event) = self.control.poll_event() {
             match event {
-                Event::Probe { backend, probe } => {
+                Event::Probe { backend, probe, .. } => {
                     let other = self.running.insert(backend, probe);
                     assert_eq!(other, None, "two probes at a time");
                     continue;

@@ -108,7 +108,7 @@ impl World {
         let mut transitions = 0;
         while let Some(event) = self.control.poll_event() {
             match event {
-                Event::Probe { backend, probe } => {
+                Event::Probe { backend, probe, .. } => {
                     assert_eq!(self.running.insert(backend, probe), None, "probes of one backend overlap");
                     assert!(self.probes.last().is_none_or(|last| *last < probe), "a probe's number is used again");
                     assert!(is_probed(self.states[&backend]), "a probe in {}", self.states[&backend]);

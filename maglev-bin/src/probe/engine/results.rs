@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use maglev_health::Outcome;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
 use super::COMPANY;
@@ -12,11 +13,31 @@ use crate::probe::prober::Ended;
 /// There is at most one for each backend: none is probed again before its answer was taken.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    load: Load,
     ended: Mutex<Vec<Ended>>,
     ready: Notify,
 }
 
+/// What the probe thread has to do at the moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Load {
+    /// Probes that have started and not ended.
+    pub(crate) running: Gauge,
+    /// Probes that wait for a file descriptor.
+    pub(crate) waiting: Gauge,
+}
+
 impl Outbox {
+    /// An empty one, beside which `load` is kept up to date.
+    pub(crate) fn new(load: Load) -> Self {
+        Self { load, ..Self::default() }
+    }
+
+    /// How many probes wait for a file descriptor.
+    pub(crate) fn waiting(&self) -> i64 {
+        self.load.waiting.get()
+    }
+
     /// Swaps all answers into `taken`, which is empty.
     pub(crate) fn take(&self, taken: &mut Vec<Ended>) {
         std::mem::swap(taken, &mut self.ended.lock().unwrap_or_else(PoisonError::into_inner));
@@ -67,9 +88,11 @@ impl Results {
     }
 
     /// Hands over the answers of this turn, and wakes the core if it is time.
-    pub(super) fn flush(&mut self, now: Instant) {
+    pub(super) fn flush(&mut self, now: Instant, running: usize, waiting: usize) {
         // Nobody has ordered what could be in here before there was an outbox.
         let Some(to) = &self.to else { return };
+        to.load.running.set(i64::try_from(running).unwrap_or(i64::MAX));
+        to.load.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         if !self.turn.is_empty() {
             to.add(&mut self.turn);
             self.due.get_or_insert(now + COMPANY);

@@ -56,25 +56,29 @@ impl Wake for Alarm {
     }
 }
 
-/// Tasks with something known of each: `K`. Each ends with a `T`, or with `None` when it panicked.
-pub(super) struct Tasks<K, T> {
-    places: Vec<Place<K, T>>,
+/// Tasks that do `F`, with something known of each: `K`.
+pub(super) struct Tasks<K, F> {
+    places: Vec<Place<K, F>>,
     free: Vec<usize>,
     woken: Arc<Woken>,
+    /// Memory of tasks that ended, for the next ones.
+    spare: Vec<Memory<F>>,
 }
 
-/// What a task does.
-pub(super) type Work<T> = Pin<Box<dyn Future<Output = T>>>;
+type Memory<F> = Pin<Box<Option<F>>>;
 
-struct Place<K, T> {
-    task: Option<(K, Work<T>)>,
+/// Memory of ended tasks that is kept.
+const MOST_SPARE: usize = 64;
+
+struct Place<K, F> {
+    task: Option<(K, Memory<F>)>,
     alarm: Arc<Alarm>,
     waker: Waker,
 }
 
-impl<K, T> Tasks<K, T> {
+impl<K, F: Future> Tasks<K, F> {
     pub(super) fn new(woken: Arc<Woken>) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), woken }
+        Self { places: Vec::new(), free: Vec::new(), woken, spare: Vec::new() }
     }
 
     /// Tasks that have not ended.
@@ -83,26 +87,27 @@ impl<K, T> Tasks<K, T> {
     }
 
     /// Adds a task, which is polled first when [`Tasks::poll`] is called. Gives its place, which is its own until it ends.
-    pub(super) fn add(&mut self, about: K, future: Work<T>) -> usize {
+    pub(super) fn add(&mut self, about: K, future: F) -> usize {
         let place = self.free.pop().unwrap_or_else(|| {
             let place = self.places.len();
             let alarm = Arc::new(Alarm { place, woken: Arc::clone(&self.woken), rung: AtomicBool::new(false) });
             self.places.push(Place { task: None, waker: Waker::from(Arc::clone(&alarm)), alarm });
             place
         });
-        self.places[place].task = Some((about, future));
+        let mut memory = self.spare.pop().unwrap_or_else(|| Box::pin(None));
+        memory.set(Some(future));
+        self.places[place].task = Some((about, memory));
         place
-    }
-
-    /// Has a task polled.
-    pub(super) fn wake(&self, place: usize) {
-        self.places[place].waker.wake_by_ref();
     }
 
     /// Drops a task.
     pub(super) fn remove(&mut self, place: usize) -> Option<K> {
-        let (about, _) = self.places.get_mut(place)?.task.take()?;
+        let (about, mut memory) = self.places.get_mut(place)?.task.take()?;
         self.free.push(place);
+        memory.set(None);
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(memory);
+        }
         Some(about)
     }
 
@@ -111,21 +116,24 @@ impl<K, T> Tasks<K, T> {
         self.woken.take(taken);
     }
 
-    /// Polls one task. If that was its end: what is known of it, and its result.
-    pub(super) fn poll(&mut self, index: usize) -> Option<(K, Option<T>)> {
+    /// What is known of the task at a place.
+    pub(super) fn about(&self, place: usize) -> Option<&K> {
+        self.places.get(place)?.task.as_ref().map(|(about, _)| about)
+    }
+
+    /// Polls one task. If that was its end: what is known of it, and its result, `None` when it panicked.
+    pub(super) fn poll(&mut self, index: usize) -> Option<(K, Option<F::Output>)> {
         let place = self.places.get_mut(index)?;
         // From here on a wake asks for another poll.
         place.alarm.rung.store(false, Ordering::Release);
-        let (_, future) = place.task.as_mut()?;
+        let future = place.task.as_mut()?.1.as_mut().as_pin_mut()?;
         let mut context = Context::from_waker(&place.waker);
         // The future is dropped after a panic, whatever state it is in.
-        let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context))) {
+        let result = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut context))) {
             Ok(Poll::Pending) => return None,
             Ok(Poll::Ready(result)) => Some(result),
             Err(_) => None,
         };
-        let (about, _) = place.task.take()?;
-        self.free.push(index);
-        Some((about, result))
+        self.remove(index).map(|about| (about, result))
     }
 }

@@ -8,27 +8,28 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 use rustls::RootCertStore;
-use tokio::sync::oneshot;
 
 use super::reactor::Reactor;
 use super::results::Results;
 use super::site::Site;
 use super::tasks::{Tasks, Woken};
-use super::{Inbox, Message, Ticket};
+use super::{Inbox, Message, Start, Ticket};
 use crate::probe::end::Deadline;
-use crate::probe::prober::{Ended, probe};
+use crate::probe::prober::Ended;
 use crate::probe::report::{Cause, Report};
 use crate::probe::target::Target;
 use crate::probe::tls::Connector;
 
 /// Everything of the probe thread.
-pub(super) struct Worker {
+pub(super) struct Worker<F> {
+    /// What sends a probe.
+    send: Send<F>,
     inbox: Arc<Inbox>,
     woken: Arc<Woken>,
     reactor: Rc<Reactor>,
     site: Rc<Site>,
     tls: Rc<Connector>,
-    tasks: Tasks<Order, Report>,
+    tasks: Tasks<Order, F>,
     /// Empty but for its memory.
     taken: Vec<usize>,
     places: HashMap<Ticket, usize>,
@@ -46,13 +47,31 @@ pub(super) struct Worker {
     is_over: bool,
 }
 
+/// A future that sends a probe and gives its report. It is over when it is polled at the end of its time-out.
+type Send<F> = fn(Rc<Site>, Rc<Connector>, Arc<Target>, Instant) -> F;
+
 /// A probe that was ordered and has not ended.
 struct Order {
-    ticket: Ticket,
-    target: Arc<Target>,
-    answer: Option<oneshot::Sender<Report>>,
+    what: Start,
     ordered: Instant,
+    /// When it started, if it did.
+    started: Option<Instant>,
     deadline: Instant,
+}
+
+impl Order {
+    fn answer(self, report: Report, results: &mut Results) {
+        let Start { ticket, due, answer, .. } = self.what;
+        match (ticket, answer) {
+            // Whoever asked may have gone.
+            (_, Some(answer)) => drop(answer.send(report)),
+            (Ticket::Core(probe), None) => {
+                let delay = self.started.map(|started| started.saturating_duration_since(due));
+                results.add(Ended { probe, delay, report });
+            }
+            (Ticket::Single(_), None) => {}
+        }
+    }
 }
 
 /// How long the thread waits after the kernel had no descriptor, unless one of its own is closed.
@@ -73,11 +92,12 @@ fn most_at_a_time() -> usize {
     usize::try_from(limit - RESERVE.min(limit / 4)).unwrap_or(usize::MAX).max(1)
 }
 
-impl Worker {
-    pub(super) fn new(inbox: Arc<Inbox>, roots: Option<RootCertStore>) -> io::Result<Self> {
+impl<F: Future<Output = Report>> Worker<F> {
+    pub(super) fn new(inbox: Arc<Inbox>, roots: Option<RootCertStore>, send: Send<F>) -> io::Result<Self> {
         let reactor = Rc::new(Reactor::new(&inbox.bell)?);
         let woken = Arc::new(Woken::new(Arc::clone(&inbox.bell)));
         Ok(Self {
+            send,
             inbox,
             tasks: Tasks::new(Arc::clone(&woken)),
             taken: Vec::new(),
@@ -108,7 +128,7 @@ impl Worker {
             self.admit();
             self.turn();
             let now = Instant::now();
-            self.results.flush(now);
+            self.results.flush(now, self.tasks.len(), self.waiting.len());
             self.tend(now);
             let limit = self.next_due().map(|due| due.saturating_duration_since(now));
             self.inbox.bell.lie_down();
@@ -126,9 +146,9 @@ impl Worker {
 
     fn obey(&mut self, message: Message) {
         match message {
-            Message::Start(ticket, target, answer) => {
+            Message::Start(what) => {
                 let now = Instant::now();
-                self.waiting.push_back(Order { ticket, target, answer, ordered: now, deadline: now });
+                self.waiting.push_back(Order { what, ordered: now, started: None, deadline: now });
             }
             Message::Cancel(ticket) => self.cancel(ticket),
             Message::Deliver(to) => self.results.deliver_to(to),
@@ -149,7 +169,7 @@ impl Worker {
                 self.timers.remove(&(order.deadline, place));
             }
         } else {
-            self.waiting.retain(|order| order.ticket != ticket);
+            self.waiting.retain(|order| order.what.ticket != ticket);
         }
     }
 
@@ -173,16 +193,18 @@ impl Worker {
         }
         // Those that waited for too long are answered: there is no verdict, and whoever counts learns why.
         while let Some(order) = self.waiting.pop_front_if(|order| now - order.ordered > PATIENCE) {
-            self.answer(order, Report::without_descriptors());
+            order.answer(Report::without_descriptors(), &mut self.results);
         }
     }
 
     fn start(&mut self, mut order: Order) {
         let start = Instant::now();
-        order.deadline = Deadline::after(start.into(), order.target.timeout).instant().into_std();
-        let (ticket, deadline) = (order.ticket, order.deadline);
-        let future = probe(Rc::clone(&self.site), Rc::clone(&self.tls), Arc::clone(&order.target), start);
-        let place = self.tasks.add(order, Box::pin(future));
+        let target = Arc::clone(&order.what.target);
+        order.started = Some(start);
+        order.deadline = Deadline::after(start.into(), target.timeout).instant().into_std();
+        let (ticket, deadline) = (order.what.ticket, order.deadline);
+        let future = (self.send)(Rc::clone(&self.site), Rc::clone(&self.tls), target, start);
+        let place = self.tasks.add(order, future);
         self.places.insert(ticket, place);
         self.timers.insert((deadline, place));
         self.poll(place);
@@ -197,25 +219,18 @@ impl Worker {
     }
 
     fn poll(&mut self, place: usize) {
-        let Some((order, report)) = self.tasks.poll(place) else { return };
+        let Some((mut order, report)) = self.tasks.poll(place) else { return };
         let now = Instant::now();
         self.timers.remove(&(order.deadline, place));
-        self.places.remove(&order.ticket);
+        self.places.remove(&order.what.ticket);
         let report = report.unwrap_or_else(Report::of_bug);
         if report.cause == Some(Cause::Descriptors) && now - order.ordered <= PATIENCE {
             // Its turn comes again before that of those who came later.
             self.dry_until = Some(now + DRY);
+            order.started = None;
             self.waiting.push_front(order);
         } else {
-            self.answer(order, report);
-        }
-    }
-
-    fn answer(&mut self, order: Order, report: Report) {
-        match (order.ticket, order.answer) {
-            (_, Some(answer)) => drop(answer.send(report)),
-            (Ticket::Core(backend, probe), None) => self.results.add(Ended { backend, probe, report }),
-            (Ticket::Single(_), None) => {}
+            order.answer(report, &mut self.results);
         }
     }
 
@@ -225,7 +240,7 @@ impl Worker {
         [timer, queue, self.results.due(), Some(self.tended)].into_iter().flatten().min()
     }
 
-    /// Wakes tasks that must be over.
+    /// Polls tasks that must be over.
     fn ring_timers(&mut self) {
         let now = Instant::now();
         while let Some((due, place)) = self.timers.pop_first() {
@@ -233,7 +248,14 @@ impl Worker {
                 self.timers.insert((due, place));
                 break;
             }
-            self.tasks.wake(place);
+            self.poll(place);
+            // One that goes on would never be polled at its end again: it is a bug of ours, and no verdict.
+            if self.tasks.about(place).is_some_and(|order| order.deadline == due)
+                && let Some(order) = self.tasks.remove(place)
+            {
+                self.places.remove(&order.what.ticket);
+                order.answer(Report::of_bug(), &mut self.results);
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 pub(super) enum Framing {
     /// After so many bytes.
     Length(u64),
-    /// With an empty chunk.
+    /// With an empty chunk. Trailers that follow hold nothing of the body.
     Chunked,
     /// With the connection.
     UntilEnd,
@@ -13,7 +13,11 @@ pub(super) enum Framing {
 
 /// A body on its way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Body(State);
+pub(super) struct Body {
+    state: State,
+    /// Bytes of extensions so far.
+    extensions: usize,
+}
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,17 +29,22 @@ enum State {
     Size(u64, u8),
     /// The rest of the line with the length of a chunk.
     Extension(u64),
+    /// The last byte of that line.
+    SizeEnd(u64),
     /// So many bytes of a chunk.
     Chunk(u64),
     /// The line end behind a chunk.
     ChunkEnd,
-    /// Trailer lines; whether the line has something in it.
-    Trailer(bool),
+    /// The last byte of it.
+    ChunkEndLast,
     Done,
 }
 
 /// Digits of the length of a chunk.
 const MOST_DIGITS: u8 = 15;
+
+/// Bytes of all extensions of a body.
+const MOST_EXTENSIONS: usize = 16 * 1024;
 
 /// Chunk framing that is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,22 +52,23 @@ pub(super) struct BadChunk;
 
 impl Body {
     pub(super) fn new(framing: Framing) -> Self {
-        Self(match framing {
+        let state = match framing {
             Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::Size(0, 0),
             Framing::UntilEnd => State::UntilEnd,
-        })
+        };
+        Self { state, extensions: 0 }
     }
 
     /// Whether the body has come whole.
     pub(super) fn is_done(self) -> bool {
-        self.0 == State::Done
+        self.state == State::Done
     }
 
     /// Whether it would be whole, should the connection end now.
     pub(super) fn may_end(self) -> bool {
-        matches!(self.0, State::Done | State::UntilEnd)
+        matches!(self.state, State::Done | State::UntilEnd)
     }
 
     /// Appends the text in `bytes` to `text`, of which it makes no more than `most` bytes.
@@ -72,7 +82,7 @@ impl Body {
     fn step<'a>(&mut self, bytes: &'a [u8], text: &mut Vec<u8>, most: usize) -> Result<&'a [u8], BadChunk> {
         let mut keep = |bytes: &[u8]| text.extend_from_slice(&bytes[..bytes.len().min(most - text.len().min(most))]);
         let (first, rest) = (bytes[0], &bytes[1..]);
-        let (state, rest) = match self.0 {
+        let (state, rest) = match self.state {
             State::UntilEnd => {
                 keep(bytes);
                 (State::UntilEnd, &bytes[bytes.len()..])
@@ -94,34 +104,33 @@ impl Body {
                 Some(_) if digits == MOST_DIGITS => return Err(BadChunk),
                 Some(digit) => (State::Size(size << 4 | u64::from(digit), digits + 1), rest),
                 None if digits == 0 => return Err(BadChunk),
-                None if matches!(first, b';' | b'\r' | b' ' | b'\t') => (State::Extension(size), rest),
-                None if first == b'\n' => (after_size(size), rest),
+                None if first == b'\r' => (State::SizeEnd(size), rest),
+                None if matches!(first, b';' | b' ' | b'\t') => (State::Extension(size), rest),
                 None => return Err(BadChunk),
             },
-            State::Extension(size) => match bytes.iter().position(|byte| *byte == b'\n') {
-                Some(end) => (after_size(size), &bytes[end + 1..]),
-                None => (State::Extension(size), &bytes[bytes.len()..]),
-            },
-            State::ChunkEnd => match first {
-                b'\r' => (State::ChunkEnd, rest),
-                b'\n' => (State::Size(0, 0), rest),
+            State::Extension(size) => {
+                let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+                self.extensions += end.unwrap_or(bytes.len());
+                match end {
+                    _ if self.extensions > MOST_EXTENSIONS => return Err(BadChunk),
+                    Some(end) if bytes[end] == b'\r' => (State::SizeEnd(size), &bytes[end + 1..]),
+                    Some(_) => return Err(BadChunk),
+                    None => (State::Extension(size), &bytes[bytes.len()..]),
+                }
+            }
+            State::SizeEnd(size) => match (first, size) {
+                (b'\n', 0) => (State::Done, rest),
+                (b'\n', _) => (State::Chunk(size), rest),
                 _ => return Err(BadChunk),
             },
-            State::Trailer(filled) => match first {
-                b'\n' if filled => (State::Trailer(false), rest),
-                b'\n' => (State::Done, rest),
-                b'\r' => (State::Trailer(filled), rest),
-                _ => (State::Trailer(true), rest),
-            },
+            State::ChunkEnd if first == b'\r' => (State::ChunkEndLast, rest),
+            State::ChunkEndLast if first == b'\n' => (State::Size(0, 0), rest),
+            State::ChunkEnd | State::ChunkEndLast => return Err(BadChunk),
             State::Done => (State::Done, rest),
         };
-        self.0 = state;
+        self.state = state;
         Ok(rest)
     }
-}
-
-fn after_size(size: u64) -> State {
-    if size == 0 { State::Trailer(false) } else { State::Chunk(size) }
 }
 
 fn split(bytes: &[u8], left: u64) -> (&[u8], &[u8]) {
@@ -153,7 +162,17 @@ mod tests {
 
     #[test]
     fn what_is_no_chunk_is_refused() {
-        for bad in ["\r\n", "x\r\n", "-1\r\n", "+1\r\n", "fffffffffffffffff\r\n", "1\r\nab", ";\r\n", "1z\r\n", "0000000000000001\r\n"] {
+        for bad in [
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "fffffffffffffffff\r\n",
+            "1\r\nab",
+            ";\r\n",
+            "1z\r\n",
+            "0000000000000001\r\n",
+        ] {
             assert_eq!(read(Framing::Chunked, &[bad.as_bytes()], 100).map(|_| ()), Err(BadChunk), "{bad:?}");
         }
     }

@@ -23,8 +23,16 @@ fn looking_for(regexp: &str) -> Http {
     Http { regexp: Some(Regex::new(regexp).unwrap()), ..http() }
 }
 
-/// Sends one probe to a peer of this kind, with a paused clock.
+/// Sends one probe to a peer of this kind, with a paused clock. Gives what decides, without what is kept for people.
 async fn probe<P: Future<Output = ()>>(http: &Http, address: IpAddr, peer: impl FnOnce(DuplexStream) -> P) -> End {
+    End { status: None, answer: None, ..probe_in_full(http, address, peer).await }
+}
+
+async fn probe_in_full<P: Future<Output = ()>>(
+    http: &Http,
+    address: IpAddr,
+    peer: impl FnOnce(DuplexStream) -> P,
+) -> End {
     let (ours, theirs) = duplex(1 << 20);
     let deadline = Deadline::after(Instant::now(), TIMEOUT);
     // A peer that is done has closed its side; one that never is goes when the probe has ended.
@@ -37,7 +45,7 @@ async fn probe<P: Future<Output = ()>>(http: &Http, address: IpAddr, peer: impl 
 }
 
 async fn ask(mut stream: DuplexStream, http: &Http, address: IpAddr, deadline: Deadline) -> End {
-    exchange(&mut stream, http, address, deadline, &mut Vec::new()).await
+    exchange(&mut stream, http, address, deadline, &mut Vec::with_capacity(4_096)).await
 }
 
 /// Polls the probe at its deadline, too, as whoever runs it must.
@@ -122,6 +130,81 @@ async fn the_status_decides(#[case] codes: RangeInclusive<u16>, #[case] status: 
 async fn an_interim_response_is_not_the_answer() {
     let end = answered(&http(), "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 Busy\r\n\r\n").await;
     assert_eq!(end, End::fail(Code::L7Sts, "status 503"));
+}
+
+#[rstest]
+#[case::of_a_bad_status(http(), "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", 503, Some("busy"))]
+#[case::without_a_body(http(), "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", 503, None)]
+#[case::of_a_body_without_a_match(looking_for("ok"), "HTTP/1.1 200 OK\r\n\r\nbusy", 200, Some("busy"))]
+#[case::in_chunks(
+    looking_for("ok"),
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbu\r\n2\r\nsy\r\n0\r\n\r\n",
+    200,
+    Some("busy")
+)]
+#[case::of_half_a_body(looking_for("ok"), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbusy", 200, Some("busy"))]
+#[case::that_is_no_http(http(), "SSH-2.0-OpenSSH_9.2\r\n", 0, Some("SSH-2.0-OpenSSH_9.2\r\n"))]
+#[case::as_expected(looking_for("ok"), "HTTP/1.1 200 OK\r\n\r\nok", 200, None)]
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_not_expected_is_kept(
+    #[case] http: Http,
+    #[case] response: &str,
+    #[case] status: u16,
+    #[case] answer: Option<&str>,
+) {
+    let end = probe_in_full(&http, V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        peer.write_all(response.as_bytes()).await.unwrap();
+    })
+    .await;
+    assert_eq!(end.status.unwrap_or_default(), status);
+    assert_eq!(end.answer.as_deref(), answer.map(str::as_bytes), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_long_answer_the_beginning_is_kept() {
+    let response = format!("HTTP/1.1 503 Busy\r\n\r\n{}", "busy".repeat(1_000));
+    let end = probe_in_full(&http(), V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        peer.write_all(response.as_bytes()).await.unwrap();
+    })
+    .await;
+    assert_eq!(end.answer.as_deref(), Some("busy".repeat(50).as_bytes()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_request_that_nobody_reads_nothing_is_kept() {
+    let (mut ours, _theirs) = duplex(16);
+    let deadline = Deadline::after(Instant::now(), TIMEOUT);
+    let end = until(deadline, exchange(&mut ours, &http(), V4, deadline, &mut Vec::new())).await;
+    assert_eq!(end, End::fail(Code::L7Tout, "no response in time"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_match_in_what_was_not_searched_again_counts_at_the_end() {
+    // Long, so that the last bytes are not worth a search of their own.
+    let end = probe(&looking_for("ok"), V4, |mut peer| async move {
+        read_head(&mut peer).await;
+        let text = "x".repeat(20_000);
+        peer.write_all(format!("HTTP/1.1 200 OK\r\n\r\n{text}").as_bytes()).await.unwrap();
+        sleep(TIMEOUT / 2).await;
+        peer.write_all(b"ok for now").await.unwrap();
+        sleep(TIMEOUT * 2).await;
+    })
+    .await;
+    assert_eq!(end, End::pass(Code::L7Ok, "status 200"));
+}
+
+#[test]
+fn byte_for_byte_a_body_is_searched_some_thousand_times_at_most() {
+    let (mut searched, mut bytes) = (0, 0);
+    for length in 1..=MOST_BODY {
+        if is_worth_a_search(searched, length) {
+            searched = length;
+            bytes += length;
+        }
+    }
+    assert!(bytes < 160 * MOST_BODY, "{bytes} bytes searched");
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ use super::counters::CounterPlan;
 use super::dataplane::VppDataplane;
 use super::link::{Link, LinkEvent, chain};
 use super::operate::{Action, Effect, Order, Refusal};
-use super::probes::{Probes, result};
+use super::probes::Probes;
 use super::prospect::Standing;
 use super::queue::Queue;
 use super::report;
@@ -255,7 +255,8 @@ impl Brain {
         let (now, wall) = (Instant::now(), SystemTime::now());
         for ended in all.drain(..) {
             let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
-            let wanted = self.core.handle_probe(now, wall, ended.probe, result(&ended.report), jitter);
+            let result = self.probes.result(&ended);
+            let wanted = self.core.handle_probe(now, wall, ended.probe, result, jitter);
             if wanted && self.probes.count(&ended) {
                 self.core.show_backend(ended.probe.backend());
             }

@@ -20,6 +20,8 @@ struct Question {
     /// Name of the check; `None` for a static backend.
     check: Option<Text>,
     totals: ProbeTotals,
+    /// Detail of its newest result: most are like the one before.
+    detail: Text,
     /// `None` when the config asks for something that cannot be sent.
     target: Option<Arc<Target>>,
 }
@@ -31,7 +33,7 @@ pub(super) struct Probes {
     orders: Vec<Order>,
     bus: Bus,
     totals: Totals,
-    questions: HashMap<BackendId, Question>,
+    questions: HashMap<BackendId, Box<Question>>,
     faults: Faults,
     /// End of the certificate that the last TLS probe of a backend saw.
     certificates: HashMap<BackendId, SystemTime>,
@@ -67,7 +69,8 @@ impl Probes {
             });
             let name: Text = backend.name.as_str().into();
             let totals = self.totals.probes_of(&name, kind);
-            self.questions.insert(id, Question { name, kind, check, totals, target });
+            let question = Question { name, kind, check, totals, detail: Text::default(), target };
+            self.questions.insert(id, Box::new(question));
         }
         self.certificates.retain(|id, _| self.questions.contains_key(id));
         self.faults.retain(|id| self.questions.contains_key(&id));
@@ -114,6 +117,12 @@ impl Probes {
         }
     }
 
+    /// What a probe that ended says to the core.
+    pub(super) fn result(&mut self, ended: &Ended) -> ProbeResult {
+        let question = self.questions.get_mut(&ended.probe.backend());
+        result(&ended.report, question.map_or(&mut Text::default(), |question| &mut question.detail))
+    }
+
     /// Counts a probe that ended and was still wanted, and warns of causes of our own. Whether there is news of the certificate.
     pub(super) fn count(&mut self, ended: &Ended) -> bool {
         let Ended { probe, delay, report } = ended;
@@ -139,9 +148,12 @@ impl Probes {
     }
 }
 
-/// What a report says to the core.
-pub(super) fn result(report: &Report) -> ProbeResult {
-    let detail: Text = report.detail.as_str().into();
+/// What a report says to the core. `before` is the detail of the report before, and then that of this one.
+fn result(report: &Report, before: &mut Text) -> ProbeResult {
+    if **before != *report.detail {
+        *before = (&*report.detail).into();
+    }
+    let detail = before.clone();
     match report.outcome {
         Outcome::Pass => ProbeResult::pass(report.code, detail),
         Outcome::Fail => ProbeResult::fail(report.code, detail),
@@ -156,7 +168,7 @@ fn done(question: &Question, report: &Report) -> What {
         r#type: question.kind.into(),
         ok: report.outcome == Outcome::Pass,
         code: code.as_str().into(),
-        detail: report.detail.as_str().into(),
+        detail: (&*report.detail).into(),
         elapsed: report.elapsed.as_secs_f64(),
     }
 }

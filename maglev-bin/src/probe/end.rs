@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -13,7 +14,7 @@ use super::report::{Cause, Report};
 pub(super) struct End {
     pub(super) outcome: Outcome,
     pub(super) code: Code,
-    pub(super) detail: String,
+    pub(super) detail: Cow<'static, str>,
     pub(super) cause: Option<Cause>,
     /// Status of an HTTP answer.
     pub(super) status: Option<u16>,
@@ -25,18 +26,18 @@ pub(super) struct End {
 pub(super) type Step<T> = Result<T, End>;
 
 impl End {
-    pub(super) fn pass(code: Code, detail: impl Into<String>) -> Self {
+    pub(super) fn pass(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { outcome: Outcome::Pass, code, detail: printable(detail.into()), ..Self::NOTHING }
     }
 
-    pub(super) fn fail(code: Code, detail: impl Into<String>) -> Self {
+    pub(super) fn fail(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { outcome: Outcome::Fail, code, detail: printable(detail.into()), ..Self::NOTHING }
     }
 
     const NOTHING: Self = Self {
         outcome: Outcome::NoVerdict,
         code: Code::SockErr,
-        detail: String::new(),
+        detail: Cow::Borrowed(""),
         cause: None,
         status: None,
         answer: None,
@@ -54,7 +55,7 @@ impl End {
     }
 
     /// Not the backend's fault: no verdict.
-    pub(super) fn own(cause: Cause, detail: impl Into<String>) -> Self {
+    pub(super) fn own(cause: Cause, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             outcome: Outcome::NoVerdict,
             code: Code::SockErr,
@@ -96,7 +97,12 @@ impl Deadline {
     }
 
     /// Runs a step that speaks with the backend. Out of time, the probe fails with `code`.
-    pub(super) async fn or_fail<T>(self, code: Code, detail: &str, step: impl Future<Output = Step<T>>) -> Step<T> {
+    pub(super) async fn or_fail<T>(
+        self,
+        code: Code,
+        detail: &'static str,
+        step: impl Future<Output = Step<T>>,
+    ) -> Step<T> {
         self.limit(step).await.unwrap_or_else(|| Err(End::fail(code, detail)))
     }
 
@@ -107,9 +113,10 @@ impl Deadline {
 }
 
 /// Details hold words of the peer, such as the names in its certificate. They go to logs and terminals: no control characters, and
-/// no more than a line.
-fn printable(mut text: String) -> String {
+/// no more than a line. What was there at compile time is our own.
+fn printable(text: Cow<'static, str>) -> Cow<'static, str> {
     const MOST: usize = 200;
+    let Cow::Owned(mut text) = text else { return text };
     if let Some((end, _)) = text.char_indices().nth(MOST) {
         text.truncate(end);
         text.push_str("...");
@@ -117,7 +124,7 @@ fn printable(mut text: String) -> String {
     if text.chars().any(char::is_control) {
         text = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     }
-    text
+    text.into()
 }
 
 #[cfg(test)]
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_detail_is_one_line_of_printable_text() {
-        let end = End::fail(Code::L6Rsp, "bad\x1b[31m\nname");
+        let end = End::fail(Code::L6Rsp, "bad\x1b[31m\nname".to_owned());
         assert_eq!(end.detail, "bad?[31m?name");
         let end = End::fail(Code::L6Rsp, "é".repeat(1000));
         assert_eq!(end.detail, "é".repeat(200) + "...");

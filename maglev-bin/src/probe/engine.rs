@@ -197,3 +197,24 @@ impl Drop for Running<'_> {
 fn gone() -> ProberError {
     ProberError::thread(io::Error::other("it has ended"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::probe::target::Kind;
+    use crate::probe::tls::Connector;
+
+    #[test]
+    fn a_probe_takes_little_memory() {
+        let bell = Arc::new(Bell::new().expect("an eventfd"));
+        let site = Rc::new(Site::new(Rc::new(reactor::Reactor::new(&bell).expect("epoll"))));
+        let (backend, address) = ("web".into(), Ipv4Addr::LOCALHOST.into());
+        let target = Target { backend, address, source: None, timeout: Duration::ZERO, kind: Kind::Icmp };
+        let probe = probe(site, Rc::new(Connector::new(None)), Arc::new(target), Instant::now());
+        // Each is moved into its place, and ten thousand may hang at a time.
+        assert!(size_of_val(&probe) <= 2_048, "{} bytes", size_of_val(&probe));
+    }
+}

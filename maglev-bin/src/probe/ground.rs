@@ -87,6 +87,20 @@ impl Ground {
         }
     }
 
+    /// First and last of the ports that the kernel gives to sockets that did not ask for one; all, if that cannot be read.
+    pub(super) fn given_ports(&self) -> (u16, u16) {
+        let read = || std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+        let text = match &self.door {
+            None => read(),
+            Some(door) => door.within(|| Ok(read())).unwrap_or_default(),
+        };
+        let mut ports = text.split_whitespace().map(str::parse);
+        match (ports.next(), ports.next()) {
+            (Some(Ok(first)), Some(Ok(last))) => (first, last),
+            _ => (0, u16::MAX),
+        }
+    }
+
     /// Looks where the name leads, and gives a number that is another one whenever that has changed.
     pub(super) fn look(&mut self) -> u64 {
         if let Some(door) = &mut self.door {

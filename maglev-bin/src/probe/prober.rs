@@ -224,7 +224,7 @@ impl Probe<'_> {
         let wanted = self.wanted(Transport::Tcp);
         let stream = Stream::new(self.site, wanted)?;
         self.ground.set(Some(stream.ground()));
-        let stream = stream.connect(SocketAddr::new(wanted.address, port), self.deadline).await?;
+        let stream = stream.connect(self.site, SocketAddr::new(wanted.address, port), self.deadline).await?;
         self.phases.done(&self.phases.connected);
         Ok(stream)
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ pub struct Report {
     /// The layer reached and how it ended; [`Code::SockErr`] when there is no verdict.
     pub code: Code,
     /// What was seen, for people: `status 503`, `connect refused`, `certificate expired 2026-01-02`. One line of printable text.
-    pub detail: String,
+    pub detail: Cow<'static, str>,
     /// From the start of the probe to its end, time spent on making the socket included.
     pub elapsed: Duration,
     /// How long after the start of the probe it was connected; `None` if it never was, or there is nothing to connect.
@@ -53,7 +54,7 @@ impl Report {
         Self {
             outcome: Outcome::NoVerdict,
             code: Code::SockErr,
-            detail: cause.to_string(),
+            detail: cause.to_string().into(),
             elapsed: Duration::ZERO,
             connected: None,
             secured: None,

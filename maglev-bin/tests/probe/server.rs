@@ -105,7 +105,7 @@ pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[track_caller]
 pub(crate) fn assert_report(report: &Report, outcome: Outcome, code: Code, detail: &str) {
-    assert_eq!((report.outcome, report.code, report.detail.as_str()), (outcome, code, detail), "{report:?}");
+    assert_eq!((report.outcome, report.code, &*report.detail), (outcome, code, detail), "{report:?}");
     assert_eq!(report.cause.is_some(), outcome == Outcome::NoVerdict, "{report:?}");
 }
 

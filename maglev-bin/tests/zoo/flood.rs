@@ -89,7 +89,7 @@ const CHUNK_EXTENSIONS: Flood = Flood { first: CHUNKED, then: b"1;xxxxxxxxxxxxxx
 const TRAILERS: Flood =
     Flood { first: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", then: b"X: y\r\n" };
 
-const TOO_LARGE: Verdict = soon(&[Code::L7Rsp], &[&["more than 64 KiB", "more than 128 headers", "http"]]);
+const TOO_LARGE: Verdict = soon(&[Code::L7Rsp], &[&["more than 64 kib", "more than 128 headers", "http"]]);
 const NOT_FOUND: Verdict = soon(&[Code::L7Rsp], &[&["status 200"], &["not found"]]);
 const BAD_CHUNK: Verdict =
     soon(&[Code::L7Rsp], &[&["status 200"], &["chunk", "trailer", "body", "too large", "not found"]]);

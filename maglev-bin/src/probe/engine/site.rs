@@ -21,6 +21,8 @@ pub(in crate::probe) struct Site {
     ground: RefCell<Ground>,
     /// What [`Ground::look`] last gave.
     change: Cell<u64>,
+    /// What [`Ground::given_ports`] last gave.
+    ports: Cell<(u16, u16)>,
     pool: RefCell<Pool>,
     /// Buffers that nobody uses.
     buffers: RefCell<Vec<Vec<u8>>>,
@@ -38,6 +40,7 @@ impl Site {
             reactor,
             ground: RefCell::default(),
             change: Cell::default(),
+            ports: Cell::new((0, u16::MAX)),
             pool: RefCell::default(),
             buffers: RefCell::default(),
         }
@@ -45,7 +48,7 @@ impl Site {
 
     pub(super) fn move_to(&self, netns: Option<&str>) -> Result<(), ProberError> {
         self.ground.borrow_mut().move_to(netns)?;
-        self.look();
+        self.tend();
         Ok(())
     }
 
@@ -59,9 +62,17 @@ impl Site {
         change
     }
 
-    /// Closes sockets that were not needed for a while.
-    pub(super) fn trim(&self) {
+    /// Closes sockets that were not needed since the last call, and looks after what changes rarely.
+    pub(super) fn tend(&self) {
+        self.look();
         self.pool.borrow_mut().trim();
+        self.ports.set(self.ground.borrow().given_ports());
+    }
+
+    /// Whether the kernel may give this port to a socket of ours.
+    pub(super) fn gives(&self, port: u16) -> bool {
+        let (first, last) = self.ports.get();
+        (first..=last).contains(&port)
     }
 
     /// A new socket, with the number of the ground it is on.

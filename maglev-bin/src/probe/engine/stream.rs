@@ -33,7 +33,7 @@ impl Stream {
     }
 
     /// Connects. Cancelled or failed, the socket is closed.
-    pub(in crate::probe) async fn connect(self, to: SocketAddr, deadline: Deadline) -> Step<Self> {
+    pub(in crate::probe) async fn connect(self, site: &Site, to: SocketAddr, deadline: Deadline) -> Step<Self> {
         // The handshake's last ACK goes with the first bytes, or never if there are none: a packet less on either side. The option
         // lasts for one connection only, and what it saves is no reason to fail.
         let _ = sockopt::set_tcp_quickack(self.socket.get(), false);
@@ -43,7 +43,9 @@ impl Stream {
             Err(errno) => return Err(sending(Code::L4Con, "connect", &errno.into())),
         }
         match deadline.limit(self.connected()).await {
-            Some(Ok(())) if self.is_own_echo(to) => Err(End::fail(Code::L4Con, "connect refused")),
+            Some(Ok(())) if site.gives(to.port()) && self.is_own_echo(to) => {
+                Err(End::fail(Code::L4Con, "connect refused"))
+            }
             Some(Ok(())) => Ok(self),
             Some(Err(error)) => Err(failed(&error)),
             // Still trying, but a router may have said why in vain.
@@ -74,10 +76,7 @@ impl Stream {
 
     /// Nobody listens on a port of our own machine, and the kernel gave that very port to our side: TCP connects to itself.
     fn is_own_echo(&self, to: SocketAddr) -> bool {
-        // The kernel gives no port below to anybody who did not ask for it.
-        const FIRST_GIVEN: u16 = 1_024;
-        to.port() >= FIRST_GIVEN
-            && getsockname(self.socket.get()).is_ok_and(|own| SocketAddr::try_from(own).is_ok_and(|own| own == to))
+        getsockname(self.socket.get()).is_ok_and(|own| SocketAddr::try_from(own).is_ok_and(|own| own == to))
     }
 
     /// The number of its ground, see [`Site::look`].

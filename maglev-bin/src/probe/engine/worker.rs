@@ -1,6 +1,6 @@
 //! The loop of the probe thread.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ pub(super) struct Worker<F> {
     tasks: Tasks<Order, F>,
     /// Empty but for its memory.
     taken: Vec<usize>,
-    places: HashMap<Ticket, usize>,
+    /// Orders that were taken back in this turn.
+    cancelled: HashSet<Ticket>,
     /// When each task must be over, soonest first.
     timers: BTreeSet<(Instant, usize)>,
     /// Orders that wait for a descriptor, first come first.
@@ -105,7 +106,7 @@ impl<F: Future<Output = Report>> Worker<F> {
             site: Rc::new(Site::new(Rc::clone(&reactor))),
             reactor,
             tls: Rc::new(Connector::new(roots)),
-            places: HashMap::new(),
+            cancelled: HashSet::new(),
             timers: BTreeSet::new(),
             waiting: VecDeque::new(),
             most: most_at_a_time(),
@@ -122,6 +123,7 @@ impl<F: Future<Output = Report>> Worker<F> {
         loop {
             self.inbox.take(&mut messages);
             messages.drain(..).for_each(|message| self.obey(message));
+            self.cancel();
             if self.is_over {
                 return;
             }
@@ -150,7 +152,7 @@ impl<F: Future<Output = Report>> Worker<F> {
                 let now = Instant::now();
                 self.waiting.push_back(Order { what, ordered: now, started: None, deadline: now });
             }
-            Message::Cancel(ticket) => self.cancel(ticket),
+            Message::Cancel(ticket) => drop(self.cancelled.insert(ticket)),
             Message::Deliver(to) => self.results.deliver_to(to),
             // Whoever asked may have gone, here and below.
             Message::Move(netns, answer) => drop(answer.send(self.site.move_to(netns.as_deref()))),
@@ -163,14 +165,21 @@ impl<F: Future<Output = Report>> Worker<F> {
         }
     }
 
-    fn cancel(&mut self, ticket: Ticket) {
-        if let Some(place) = self.places.remove(&ticket) {
-            if let Some(order) = self.tasks.remove(place) {
-                self.timers.remove(&(order.deadline, place));
-            }
-        } else {
-            self.waiting.retain(|order| order.what.ticket != ticket);
+    /// Drops what was taken back. One pass over all probes, however many those are: they come in hosts, with a reload, or not at all.
+    fn cancel(&mut self) {
+        if self.cancelled.is_empty() {
+            return;
         }
+        let (tasks, cancelled) = (&mut self.tasks, &self.cancelled);
+        self.timers.retain(|&(_, place)| {
+            let is_over = tasks.about(place).is_some_and(|order| cancelled.contains(&order.what.ticket));
+            if is_over {
+                tasks.remove(place);
+            }
+            !is_over
+        });
+        self.waiting.retain(|order| !cancelled.contains(&order.what.ticket));
+        self.cancelled.clear();
     }
 
     /// Starts what waits, as far as there are descriptors.
@@ -202,10 +211,9 @@ impl<F: Future<Output = Report>> Worker<F> {
         let target = Arc::clone(&order.what.target);
         order.started = Some(start);
         order.deadline = Deadline::after(start.into(), target.timeout).instant().into_std();
-        let (ticket, deadline) = (order.what.ticket, order.deadline);
+        let deadline = order.deadline;
         let future = (self.send)(Rc::clone(&self.site), Rc::clone(&self.tls), target, start);
         let place = self.tasks.add(order, future);
-        self.places.insert(ticket, place);
         self.timers.insert((deadline, place));
         self.poll(place);
     }
@@ -222,7 +230,6 @@ impl<F: Future<Output = Report>> Worker<F> {
         let Some((mut order, report)) = self.tasks.poll(place) else { return };
         let now = Instant::now();
         self.timers.remove(&(order.deadline, place));
-        self.places.remove(&order.what.ticket);
         let report = report.unwrap_or_else(Report::of_bug);
         if report.cause == Some(Cause::Descriptors) && now - order.ordered <= PATIENCE {
             // Its turn comes again before that of those who came later.
@@ -253,7 +260,6 @@ impl<F: Future<Output = Report>> Worker<F> {
             if self.tasks.about(place).is_some_and(|order| order.deadline == due)
                 && let Some(order) = self.tasks.remove(place)
             {
-                self.places.remove(&order.what.ticket);
                 order.answer(Report::of_bug(), &mut self.results);
             }
         }
@@ -262,8 +268,7 @@ impl<F: Future<Output = Report>> Worker<F> {
     fn tend(&mut self, now: Instant) {
         if self.tended <= now {
             self.tended = now + TEND;
-            self.site.look();
-            self.site.trim();
+            self.site.tend();
         }
     }
 }

@@ -5,7 +5,7 @@
 pub(super) enum Framing {
     /// After so many bytes.
     Length(u64),
-    /// With an empty chunk. Trailers that follow hold nothing of the body.
+    /// With an empty chunk and trailers.
     Chunked,
     /// With the connection.
     UntilEnd,
@@ -15,8 +15,8 @@ pub(super) enum Framing {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Body {
     state: State,
-    /// Bytes of extensions so far.
-    extensions: usize,
+    /// Bytes of extensions and trailers so far.
+    beside: usize,
 }
 
 /// What comes next.
@@ -37,14 +37,16 @@ enum State {
     ChunkEnd,
     /// The last byte of it.
     ChunkEndLast,
+    /// Trailer lines; whether the line has something in it.
+    Trailer(bool),
     Done,
 }
 
 /// Digits of the length of a chunk.
 const MOST_DIGITS: u8 = 15;
 
-/// Bytes of all extensions of a body.
-const MOST_EXTENSIONS: usize = 16 * 1024;
+/// Bytes of all extensions and trailers of a body.
+const MOST_BESIDE: usize = 16 * 1024;
 
 /// Chunk framing that is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,7 +60,7 @@ impl Body {
             Framing::Chunked => State::Size(0, 0),
             Framing::UntilEnd => State::UntilEnd,
         };
-        Self { state, extensions: 0 }
+        Self { state, beside: 0 }
     }
 
     /// Whether the body has come whole.
@@ -110,22 +112,32 @@ impl Body {
             },
             State::Extension(size) => {
                 let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-                self.extensions += end.unwrap_or(bytes.len());
+                self.beside += end.unwrap_or(bytes.len());
                 match end {
-                    _ if self.extensions > MOST_EXTENSIONS => return Err(BadChunk),
+                    _ if self.beside > MOST_BESIDE => return Err(BadChunk),
                     Some(end) if bytes[end] == b'\r' => (State::SizeEnd(size), &bytes[end + 1..]),
                     Some(_) => return Err(BadChunk),
                     None => (State::Extension(size), &bytes[bytes.len()..]),
                 }
             }
             State::SizeEnd(size) => match (first, size) {
-                (b'\n', 0) => (State::Done, rest),
+                (b'\n', 0) => (State::Trailer(false), rest),
                 (b'\n', _) => (State::Chunk(size), rest),
                 _ => return Err(BadChunk),
             },
             State::ChunkEnd if first == b'\r' => (State::ChunkEndLast, rest),
             State::ChunkEndLast if first == b'\n' => (State::Size(0, 0), rest),
             State::ChunkEnd | State::ChunkEndLast => return Err(BadChunk),
+            State::Trailer(filled) => {
+                self.beside += 1;
+                match first {
+                    _ if self.beside > MOST_BESIDE => return Err(BadChunk),
+                    b'\n' if filled => (State::Trailer(false), rest),
+                    b'\n' => (State::Done, rest),
+                    b'\r' => (State::Trailer(filled), rest),
+                    _ => (State::Trailer(true), rest),
+                }
+            }
             State::Done => (State::Done, rest),
         };
         self.state = state;
@@ -174,6 +186,14 @@ mod tests {
             "0000000000000001\r\n",
         ] {
             assert_eq!(read(Framing::Chunked, &[bad.as_bytes()], 100).map(|_| ()), Err(BadChunk), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_beside_the_text_must_end() {
+        for (first, then) in [("1;", "x"), ("", "1;x=y\r\nz\r\n"), ("0\r\n", "A: b\r\n")] {
+            let endless = first.to_owned() + &then.repeat(MOST_BESIDE + 1);
+            assert_eq!(read(Framing::Chunked, &[endless.as_bytes()], 100).map(|_| ()), Err(BadChunk), "{then:?}");
         }
     }
 

@@ -298,7 +298,7 @@ async fn a_match_that_more_text_may_undo_is_waited_for() {
     "no response, invalid Content-Length"
 )]
 #[tokio::test(start_paused = true)]
-async fn what_is_no_response_fails(#[case] response: &str, #[case] detail: &str) {
+async fn what_is_no_response_fails(#[case] response: &str, #[case] detail: &'static str) {
     assert_eq!(answered(&http(), response).await, End::fail(Code::L7Rsp, detail));
 }
 
@@ -324,7 +324,7 @@ async fn an_endless_head_is_refused_before_it_fills_the_memory() {
 #[case::in_the_head("", "no response in time")]
 #[case::in_the_body("HTTP/1.1 200 OK\r\n\r\n", "status 200, no whole body in time")]
 #[tokio::test(start_paused = true)]
-async fn a_slow_drip_ends_at_the_time_out(#[case] start: &'static str, #[case] detail: &str) {
+async fn a_slow_drip_ends_at_the_time_out(#[case] start: &'static str, #[case] detail: &'static str) {
     let began = Instant::now();
     let end = probe(&looking_for("never"), V4, |mut peer| async move {
         read_head(&mut peer).await;

@@ -10,6 +10,8 @@
 //! Nothing here blocks for longer than it takes to start a thread: parsing a config happens before its command is sent, reading the stats segment elsewhere. The task ends when the
 //! daemon is dropped; VPP stays as it is.
 
+mod life;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,6 +24,7 @@ use maglev_sync::{BootId, CallFailure, CallId, Dataplane, Reply, RequestScope, S
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::life::Life;
 use super::core::{Core, Output, Unfit};
 use super::counters::CounterPlan;
 use super::dataplane::VppDataplane;
@@ -137,26 +140,6 @@ struct Attached {
     /// The life of VPP that the last link led to.
     life: Life,
     calls: FuturesUnordered<BoxFuture<'static, (CallId, Result<Reply, CallFailure>)>>,
-}
-
-/// One life of a VPP, as far as it can be told from the next.
-#[derive(Clone, Copy, Debug, Default)]
-struct Life {
-    number: u64,
-    pid: u32,
-    /// Unknown while the stats segment cannot be read.
-    boot_time: Option<u64>,
-}
-
-impl Life {
-    /// The life behind a new link: another one if the process is another, or is known to have started at another time.
-    fn next(self, pid: u32, boot_time: Option<u64>) -> Self {
-        let same_start = self.boot_time.is_none() || boot_time.is_none() || self.boot_time == boot_time;
-        if self.number > 0 && self.pid == pid && same_start {
-            return Self { boot_time: boot_time.or(self.boot_time), ..self };
-        }
-        Self { number: self.number + 1, pid, boot_time }
-    }
 }
 
 /// Between publications of what is not urgent is at least this.
@@ -462,7 +445,7 @@ impl Brain {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Life, PACE, next_publication};
+    use super::{PACE, next_publication};
 
     #[test]
     fn a_publication_that_takes_long_leaves_as_much_time_for_decisions() {
@@ -472,22 +455,5 @@ mod tests {
             next_publication(begin, end) - end
         };
         assert_eq!([rest(0), rest(5), rest(300)], [PACE, PACE, Duration::from_millis(300)]);
-    }
-
-    #[test]
-    fn a_stats_segment_that_was_unreadable_once_is_no_restart_of_vpp() {
-        let first = Life::default().next(77, None);
-        let second = first.next(77, Some(1_000));
-        let third = second.next(77, None);
-        let fourth = third.next(77, Some(1_000));
-        assert_eq!([second.number, third.number, fourth.number], [first.number; 3]);
-    }
-
-    #[test]
-    fn another_process_or_another_start_is_another_life() {
-        let first = Life::default().next(77, Some(1_000));
-        assert_ne!(first.next(78, Some(1_000)).number, first.number);
-        assert_ne!(first.next(77, Some(2_000)).number, first.number);
-        assert_ne!(first.next(77, None).next(77, Some(2_000)).number, first.number);
     }
 }

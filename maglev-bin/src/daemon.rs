@@ -43,7 +43,7 @@ use crate::probe::{Outbox, Prober, ProberError};
 use crate::snapshot::Published;
 use crate::state::{Book, Held, Loaded, State, StateFile, Writer};
 
-pub use asked::{Asked, Found};
+pub use asked::{Asked, Found, LastResult};
 pub use dataplane::VppDataplane;
 pub use handle::{ConfigFile, Handle, Outcome, ReloadError, Reloaded};
 pub use link::chain;

@@ -1,13 +1,15 @@
-//! A probe that an operator asks for, and its end.
+//! A probe that an operator asks for, and its end; and what came of the last probe, whoever wanted it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast::error::RecvError;
 use tracing::Level;
 
+use super::brain::Command;
 use super::handle::Handle;
 use super::operate::{Action, Order, Refusal};
 use crate::event::{Subscription, Text, What};
+use crate::probe::Report;
 
 /// What came of asking for a probe.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,10 +35,28 @@ pub struct Found {
     pub elapsed: Duration,
 }
 
+/// What came of the last probe of a backend.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LastResult {
+    /// When it was counted.
+    pub at: SystemTime,
+    /// All of it.
+    pub report: Report,
+}
+
 /// Beyond the time-out of a check: the way through the daemon.
 const MARGIN: Duration = Duration::from_secs(1);
 
 impl Handle {
+    /// What came of the last probe of a backend, also if that was no verdict. It is kept over a reload, as long as the
+    /// backend has a check; what a cancelled probe found is not. No snapshot has it: it is fetched from the brain.
+    ///
+    /// `None` for a backend that is not there or was not probed yet, and when the daemon has ended.
+    pub async fn last_result(&self, backend: &str) -> Option<LastResult> {
+        self.ask(|done| Command::LastResult { backend: backend.into(), done }).await.ok().flatten()
+    }
+
     /// Has a backend probed now, and waits for the end of that probe: at most for the time-out of its check and a second. What it finds
     /// counts like any other; a state that follows from it is published when this returns.
     ///

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::life::Life;
+use super::asked::LastResult;
 use super::core::{Core, Output, Unfit};
 use super::counters::CounterPlan;
 use super::dataplane::VppDataplane;
@@ -80,6 +81,13 @@ pub(super) enum Command {
     },
     /// Read the sessions per AS, when VPP can bear it.
     RequestFlows,
+    /// Say what came of the last probe of a backend.
+    LastResult {
+        /// Its name.
+        backend: Text,
+        /// Told in its turn.
+        done: oneshot::Sender<Option<LastResult>>,
+    },
     /// Show that the brain still turns.
     Ping {
         /// Told in its turn.
@@ -239,10 +247,14 @@ impl Brain {
         for ended in all.drain(..) {
             let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
             let result = self.probes.result(&ended);
-            let wanted = self.core.handle_probe(now, wall, ended.probe, result, jitter);
-            if wanted && self.probes.count(&ended) {
-                self.core.show_backend(ended.probe.backend());
+            if !self.core.handle_probe(now, wall, ended.probe, result, jitter) {
+                continue;
             }
+            let backend = ended.probe.backend();
+            if self.probes.count(&ended) {
+                self.core.show_backend(backend);
+            }
+            self.probes.keep(backend, wall, ended.report);
         }
     }
 
@@ -293,6 +305,11 @@ impl Brain {
             // Whoever asked may have gone.
             Command::Standing { done } => drop(done.send(self.core.standing())),
             Command::RequestFlows => self.core.request_flows(Instant::now()),
+            Command::LastResult { backend, done } => {
+                let id = self.core.control().backend_id(&backend);
+                // Whoever asked may have gone.
+                drop(done.send(id.and_then(|id| self.probes.last(id)).cloned()));
+            }
             Command::Ping { done } => {
                 // Whoever asked may have gone.
                 let _ = done.send(());

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use maglev_health::{BackendId, Code, Control, Outcome, ProbeId, ProbeResult};
 
+use super::asked::LastResult;
 use super::translate;
 use crate::config::Config;
 use crate::event::{Bus, Text, What};
@@ -26,6 +27,9 @@ struct Question {
     target: Option<Arc<Target>>,
 }
 
+/// Bytes of a certificate's name that are kept. RFC 5280 allows 64 characters in a common name, DNS 253 in a name.
+const LONGEST_SUBJECT: usize = 256;
+
 /// Probes under way and what is known of their surroundings.
 pub(super) struct Probes {
     prober: Arc<Prober>,
@@ -37,6 +41,8 @@ pub(super) struct Probes {
     faults: Faults,
     /// End of the certificate that the last TLS probe of a backend saw.
     certificates: HashMap<BackendId, SystemTime>,
+    /// What came of the last probe of a backend, in full. Nothing is made of it until somebody asks.
+    lasts: HashMap<BackendId, LastResult>,
 }
 
 impl Probes {
@@ -52,6 +58,7 @@ impl Probes {
             questions: HashMap::new(),
             faults: Faults::default(),
             certificates: HashMap::new(),
+            lasts: HashMap::new(),
         }
     }
 
@@ -73,6 +80,7 @@ impl Probes {
             self.questions.insert(id, Box::new(question));
         }
         self.certificates.retain(|id, _| self.questions.contains_key(id));
+        self.lasts.retain(|id, _| self.questions.get(id).is_some_and(|question| question.check.is_some()));
         self.faults.retain(|id| self.questions.contains_key(&id));
     }
 
@@ -89,6 +97,16 @@ impl Probes {
     /// When the certificate of a backend ends, as far as a probe has seen it.
     pub(super) fn certificate(&self, backend: BackendId) -> Option<SystemTime> {
         self.certificates.get(&backend).copied()
+    }
+
+    /// What came of the last probe of a backend.
+    pub(super) fn last(&self, backend: BackendId) -> Option<&LastResult> {
+        self.lasts.get(&backend)
+    }
+
+    /// Keeps what came of a probe that was still wanted, instead of what came of the one before.
+    pub(super) fn keep(&mut self, backend: BackendId, at: SystemTime, report: Report) {
+        self.lasts.insert(backend, LastResult { at, report: bounded(report) });
     }
 
     /// Starts a probe, with the next [`Probes::send`].
@@ -161,6 +179,15 @@ fn result(report: &Report, before: &mut Text) -> ProbeResult {
     }
 }
 
+/// A certificate may name itself at the length of a handshake: that is not kept for each backend.
+fn bounded(mut report: Report) -> Report {
+    let subject = report.certificate_subject.as_deref().filter(|subject| subject.len() > LONGEST_SUBJECT);
+    if let Some(subject) = subject {
+        report.certificate_subject = Some(subject[..subject.floor_char_boundary(LONGEST_SUBJECT)].into());
+    }
+    report
+}
+
 fn done(question: &Question, report: &Report) -> What {
     let code: Code = report.code;
     What::ProbeDone {
@@ -208,6 +235,25 @@ impl Faults {
         let gone: Vec<_> = self.by_backend.keys().copied().filter(|id| !keep(*id)).collect();
         for backend in gone {
             self.forget(backend);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_name_of_a_certificate_the_beginning_is_kept() {
+        for (name, wanted) in [
+            ("www.example.com".to_owned(), 15),
+            ("a".repeat(257), 256),
+            ("ü".repeat(4_000), 256),
+            (format!("a{}", "ü".repeat(200)), 255),
+        ] {
+            let report = Report { certificate_subject: Some(name.as_str().into()), ..Report::of_bug() };
+            let kept = bounded(report).certificate_subject.expect("a name");
+            assert_eq!(&*kept, &name[..wanted]);
         }
     }
 }

@@ -42,6 +42,8 @@ fn compile_proto() -> Result<(), Box<dyn Error>> {
         .message_attribute(".maglev.v1", "#[derive(serde::Serialize)]")
         .enum_attribute(".maglev.v1", "#[derive(serde::Serialize)] #[serde(rename_all = \"snake_case\")]")
         .field_attribute("maglev.v1.Event.kind", "#[serde(flatten)]")
+        .field_attribute("maglev.v1.LastResult.answer", "#[serde(serialize_with = \"super::answer\")]")
+        .field_attribute("maglev.v1.LastResult.certificate_subject", "#[serde(serialize_with = \"super::subject\")]")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -51,6 +51,33 @@ impl Serialize for Timestamp {
     }
 }
 
+/// The beginning of an answer as text; nothing if there is none.
+fn answer<S: Serializer>(answer: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match answer {
+        Some(answer) => serializer.serialize_some(&text(answer)),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// What a certificate says of itself.
+fn subject<S: Serializer>(subject: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text(subject.as_bytes()))
+}
+
+/// Bytes of strangers as text. What is not UTF-8 stands as `\xNN`, and what steers a terminal and would pass JSON as it is
+/// as `\u{N}`: controls from 127 on, and marks that turn the direction of writing.
+fn text(bytes: &[u8]) -> String {
+    let harmless = |c: char| !matches!(c, '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if harmless(c) { text.push(c) } else { text.extend(c.escape_unicode()) }
+        }
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +90,25 @@ mod tests {
             assert!((0..1_000_000_000).contains(&wire.nanos), "{wire:?}");
             assert_eq!(wire.time(), Some(time), "{text}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_text_in_json_and_steers_no_terminal() {
+        let json = |answer: Option<&[u8]>| {
+            let last = LastResult { answer: answer.map(Into::into), ..Default::default() };
+            serde_json::to_value(&last).unwrap()["answer"].clone()
+        };
+        assert_eq!(json(None), serde_json::Value::Null);
+        assert_eq!(json(Some("<p>gr\u{fc}n\n".as_bytes())), "<p>gr\u{fc}n\n");
+        assert_eq!(json(Some(b"a\xff\xc3")), r"a\xff\xc3");
+        assert_eq!(json(Some("\u{9b}2J\u{202e}\u{7f}".as_bytes())), r"\u{9b}2J\u{202e}\u{7f}");
+        let last = LastResult {
+            answer: Some(b"\x1b[2J".to_vec()),
+            certificate_subject: "a\u{9b}".into(),
+            ..Default::default()
+        };
+        let json = serde_json::to_string(&last).unwrap();
+        assert!(json.chars().all(|c| !c.is_control()), "{json:?}");
     }
 
     #[test]

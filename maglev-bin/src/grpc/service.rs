@@ -66,6 +66,13 @@ impl Service {
         self.daemon.published().snapshot()
     }
 
+    /// A backend with what its last probe found.
+    async fn backend(&self, name: &str) -> Option<proto::BackendInfo> {
+        let last = self.daemon.last_result(name).await;
+        let backend = Shown::new(&self.snapshot()).with_uses().backend(name)?;
+        Some(proto::BackendInfo { last_result: last.map(super::show::last_result), ..backend })
+    }
+
     /// Carries out what an operator says of a backend.
     async fn act(
         &self,
@@ -78,9 +85,8 @@ impl Service {
         let proto::BackendRequest { name, reason } = request.into_inner();
         let order = Order { action, who, reason: reason.into() };
         let outcome = self.daemon.operate(order).await?;
-        let snapshot = self.snapshot();
         Ok(Response::new(proto::BackendActionResponse {
-            backend: Shown::new(&snapshot).with_uses().backend(&name),
+            backend: self.backend(&name).await,
             changed: outcome.changed,
             not_saved: outcome.not_saved.as_deref().unwrap_or_default().to_owned(),
         }))
@@ -169,11 +175,14 @@ impl Maglev for Service {
         &self,
         request: Request<proto::GetBackendRequest>,
     ) -> Result<Response<proto::BackendInfo>, Status> {
-        let (snapshot, name) = (self.snapshot(), request.into_inner().name);
+        let name = request.into_inner().name;
         short(&[&name])?;
-        let backend = Shown::new(&snapshot).with_uses().backend(&name);
-        let names = snapshot.backends.iter().map(|backend| &*backend.name);
-        backend.map(Response::new).ok_or_else(|| Refusal::no_such("backend", &name, names).into())
+        let backend = self.backend(&name).await;
+        backend.map(Response::new).ok_or_else(|| {
+            let snapshot = self.snapshot();
+            let names = snapshot.backends.iter().map(|backend| &*backend.name);
+            Refusal::no_such("backend", &name, names).into()
+        })
     }
 
     async fn list_health_checks(
@@ -239,7 +248,7 @@ impl Maglev for Service {
         let who = operator(&request, &self.daemon, "probe", &format!("backend {name}"))?;
         let Asked { under_way, found, .. } = self.daemon.probe_now(&name, who).await?;
         Ok(Response::new(proto::ProbeBackendResponse {
-            backend: Shown::new(&self.snapshot()).with_uses().backend(&name),
+            backend: self.backend(&name).await,
             under_way,
             probe: found.map(super::show::found),
         }))

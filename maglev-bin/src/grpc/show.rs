@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use maglev_health::Outcome;
 
 use crate::build;
 use crate::config::{self, CheckKind, Diagnostic};
-use crate::daemon::Found;
+use crate::daemon::{Found, LastResult};
 use crate::proto;
 use crate::snapshot::{
     AgentView, BackendView, Counters, FrontendView, MemberView, OverrideView, Snapshot, Traffic, VipName, VipView,
@@ -144,6 +147,7 @@ impl<'a> Shown<'a> {
                 suppressed_until: damping.suppressed_until.map(Into::into),
             }),
             agent: backend.agent.map(agent),
+            last_result: None,
         }
     }
 
@@ -347,6 +351,34 @@ pub(super) fn found(found: Found) -> proto::ProbeResult {
         detail: found.detail.to_string(),
         elapsed_seconds: found.elapsed.as_secs_f64(),
     }
+}
+
+pub(super) fn last_result(LastResult { at, report, .. }: LastResult) -> proto::LastResult {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    proto::LastResult {
+        time: timestamp(at),
+        result: match report.outcome {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "fail",
+            Outcome::NoVerdict => "error",
+        }
+        .to_owned(),
+        code: report.code.as_str().to_owned(),
+        detail: report.detail,
+        elapsed_seconds: report.elapsed.as_secs_f64(),
+        connected_seconds: seconds(report.connected),
+        secured_seconds: seconds(report.secured),
+        first_byte_seconds: seconds(report.first_byte),
+        status: report.status.map(Into::into),
+        answer: report.answer.map(Vec::from),
+        certificate_subject: report.certificate_subject.as_deref().unwrap_or_default().to_owned(),
+        certificate_expires: report.certificate_expires.and_then(timestamp),
+    }
+}
+
+/// Nothing for what lies thousands of years off.
+fn timestamp(time: SystemTime) -> Option<proto::Timestamp> {
+    Timestamp::try_from(time).ok().map(Into::into)
 }
 
 fn agent(agent: AgentView) -> proto::BackendAgent {

@@ -2,8 +2,14 @@
 //!
 //! Who may connect at all is in `tests/grpc_listen`; here is what is answered.
 
+#[expect(dead_code, reason = "the tests of probes need more of it")]
+#[path = "../probe/authority.rs"]
+mod authority;
 #[path = "../daemon/every_release.rs"]
 mod every_release;
+#[expect(dead_code, reason = "the tests of probes need more of it")]
+#[path = "../probe/server.rs"]
+mod server;
 #[expect(dead_code, reason = "the laboratory has more than every test needs")]
 #[path = "../daemon/support.rs"]
 mod support;
@@ -12,6 +18,7 @@ mod commands;
 mod config;
 mod health;
 mod lab;
+mod last;
 mod plans;
 mod priority;
 mod reads;

@@ -203,6 +203,7 @@ mod tests {
             }],
             damping: None,
             agent: None,
+            last_result: None,
         }
     }
 

@@ -118,7 +118,7 @@ pub(super) async fn run(command: &Command, session: &mut Session, output: &mut O
         Command::ProbeBackend { name } => {
             let request = ProbeBackendRequest { name: name.clone() };
             let answer = session.call(LATER, async |client| client.probe_backend(request).await).await?;
-            output.show(&answer, |_| show::probed(&answer))?;
+            output.show(&answer, |now| show::probed(&answer, now))?;
         }
         Command::SetWeight { frontend, pool, backend, weight, reason } => {
             let request = SetWeightRequest {

@@ -8,6 +8,7 @@ mod config;
 mod event;
 mod frontend;
 mod healthcheck;
+mod last;
 mod outcome;
 mod plan;
 mod style;

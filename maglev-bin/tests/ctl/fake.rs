@@ -198,6 +198,20 @@ fn backend(name: &str) -> Result<BackendInfo, Status> {
     backends().into_iter().find(|backend| backend.name == name).ok_or_else(missing)
 }
 
+/// Of a server that means harm.
+fn last_result() -> LastResult {
+    LastResult {
+        result: "fail".into(),
+        code: "L7STS".into(),
+        detail: "status 503".into(),
+        elapsed_seconds: 0.0042,
+        status: Some(503),
+        answer: Some(b"\x1b[2J\xff\xc2\x9b\"down\"\n".to_vec()),
+        certificate_subject: "www\u{9b}2J.example.com".into(),
+        ..Default::default()
+    }
+}
+
 fn checks() -> Vec<HealthCheckInfo> {
     vec![HealthCheckInfo { name: "web".into(), r#type: "http".into(), port: 80, ..Default::default() }]
 }
@@ -223,7 +237,8 @@ impl Maglev for Lab {
     }
 
     async fn get_backend(&self, request: Request<GetBackendRequest>) -> Answer<BackendInfo> {
-        backend(&request.into_inner().name).map(Response::new)
+        let last_result = Some(last_result());
+        Ok(Response::new(BackendInfo { last_result, ..backend(&request.into_inner().name)? }))
     }
 
     async fn list_health_checks(&self, _: Request<ListHealthChecksRequest>) -> Answer<ListHealthChecksResponse> {

@@ -66,6 +66,22 @@ fn json_has_every_field_under_the_name_it_has_in_the_proto() {
 }
 
 #[test]
+fn what_a_server_says_never_reaches_a_terminal_as_it_came() {
+    let fake = Fake::start();
+    let show = ["show", "backend", "web0"];
+    let (_, text, _) = fake.run(&show);
+    assert!(text.contains("last result  fail L7STS/503, status 503\n"), "{text}");
+    assert!(text.contains("answer       \"\\u{1b}[2J\\xff\\u{9b}\\\"down\\\"\\n\"\n"), "{text}");
+    assert!(text.contains("certificate  www\\u{9b}2J.example.com\n"), "{text}");
+    for format in ["text", "json", "yaml"] {
+        let (_, text, _) = fake.run(&[&["-o", format], &show[..]].concat());
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    }
+    let (_, text, _) = fake.run(&[&["-o", "json"], &show[..]].concat());
+    assert_eq!(json(&text)["last_result"]["answer"], "\u{1b}[2J\\xff\\u{9b}\"down\"\n");
+}
+
+#[test]
 fn the_exit_status_tells_whose_fault_a_failure_is() {
     let fake = Fake::start();
     for (words, status, error) in [

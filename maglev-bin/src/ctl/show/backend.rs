@@ -3,6 +3,7 @@
 use jiff::Timestamp as Time;
 
 use super::frontend::state;
+use super::last;
 use super::style::{Tone, age, clean, or_dash, time};
 use super::table::{Table, cell, facts, indented};
 use crate::proto::{BackendAgent, BackendInfo, ListBackendsResponse, ListOverridesResponse};
@@ -42,16 +43,17 @@ pub(crate) fn backend(backend: &BackendInfo, now: Time) -> String {
     } else {
         format!("{} ({})", backend.healthcheck, backend.kind)
     };
-    let facts = facts([
+    let known = [
         ("since", cell(age(backend.since.as_ref(), now))),
         ("healthcheck", cell(check)),
         ("health", cell(health_in_words(backend))),
         ("enabled", cell(if backend.enabled { "yes" } else { "no" })),
         ("set by hand", cell(&backend.r#override).tone(Tone::Doubt)),
-        ("certificate", cell(certificate(backend, now))),
         ("flaps", cell(flaps(backend, now)).tone(if is_suppressed(backend) { Tone::Doubt } else { Tone::Plain })),
         ("says", cell(backend.agent.as_ref().map(word).unwrap_or_default()).tone(Tone::Doubt)),
-    ]);
+        ("last result", backend.last_result.as_ref().map_or_else(|| cell(""), |last| last::verdict(last, now))),
+    ];
+    let facts = facts(known.into_iter().chain(last::details(backend, now)));
     let mut uses = Table::new(["frontend", "pool", ">weight", ">effective"]);
     for place in &backend.uses {
         uses.row([cell(&place.frontend), cell(&place.pool), cell(place.weight), cell(place.effective_weight)]);
@@ -152,16 +154,6 @@ fn health_in_words(backend: &BackendInfo) -> String {
     format!("{}, up from {} on (rise {}, fall {})", health(backend), backend.rise, backend.rise, backend.fall)
 }
 
-fn certificate(backend: &BackendInfo, now: Time) -> String {
-    match backend.certificate_expires.as_ref().and_then(|expires| expires.time()) {
-        Some(expires) if expires <= now => format!("expired {} ago", age(backend.certificate_expires.as_ref(), now)),
-        Some(expires) => {
-            format!("expires in {}", super::style::span(expires.duration_since(now).as_secs().unsigned_abs()))
-        }
-        None => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::frontend::tests::{ago, now};
@@ -227,7 +219,7 @@ mod tests {
           health       4/4, up from 2 on (rise 2, fall 3)
           enabled      no
           set by hand  disable
-          certificate  expires in 10d
+          certificate  expires 1970-01-22 (in 10d)
 
         frontend  pool     weight  effective
         web-v4    primary     100          0

@@ -1,6 +1,10 @@
 //! What writes came to.
 
+use jiff::Timestamp as Time;
+
+use super::last;
 use super::style::{Tone, clean, count};
+use super::table::{facts, indented};
 use crate::ctl::grammar::Action;
 use crate::proto::{
     BackendActionResponse, BackendInfo, ProbeBackendResponse, ReloadConfigResponse, SetWeightResponse,
@@ -38,7 +42,7 @@ fn done(action: Action) -> &'static str {
 }
 
 /// What a probe that was asked for found, and what that makes of the backend.
-pub(crate) fn probed(answer: &ProbeBackendResponse) -> String {
+pub(crate) fn probed(answer: &ProbeBackendResponse, time: Time) -> String {
     let nothing = BackendInfo::default();
     let backend = answer.backend.as_ref().unwrap_or(&nothing);
     let name = Tone::Strong.paint(clean(&backend.name));
@@ -47,19 +51,15 @@ pub(crate) fn probed(answer: &ProbeBackendResponse) -> String {
     let Some(probe) = &answer.probe else {
         return format!("{name}: {note}its end was not seen, now {now}\n");
     };
-    let tone = match probe.result.as_str() {
-        "pass" => Tone::Good,
-        "fail" => Tone::Bad,
-        _ => Tone::Doubt,
-    };
-    let result = tone.paint(clean(&probe.result));
+    let result = last::tone(&probe.result).paint(clean(&probe.result));
     let detail = if probe.detail.is_empty() { String::new() } else { format!(", {}", clean(&probe.detail)) };
     let millis = probe.elapsed_seconds * 1_000.0;
     let top = (backend.rise + backend.fall).saturating_sub(1);
     format!(
-        "{name}: {note}{result} {}{detail} ({millis:.1} ms), now {now} {}/{top}\n",
+        "{name}: {note}{result} {}{detail} ({millis:.1} ms), now {now} {}/{top}\n{}",
         clean(&probe.code),
-        backend.health
+        backend.health,
+        indented(&facts(last::details(backend, time)))
     )
 }
 
@@ -113,6 +113,8 @@ pub(crate) fn notes(notes: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frontend::tests::now;
+    use super::super::last::tests::unexpected;
     use super::*;
     use crate::proto::{FrontendInfo, PoolBackendInfo, PoolInfo, ProbeResult, Transition};
     use anstream::adapter::strip_str;
@@ -148,12 +150,20 @@ mod tests {
             elapsed_seconds: 0.01234,
         };
         let answer = ProbeBackendResponse { backend: Some(backend), under_way: false, probe: Some(found) };
-        let said = |answer: &ProbeBackendResponse| strip_str(&probed(answer)).to_string();
+        let said = |answer: &ProbeBackendResponse| strip_str(&probed(answer, now())).to_string();
         assert_eq!(said(&answer), "web0: pass L7OK, status 200 (12.3 ms), now up 3/4\n");
         let other = ProbeBackendResponse { under_way: true, ..answer.clone() };
         assert_eq!(said(&other), "web0: a probe was under way: pass L7OK, status 200 (12.3 ms), now up 3/4\n");
-        let lost = ProbeBackendResponse { probe: None, ..answer };
+        let lost = ProbeBackendResponse { probe: None, ..answer.clone() };
         assert_eq!(said(&lost), "web0: its end was not seen, now up\n");
+        let mut full = answer;
+        full.backend = full.backend.map(|of| BackendInfo { last_result: Some(unexpected()), ..of });
+        insta::assert_snapshot!(said(&full), @r#"
+        web0: pass L7OK, status 200 (12.3 ms), now up 3/4
+          phases       connected 0.3 ms, TLS 4.1 ms, first byte 7.9 ms, total 8.0 ms
+          answer       "<html>\r\n<h1 class=\"big\">It's down"
+          certificate  www.example.com, expires 1970-01-22 (in 10d)
+        "#);
     }
 
     #[test]

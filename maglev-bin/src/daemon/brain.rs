@@ -246,15 +246,10 @@ impl Brain {
         let (now, wall) = (Instant::now(), SystemTime::now());
         for ended in all.drain(..) {
             let jitter = Jitter::new(fastrand::f64().mul_add(2.0, -1.0));
-            let result = self.probes.result(&ended);
-            if !self.core.handle_probe(now, wall, ended.probe, result, jitter) {
-                continue;
+            let (core, probe) = (&mut self.core, ended.probe);
+            if self.probes.handle(ended, wall, |result| core.handle_probe(now, wall, probe, result, jitter)) {
+                core.show_backend(probe.backend());
             }
-            let backend = ended.probe.backend();
-            if self.probes.count(&ended) {
-                self.core.show_backend(backend);
-            }
-            self.probes.keep(backend, wall, ended.report);
         }
     }
 

@@ -13,8 +13,8 @@ use crate::event::{Bus, Text, What};
 use crate::metrics::{ProbeTotals, Totals};
 use crate::probe::{Cause, Ended, Order, Outbox, Prober, Report, Target};
 
-/// What a backend is asked, and how it is named.
-#[derive(Clone, Debug)]
+/// What a backend is asked, how it is named, and what came of it.
+#[derive(Debug)]
 struct Question {
     name: Text,
     kind: &'static str,
@@ -25,6 +25,10 @@ struct Question {
     detail: Text,
     /// `None` when the config asks for something that cannot be sent.
     target: Option<Arc<Target>>,
+    /// End of the certificate that its last TLS probe saw.
+    certificate: Option<SystemTime>,
+    /// What came of its last probe, in full. Nothing is made of it until somebody asks.
+    last: Option<LastResult>,
 }
 
 /// Bytes of a certificate's name that are kept. RFC 5280 allows 64 characters in a common name, DNS 253 in a name.
@@ -39,32 +43,18 @@ pub(super) struct Probes {
     totals: Totals,
     questions: HashMap<BackendId, Box<Question>>,
     faults: Faults,
-    /// End of the certificate that the last TLS probe of a backend saw.
-    certificates: HashMap<BackendId, SystemTime>,
-    /// What came of the last probe of a backend, in full. Nothing is made of it until somebody asks.
-    lasts: HashMap<BackendId, LastResult>,
 }
 
 impl Probes {
     /// Answers go to `results`.
     pub(super) fn new(prober: Arc<Prober>, results: Arc<Outbox>, bus: Bus, totals: Totals) -> Self {
         prober.deliver_to(results.clone());
-        Self {
-            prober,
-            results,
-            orders: Vec::new(),
-            bus,
-            totals,
-            questions: HashMap::new(),
-            faults: Faults::default(),
-            certificates: HashMap::new(),
-            lasts: HashMap::new(),
-        }
+        Self { prober, results, orders: Vec::new(), bus, totals, questions: HashMap::new(), faults: Faults::default() }
     }
 
     /// Takes over what a config asks of its backends.
     pub(super) fn configure(&mut self, config: &Config, control: &Control) {
-        self.questions.clear();
+        let mut before = std::mem::take(&mut self.questions);
         for backend in &config.backends {
             let Some(id) = control.backend_id(&backend.name) else { continue };
             let kind = backend.healthcheck.as_ref().map_or("static", |check| check.kind.type_name());
@@ -76,11 +66,13 @@ impl Probes {
             });
             let name: Text = backend.name.as_str().into();
             let totals = self.totals.probes_of(&name, kind);
-            let question = Question { name, kind, check, totals, detail: Text::default(), target };
+            let (certificate, last) = match before.remove(&id) {
+                Some(before) => (before.certificate, before.last.filter(|_| check.is_some())),
+                None => (None, None),
+            };
+            let question = Question { name, kind, check, totals, detail: Text::default(), target, certificate, last };
             self.questions.insert(id, Box::new(question));
         }
-        self.certificates.retain(|id, _| self.questions.contains_key(id));
-        self.lasts.retain(|id, _| self.questions.get(id).is_some_and(|question| question.check.is_some()));
         self.faults.retain(|id| self.questions.contains_key(&id));
     }
 
@@ -96,17 +88,12 @@ impl Probes {
 
     /// When the certificate of a backend ends, as far as a probe has seen it.
     pub(super) fn certificate(&self, backend: BackendId) -> Option<SystemTime> {
-        self.certificates.get(&backend).copied()
+        self.questions.get(&backend)?.certificate
     }
 
     /// What came of the last probe of a backend.
     pub(super) fn last(&self, backend: BackendId) -> Option<&LastResult> {
-        self.lasts.get(&backend)
-    }
-
-    /// Keeps what came of a probe that was still wanted, instead of what came of the one before.
-    pub(super) fn keep(&mut self, backend: BackendId, at: SystemTime, report: Report) {
-        self.lasts.insert(backend, LastResult { at, report: bounded(report) });
+        self.questions.get(&backend)?.last.as_ref()
     }
 
     /// Starts a probe, with the next [`Probes::send`].
@@ -135,34 +122,35 @@ impl Probes {
         }
     }
 
-    /// What a probe that ended says to the core.
-    pub(super) fn result(&mut self, ended: &Ended) -> ProbeResult {
-        let question = self.questions.get_mut(&ended.probe.backend());
-        result(&ended.report, question.map_or(&mut Text::default(), |question| &mut question.detail))
-    }
-
-    /// Counts a probe that ended and was still wanted, and warns of causes of our own. Whether there is news of the certificate.
-    pub(super) fn count(&mut self, ended: &Ended) -> bool {
+    /// Takes what came of a probe. `hear` is told its result, and says whether that is still wanted: only then the report is counted,
+    /// warned of and kept. Whether there is news of the certificate.
+    pub(super) fn handle(&mut self, ended: Ended, at: SystemTime, hear: impl FnOnce(ProbeResult) -> bool) -> bool {
         let Ended { probe, delay, report } = ended;
-        let backend = probe.backend();
+        let Some(question) = self.questions.get_mut(&probe.backend()) else {
+            // Nobody wants it, who is not asked any more.
+            hear(result(&report, &mut Text::default()));
+            return false;
+        };
+        if !hear(result(&report, &mut question.detail)) {
+            return false;
+        }
         if let Some(delay) = delay {
-            self.totals.probe_started(*delay);
+            self.totals.probe_started(delay);
         }
-        if let Some(question) = self.questions.get_mut(&backend) {
-            question.totals.count(report.outcome, report.code, report.elapsed);
-            if self.bus.wants(tracing::Level::DEBUG) {
-                self.bus.emit(done(question, report));
-            }
-            if let Some(cause) = self.faults.note(backend, report.cause.as_ref()) {
-                let message = format!(
-                    "probes cannot be sent: {cause} (first seen at backend {}); states and weights stay as they are, each is tried again at its fast-interval",
-                    question.name
-                );
-                self.bus.emit(What::Warning { cause: cause.key().into(), message: message.into() });
-            }
+        question.totals.count(report.outcome, report.code, report.elapsed);
+        if self.bus.wants(tracing::Level::DEBUG) {
+            self.bus.emit(done(question, &report));
         }
-        let Some(time) = report.certificate_expires else { return false };
-        self.certificates.insert(backend, time) != Some(time)
+        if let Some(cause) = self.faults.note(probe.backend(), report.cause.as_ref()) {
+            let message = format!(
+                "probes cannot be sent: {cause} (first seen at backend {}); states and weights stay as they are, each is tried again at its fast-interval",
+                question.name
+            );
+            self.bus.emit(What::Warning { cause: cause.key().into(), message: message.into() });
+        }
+        let news = report.certificate_expires.is_some_and(|time| question.certificate.replace(time) != Some(time));
+        question.last = Some(LastResult { at, report: bounded(report) });
+        news
     }
 }
 

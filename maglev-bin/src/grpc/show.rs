@@ -364,7 +364,7 @@ pub(super) fn last_result(LastResult { at, report, .. }: LastResult) -> proto::L
         }
         .to_owned(),
         code: report.code.as_str().to_owned(),
-        detail: report.detail,
+        detail: report.detail.into_owned(),
         elapsed_seconds: report.elapsed.as_secs_f64(),
         connected_seconds: seconds(report.connected),
         secured_seconds: seconds(report.secured),

@@ -31,6 +31,7 @@ pub struct Target {
 /// The question a probe asks.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one for each backend, behind an `Arc`")]
 pub enum Kind {
     /// An HTTP/1.1 request, over TLS or not.
     Http(Http),

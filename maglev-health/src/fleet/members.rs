@@ -58,6 +58,7 @@ mod tests {
     use crate::schedule::Place;
     use crate::{BackendSpec, FleetOptions};
 
+    #[expect(clippy::disallowed_methods, reason = "an `Instant` has no other origin")]
     fn member() -> Member {
         let spec = BackendSpec {
             name: Arc::from("a"),

@@ -1,5 +1,6 @@
 use maglev_sync::{AsRow, Encap, LbConf, VipRow};
 
+use super::tick::TICK;
 use super::*;
 use crate::config::Context;
 

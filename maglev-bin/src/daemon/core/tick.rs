@@ -25,7 +25,7 @@ impl Core {
 }
 
 /// How late a probe may start for the sake of company.
-const TICK: Duration = Duration::from_millis(4);
+pub(super) const TICK: Duration = Duration::from_millis(4);
 
 /// The first tick at or after an instant.
 fn next_tick(origin: Instant, due: Instant) -> Instant {

@@ -29,7 +29,7 @@ async fn main() -> std::io::Result<()> {
     let flaps = Flaps { origin: Instant::now(), each: 0, period: 0 };
     let count: u64 = number();
     let flaps = Flaps { each: number(), period: number(), ..flaps };
-    let listener = TcpListener::bind("0.0.0.0:0").await?;
+    let listener = listen().await?;
     println!("{}", listener.local_addr()?.port());
     let arrivals = Rc::new(RefCell::new(Arrivals::new(usize::try_from(count).expect("they fit into memory"))));
     let local = tokio::task::LocalSet::new();
@@ -149,4 +149,14 @@ impl Arrivals {
         (self.count, self.fullest) = (0, 0);
         report
     }
+}
+
+/// On the first free port of those that servers have: below the ones that the kernel gives to clients.
+async fn listen() -> std::io::Result<TcpListener> {
+    for port in 8_080..9_080 {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await
 }

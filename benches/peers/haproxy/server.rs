@@ -2,6 +2,8 @@
 //!
 //! Prints its port, then serves until it is killed.
 
+use std::net::Ipv4Addr;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -9,7 +11,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: clos
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let listener = TcpListener::bind("0.0.0.0:0").await?;
+    let listener = listen().await?;
     println!("{}", listener.local_addr()?.port());
     loop {
         // One that was reset before it was accepted is nothing to stop for.
@@ -30,4 +32,14 @@ async fn answer(mut stream: TcpStream) {
         }
     }
     let _ = stream.write_all(ANSWER).await;
+}
+
+/// On the first free port of those that servers have: below the ones that the kernel gives to clients.
+async fn listen() -> std::io::Result<TcpListener> {
+    for port in 8_080..9_080 {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await
 }

@@ -272,3 +272,81 @@ impl<F: Future<Output = Report>> Worker<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+    use std::thread::{self, JoinHandle};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::probe::engine::Bell;
+    use crate::probe::target::Kind;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn hang(_: Rc<Site>, _: Rc<Connector>, _: Arc<Target>, _: Instant) -> Report {
+        pending().await
+    }
+
+    async fn panic(_: Rc<Site>, _: Rc<Connector>, _: Arc<Target>, _: Instant) -> Report {
+        panic!("as a test wants it")
+    }
+
+    /// A thread that probes so, until its inbox says that it is over.
+    fn start<F: Future<Output = Report> + 'static>(send: Send<F>) -> (Arc<Inbox>, JoinHandle<()>) {
+        let inbox = Arc::new(Inbox { messages: Mutex::default(), bell: Arc::new(Bell::new().expect("an eventfd")) });
+        let ours = Arc::clone(&inbox);
+        (inbox, thread::spawn(move || Worker::new(ours, None, send).expect("epoll").run()))
+    }
+
+    fn order(inbox: &Inbox, number: u64, timeout: Duration) -> oneshot::Receiver<Report> {
+        let (backend, address) = ("web".into(), Ipv4Addr::LOCALHOST.into());
+        let target = Arc::new(Target { backend, address, source: None, timeout, kind: Kind::Icmp });
+        let (answer, report) = oneshot::channel();
+        let ticket = Ticket::Single(number);
+        inbox.put([Message::Start(Start { ticket, target, due: Instant::now(), answer: Some(answer) })]);
+        report
+    }
+
+    async fn answered(report: oneshot::Receiver<Report>) -> Option<Report> {
+        tokio::time::timeout(PATIENCE, report).await.expect("the thread answers within moments").ok()
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_goes_on_beyond_its_time_out_is_ended() {
+        let (inbox, thread) = start(hang);
+        let report = answered(order(&inbox, 1, Duration::from_millis(20))).await.expect("a report");
+        assert_eq!((report.outcome, report.cause), (maglev_health::Outcome::NoVerdict, Some(Cause::Bug)));
+        inbox.put([Message::End]);
+        thread.join().expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_panics_is_answered_for_and_harms_no_other() {
+        let (inbox, thread) = start(panic);
+        for number in 0..2 {
+            let report = answered(order(&inbox, number, PATIENCE)).await.expect("a report");
+            assert_eq!(report.cause, Some(Cause::Bug));
+        }
+        inbox.put([Message::End]);
+        thread.join().expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn of_many_probes_those_that_are_cancelled_go_at_once() {
+        let (inbox, thread) = start(hang);
+        let mut reports: Vec<_> = (0..10).map(|number| order(&inbox, number, PATIENCE * 10)).collect();
+        inbox.put((0..9).map(|number| Message::Cancel(Ticket::Single(number))));
+        let last = reports.pop().expect("ten");
+        for report in reports {
+            assert!(answered(report).await.is_none(), "nobody waits for it");
+        }
+        inbox.put([Message::Cancel(Ticket::Single(77)), Message::End]);
+        thread.join().expect("no panic");
+        assert!(answered(last).await.is_none(), "it was under way until the thread ended");
+    }
+}

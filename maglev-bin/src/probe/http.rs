@@ -18,6 +18,7 @@ use self::body::Body;
 use self::head::{Head, Search};
 use super::end::{Deadline, End, Step};
 use super::fault::words;
+use super::method::Method;
 use super::report::Report;
 use super::target::Http;
 
@@ -33,39 +34,65 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     write_request(buffer, http, address);
+    let bodiless = http.method == Method::Head;
     let mut listened = false;
     let answer = async {
         // Whoever does not listen may still have said something.
         let told = tell(stream, buffer).await;
         buffer.clear();
         listened = true;
-        read_head(stream, buffer, told.err()).await
+        read_head(stream, buffer, told.err(), bodiless).await
     };
     let head = match deadline.or_fail(Code::L7Tout, "no response in time", answer).await {
         Ok(head) => head,
         Err(end) => return if listened { end.with_answer(buffer) } else { end },
     };
     let status = head.status;
-    judge(stream, http, deadline, buffer, head).await.with_status(status)
+    let said = Said::of(http, &buffer[..head.length]);
+    buffer.drain(..head.length);
+    judge(stream, http, deadline, buffer, head, said.is_met).await.with_status(status)
 }
 
-/// What the final response, whose head has come, makes of the probe.
+/// What the headers of a response say to a probe.
+#[derive(Debug)]
+struct Said {
+    /// A header that is expected is there.
+    is_met: bool,
+}
+
+impl Said {
+    fn of(http: &Http, head: &[u8]) -> Self {
+        let is_met = http
+            .expect_header
+            .as_ref()
+            .is_none_or(|expected| head::values(head, expected.name()).any(|value| expected.is_met_by(value)));
+        Self { is_met }
+    }
+}
+
+/// What the final response, whose head has come, makes of the probe. `is_met` is whether its headers are as expected.
 async fn judge<S: AsyncRead + Unpin>(
     stream: &mut S,
     http: &Http,
     deadline: Deadline,
     buffer: &mut Vec<u8>,
     head: Head,
+    is_met: bool,
 ) -> End {
     let seen = seen(head.status);
     if !http.codes.contains(&head.status) {
         return End::fail(Code::L7Sts, seen).with_answer(&beginning(stream, buffer, head).await);
     }
+    if !is_met {
+        let name = http.expect_header.as_ref().map_or("", |expected| expected.name().as_str());
+        let end = End::fail(Code::L7Rsp, format!("{seen}, header {name} not as expected"));
+        return end.with_answer(&beginning(stream, buffer, head).await);
+    }
     let Some(regexp) = &http.regexp else {
         return End::pass(Code::L7Ok, seen);
     };
     let mut text = Vec::new();
-    let end = match deadline.limit(find(regexp, stream, buffer, head, &mut text)).await {
+    let end = match deadline.limit(find(regexp, http.body_limit, stream, buffer, head, &mut text)).await {
         Some(Ok(true)) => return End::pass(Code::L7Ok, seen),
         // It may be in what came since the last search.
         None if settled(regexp, &text) => return End::pass(Code::L7Ok, seen),
@@ -78,7 +105,7 @@ async fn judge<S: AsyncRead + Unpin>(
 
 /// As much of the body as is there without a wait.
 async fn beginning<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>, head: Head) -> Vec<u8> {
-    if buffer.is_empty() {
+    if buffer.is_empty() && !Body::new(head.framing).is_done() {
         let mut bytes = [0; Report::MOST_ANSWER];
         let mut into = ReadBuf::new(&mut bytes);
         // The verdict stands, whatever comes of this.
@@ -99,12 +126,13 @@ async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result
     stream.flush().await
 }
 
-/// Reads up to the end of the head of the final response, and leaves what follows in `buffer`. `untold` is why the request was not
-/// sent.
+/// Reads up to the end of the head of the final response, and leaves that head and what follows in `buffer`. `untold` is why the
+/// request was not sent.
 async fn read_head<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
     untold: Option<io::Error>,
+    bodiless: bool,
 ) -> Step<Head> {
     let mut search = Search::default();
     let mut interim = 0;
@@ -121,12 +149,12 @@ async fn read_head<S: AsyncRead + Unpin>(
             });
         }
         let no_head = |why: head::NoHead| broken(NOTHING, why.words());
-        while let Some(head) = search.head(buffer, false).map_err(no_head)? {
-            buffer.drain(..head.length);
+        while let Some(head) = search.head(buffer, bodiless).map_err(no_head)? {
             // 101 is final: whatever follows is another protocol.
             if head.status >= 200 || head.status == 101 {
                 return Ok(head);
             }
+            buffer.drain(..head.length);
             interim += head.length;
             if interim > head::MOST_HEAD {
                 return Err(no_head(head::NoHead::TooLong));
@@ -139,10 +167,11 @@ async fn read_head<S: AsyncRead + Unpin>(
     }
 }
 
-/// Whether the regexp is found in the first bytes of the body, as many as may be searched, which are put into `text`. Reads no further
-/// than it must.
+/// Whether the regexp is found in the first bytes of the body, as many as `most`, which are put into `text`. Reads no further than it
+/// must.
 async fn find<S: AsyncRead + Unpin>(
     regexp: &Regex,
+    most: usize,
     stream: &mut S,
     buffer: &mut Vec<u8>,
     head: Head,
@@ -153,11 +182,11 @@ async fn find<S: AsyncRead + Unpin>(
     let mut bytes = std::mem::take(buffer);
     let mut chunk = vec![0; CHUNK];
     loop {
-        if body.feed(&bytes, text, MOST_BODY).is_err() {
+        if body.feed(&bytes, text, most).is_err() {
             return if settled(regexp, text) { Ok(true) } else { Err("invalid chunk".to_owned()) };
         }
         bytes.clear();
-        if body.is_done() || text.len() == MOST_BODY {
+        if body.is_done() || text.len() >= most {
             return Ok(regexp.is_match(text));
         }
         let read = poll_fn(|cx| {
@@ -198,7 +227,8 @@ fn settled(regexp: &Regex, text: &[u8]) -> bool {
 
 /// Bytes that go out. Every part was checked when it was configured: none can end a line.
 fn write_request(into: &mut Vec<u8>, http: &Http, address: IpAddr) {
-    into.extend_from_slice(b"GET ");
+    into.extend_from_slice(http.method.as_str().as_bytes());
+    into.push(b' ');
     into.extend_from_slice(http.path.as_str().as_bytes());
     into.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     match &http.host {
@@ -206,6 +236,16 @@ fn write_request(into: &mut Vec<u8>, http: &Http, address: IpAddr) {
         None => write_own_host(into, http, address),
     }
     into.extend_from_slice(REST.as_bytes());
+    if http.method == Method::Post {
+        into.extend_from_slice(b"Content-Length: 0\r\n");
+    }
+    for header in &http.headers {
+        into.extend_from_slice(header.name().as_str().as_bytes());
+        into.extend_from_slice(b": ");
+        into.extend_from_slice(header.value().as_bytes());
+        into.extend_from_slice(b"\r\n");
+    }
+    into.extend_from_slice(b"\r\n");
 }
 
 /// The address as a URL would have it: `192.0.2.1`, `[2001:db8::1]:8080`.
@@ -248,10 +288,7 @@ fn closed(error: &io::Error) -> String {
 const NOTHING: &str = "no response";
 
 /// What follows the name of the host in every request.
-const REST: &str = concat!("\r\nUser-Agent: maglevd/", env!("CARGO_PKG_VERSION"), "\r\nConnection: close\r\n\r\n");
-
-/// Of a body, for the regexp.
-const MOST_BODY: usize = 64 * 1024;
+const REST: &str = concat!("\r\nUser-Agent: maglevd/", env!("CARGO_PKG_VERSION"), "\r\nConnection: close\r\n");
 
 /// Bytes read at once of a body.
 const CHUNK: usize = 16 * 1024;

@@ -80,8 +80,8 @@ impl Prober {
     /// Sends one probe and waits for its end: for the target's time-out, and before that for its turn if descriptors are short.
     ///
     /// # Guarantees
-    /// Never panics, whatever the peer sends. Memory is bounded, by 64 KiB each for head and body of a response. Dropped before its
-    /// end it sends nothing more and leaves no socket behind.
+    /// Never panics, whatever the peer sends. Memory is bounded: of a response by 64 KiB for its head and by the target's `body_limit` for
+    /// its body. Dropped before its end it sends nothing more and leaves no socket behind.
     pub async fn run(&self, target: &Target) -> Report {
         self.engine.run(Arc::new(target.clone())).await
     }

@@ -1,5 +1,6 @@
 //! The head of a response: status line and headers (RFC 9112, 2 to 6).
 
+use http::HeaderName;
 use httparse::{EMPTY_HEADER, Status};
 
 use super::body::Framing;
@@ -122,6 +123,14 @@ fn framing(headers: &[httparse::Header<'_>]) -> Result<Framing, NoHead> {
         (Some(_), _) | (None, None) => Framing::UntilEnd,
         (None, Some(length)) => Framing::Length(length),
     })
+}
+
+/// What a head that was found says under a name, in its order.
+pub(super) fn values<'a>(head: &'a [u8], name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let mut headers = [EMPTY_HEADER; MOST_HEADERS];
+    // It was read once.
+    let _ = httparse::Response::new(&mut headers).parse(head);
+    headers.into_iter().filter(move |header| header.name.eq_ignore_ascii_case(name.as_str())).map(|header| header.value)
 }
 
 /// Digits and nothing else: neither a sign nor a list.

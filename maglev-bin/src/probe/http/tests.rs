@@ -8,7 +8,7 @@ use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::super::target::Tls;
+use super::super::target::{ExpectHeader, Header, Tls};
 use super::*;
 
 const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -109,6 +109,73 @@ async fn a_request_is_these_bytes_and_no_more(#[case] http: Http, #[case] addres
 }
 
 #[rstest]
+#[case::get(Method::Get, "")]
+#[case::head(Method::Head, "")]
+#[case::options(Method::Options, "")]
+#[case::post(Method::Post, "Content-Length: 0\r\n")]
+fn method_and_headers_go_out_as_they_are(#[case] method: Method, #[case] length: &str) {
+    let headers = vec![Header::new("X-Probe", "a b").unwrap(), Header::new("x-probe", "c").unwrap()];
+    let mut sent = Vec::new();
+    write_request(&mut sent, &Http { method, headers, ..http() }, V4);
+    let sent = String::from_utf8(sent).unwrap();
+    assert!(sent.starts_with(&format!("{method} /healthz?full=1 HTTP/1.1\r\nHost: 192.0.2.1\r\n")), "{sent}");
+    assert!(sent.ends_with(&format!("Connection: close\r\n{length}x-probe: a b\r\nx-probe: c\r\n\r\n")), "{sent}");
+}
+
+#[rstest]
+#[case::head(Method::Head, 200)]
+#[case::no_content(Method::Get, 204)]
+#[case::not_modified(Method::Get, 304)]
+#[tokio::test(start_paused = true)]
+async fn a_body_that_cannot_come_is_not_waited_for(#[case] method: Method, #[case] status: u16) {
+    let began = Instant::now();
+    for codes in [200..=399, 500..=500] {
+        let passes = codes.contains(&status);
+        let http = Http { method, codes, ..looking_for(if passes { "^$" } else { "x" }) };
+        let end = probe_in_full(&http, V4, |mut peer| async move {
+            read_head(&mut peer).await;
+            let head = format!("HTTP/1.1 {status} Words\r\nContent-Length: 1000\r\n\r\n");
+            peer.write_all(head.as_bytes()).await.unwrap();
+            sleep(TIMEOUT * 2).await;
+        })
+        .await;
+        let code = if passes { Code::L7Ok } else { Code::L7Sts };
+        assert_eq!((end.code, &*end.detail, end.answer), (code, &*format!("status {status}"), None));
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[rstest]
+#[case::any_value("X-State", None, true)]
+#[case::of_several("x-state", Some("^up$"), true)]
+#[case::other_value("X-State", Some("^upside$"), false)]
+#[case::not_there("X-Other", None, false)]
+#[case::not_of_an_interim_response("X-Early", None, false)]
+#[tokio::test(start_paused = true)]
+async fn a_header_may_be_expected(#[case] name: &str, #[case] value: Option<&str>, #[case] is_met: bool) {
+    let expected = ExpectHeader::new(name, value.map(|value| Regex::new(value).unwrap())).unwrap();
+    let http = Http { expect_header: Some(expected), ..looking_for("ok") };
+    let response = "HTTP/1.1 103 Early Hints\r\nX-Early: x\r\n\r\n\
+        HTTP/1.1 200 OK\r\nX-State: down\r\nX-STATE: up\r\nContent-Length: 2\r\n\r\nok";
+    let end = answered(&http, response).await;
+    if is_met {
+        assert_eq!(end, End::pass(Code::L7Ok, "status 200"));
+    } else {
+        let detail = format!("status 200, header {} not as expected", name.to_ascii_lowercase());
+        assert_eq!(end, End::fail(Code::L7Rsp, detail));
+    }
+}
+
+#[rstest]
+#[case::within(3, true)]
+#[case::beyond(2, false)]
+#[tokio::test(start_paused = true)]
+async fn no_more_of_a_body_is_searched_than_is_set(#[case] body_limit: usize, #[case] found: bool) {
+    let end = answered(&Http { body_limit, ..looking_for("c") }, ok("abcd")).await;
+    assert_eq!(end.outcome == Outcome::Pass, found, "{end:?}");
+}
+
+#[rstest]
 #[case(200..=399, 200, End::pass(Code::L7Ok, "status 200"))]
 #[case(200..=399, 204, End::pass(Code::L7Ok, "status 204"))]
 #[case(200..=399, 302, End::pass(Code::L7Ok, "status 302"))]
@@ -197,6 +264,7 @@ async fn a_match_in_what_was_not_searched_again_counts_at_the_end() {
 
 #[test]
 fn byte_for_byte_a_body_is_searched_some_thousand_times_at_most() {
+    const MOST_BODY: usize = 64 * 1024;
     let (mut searched, mut bytes) = (0, 0);
     for length in 1..=MOST_BODY {
         if is_worth_a_search(searched, length) {

@@ -14,8 +14,12 @@ mod maglev_bin {
     pub(crate) mod config;
     pub(crate) mod nearest;
     pub(crate) mod probe {
+        mod expect;
         mod method;
+        mod proxy;
+        pub(crate) use self::expect::{Expect, unescape};
         pub(crate) use self::method::Method;
+        pub(crate) use self::proxy::ProxyVersion;
     }
     pub(crate) mod tls;
 }

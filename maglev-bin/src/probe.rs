@@ -20,6 +20,7 @@
 
 mod end;
 mod engine;
+mod expect;
 mod fault;
 mod ground;
 mod http;
@@ -27,16 +28,20 @@ mod icmp;
 mod method;
 mod ping;
 mod prober;
+mod proxy;
 mod report;
 mod socket;
+mod talk;
 mod target;
 mod timed;
 mod tls;
 
 pub(crate) use self::engine::{Load, Outbox};
+pub use self::expect::{EscapeError, Expect, unescape};
 pub use self::ground::ProberError;
 pub use self::method::Method;
 pub use self::prober::Prober;
 pub(crate) use self::prober::{Ended, Order};
+pub use self::proxy::ProxyVersion;
 pub use self::report::{Cause, Report};
 pub use self::target::{ExpectHeader, Header, Host, Http, Kind, Path, ServerName, Target, TargetError, Tcp, Tls};

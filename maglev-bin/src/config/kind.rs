@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 
-use crate::probe::Method;
+use crate::probe::{Expect, Method};
 
 /// What a probe sends and what counts as a success.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,6 +62,8 @@ pub struct HttpParams {
     pub response_regexp: Option<Regexp>,
     /// How much of the body is searched: 1..=1,048,576 bytes.
     pub body_limit: u32,
+    /// Header of the response in which the backend tells how it fares, in lower case.
+    pub agent_header: Option<String>,
     /// Set for `https`.
     pub tls: Option<TlsParams>,
 }
@@ -83,6 +85,7 @@ impl Default for HttpParams {
             response_header: None,
             response_regexp: None,
             body_limit: Self::BODY_LIMIT,
+            agent_header: None,
             tls: None,
         }
     }
@@ -102,6 +105,12 @@ pub struct HeaderRule {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TcpParams {
+    /// What is sent once connected; may be empty.
+    pub send: Vec<u8>,
+    /// What the answer has to contain.
+    pub expect: Option<Expect>,
+    /// The first line of the answer tells how the backend fares.
+    pub agent_line: bool,
     /// Set with `ssl: true`.
     pub tls: Option<TlsParams>,
 }

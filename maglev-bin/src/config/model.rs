@@ -8,6 +8,7 @@ use std::time::Duration;
 use maglev_health::Damping;
 
 use super::kind::CheckKind;
+use crate::probe::ProxyVersion;
 
 /// A whole config, checked: every name resolves and every number is in its range.
 ///
@@ -136,6 +137,12 @@ pub struct HealthCheck {
     pub kind: CheckKind,
     /// Destination port; `None` for ICMP alone.
     pub port: Option<u16>,
+    /// The header of the PROXY protocol that is sent first, if any. Of types over TCP alone.
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// The interface that probes leave through; `None` leaves the choice to the kernel. Up to 15 bytes.
+    pub device: Option<String>,
+    /// The mark of the packets, for rules of routing and firewalls; never 0.
+    pub mark: Option<u32>,
     /// Source address towards IPv4 backends; `None` leaves the choice to the kernel.
     pub probe_ipv4_src: Option<Ipv4Addr>,
     /// Source address towards IPv6 backends; `None` leaves the choice to the kernel.
@@ -162,8 +169,11 @@ impl HealthCheck {
     /// Two checks with the same identity ask the same question, so that a verdict under the one stands under the
     /// other. `rise` and `fall` belong to it, because the counter of a backend counts in them.
     pub fn identity(&self) -> String {
-        let Self { name: _, kind, port, probe_ipv4_src, probe_ipv6_src, rise, fall, .. } = self;
-        format!("{kind:?} port={port:?} src4={probe_ipv4_src:?} src6={probe_ipv6_src:?} rise={rise} fall={fall}")
+        let Self { kind, port, proxy_protocol, device, mark, probe_ipv4_src, probe_ipv6_src, rise, fall, .. } = self;
+        format!(
+            "{kind:?} port={port:?} proxy={proxy_protocol:?} device={device:?} mark={mark:?} src4={probe_ipv4_src:?} \
+             src6={probe_ipv6_src:?} rise={rise} fall={fall}"
+        )
     }
 
     /// Whether the two differ in nothing but the name.

@@ -19,6 +19,9 @@ pub(super) const LB: &[&str] = &[
 pub(super) const HEALTHCHECK: &[&str] = &[
     "type",
     "port",
+    "proxy-protocol",
+    "device",
+    "mark",
     "probe-ipv4-src",
     "probe-ipv6-src",
     "interval",
@@ -31,8 +34,17 @@ pub(super) const HEALTHCHECK: &[&str] = &[
     "params",
 ];
 pub(super) const DAMPING: &[&str] = &["penalty", "suppress", "reuse", "half-life", "max-suppress"];
-pub(super) const HTTP_PARAMS: &[&str] =
-    &["method", "path", "host", "headers", "response-code", "response-header", "response-regexp", "body-limit"];
+pub(super) const HTTP_PARAMS: &[&str] = &[
+    "method",
+    "path",
+    "host",
+    "headers",
+    "response-code",
+    "response-header",
+    "response-regexp",
+    "body-limit",
+    "agent",
+];
 pub(super) const HTTPS_PARAMS: &[&str] = &[
     "method",
     "path",
@@ -42,14 +54,25 @@ pub(super) const HTTPS_PARAMS: &[&str] = &[
     "response-header",
     "response-regexp",
     "body-limit",
+    "agent",
     "server-name",
     "insecure-skip-verify",
     "ca-file",
     "client-cert-file",
     "client-key-file",
 ];
-pub(super) const TCP_PARAMS: &[&str] =
-    &["ssl", "server-name", "insecure-skip-verify", "ca-file", "client-cert-file", "client-key-file"];
+pub(super) const TCP_PARAMS: &[&str] = &[
+    "send",
+    "expect",
+    "expect-regexp",
+    "agent",
+    "ssl",
+    "server-name",
+    "insecure-skip-verify",
+    "ca-file",
+    "client-cert-file",
+    "client-key-file",
+];
 /// Of a check whose type is not known.
 pub(super) const ANY_PARAMS: &[&str] = &[
     "method",
@@ -60,6 +83,10 @@ pub(super) const ANY_PARAMS: &[&str] = &[
     "response-header",
     "response-regexp",
     "body-limit",
+    "agent",
+    "send",
+    "expect",
+    "expect-regexp",
     "ssl",
     "server-name",
     "insecure-skip-verify",

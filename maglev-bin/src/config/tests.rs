@@ -58,6 +58,9 @@ fn every_key_of_the_specification_is_read() {
             ..HttpParams::default()
         }),
         port: Some(8443),
+        proxy_protocol: None,
+        device: None,
+        mark: None,
         probe_ipv4_src: Some([10, 0, 0, 2].into()),
         probe_ipv6_src: Some("2001:db8::2".parse().expect("an address")),
         interval: seconds(3),
@@ -72,6 +75,7 @@ fn every_key_of_the_specification_is_read() {
         name: "mail".into(),
         kind: CheckKind::Tcp(TcpParams {
             tls: Some(TlsParams { server_name: Some("mail.example.com".into()), ..TlsParams::default() }),
+            ..TcpParams::default()
         }),
         port: Some(465),
         ..defaults("mail")
@@ -151,6 +155,9 @@ fn defaults(name: &str) -> HealthCheck {
         name: name.into(),
         kind: CheckKind::Tcp(TcpParams::default()),
         port: Some(80),
+        proxy_protocol: None,
+        device: None,
+        mark: None,
         probe_ipv4_src: None,
         probe_ipv6_src: None,
         interval: seconds(2),
@@ -177,6 +184,7 @@ fn what_is_left_out_has_its_default() {
         response_header: None,
         response_regexp: None,
         body_limit: 65_536,
+        agent_header: None,
         tls: None,
     });
     assert_eq!(config.healthchecks[1].kind, http);

@@ -160,10 +160,15 @@ fn result(report: &Report, before: &mut Text) -> ProbeResult {
         *before = (&*report.detail).into();
     }
     let detail = before.clone();
-    match report.outcome {
+    let result = match report.outcome {
         Outcome::Pass => ProbeResult::pass(report.code, detail),
         Outcome::Fail => ProbeResult::fail(report.code, detail),
         Outcome::NoVerdict => ProbeResult::no_verdict(detail),
+    };
+    // What does not read is no word: the last one stands.
+    match report.agent.as_deref().and_then(|word| word.parse().ok()) {
+        Some(word) => result.with_agent(word),
+        None => result,
     }
 }
 

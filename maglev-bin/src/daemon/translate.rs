@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use maglev_health::{
     BackendSpec, Check, CheckSpec, Cut as HealthCut, FrontendSpec, MemberSpec, PoolSpec, Program, Spec, SpecError,
     Weight as HealthWeight,
@@ -14,7 +15,7 @@ use maglev_sync::{
 };
 
 use crate::config::{self, CheckKind, Config, Family, Frontend, HealthCheck};
-use crate::probe::{ExpectHeader, Header, Http, Kind, Target, TargetError, Tcp, Tls};
+use crate::probe::{ExpectHeader, Header, Http, Kind, ProxyVersion, Target, TargetError, Tcp, Tls};
 use crate::snapshot::VipName;
 
 /// The config as `maglev-health` sees it.
@@ -137,20 +138,29 @@ pub(super) fn target(backend: &config::Backend) -> Result<Option<Arc<Target>>, T
     };
     let timeout: Duration = check.timeout;
     let kind = match (&check.kind, check.port) {
-        (CheckKind::Http(params), Some(port)) => Kind::Http(http(params, port)?),
-        (CheckKind::Tcp(params), Some(port)) => Kind::Tcp(Tcp { port, tls: params.tls.as_ref().map(tls).transpose()? }),
+        (CheckKind::Http(params), Some(port)) => Kind::Http(http(params, port, check.proxy_protocol)?),
+        (CheckKind::Tcp(params), Some(port)) => Kind::Tcp(Tcp {
+            port,
+            send: params.send.as_slice().into(),
+            expect: params.expect.clone(),
+            agent: params.agent_line,
+            proxy: check.proxy_protocol,
+            tls: params.tls.as_ref().map(tls).transpose()?,
+        }),
         _ => Kind::Icmp,
     };
     Ok(Some(Arc::new(Target {
         backend: backend.name.as_str().into(),
         address: backend.address,
         source,
+        device: check.device.as_deref().map(Arc::from),
+        mark: check.mark,
         timeout,
         kind,
     })))
 }
 
-fn http(params: &config::HttpParams, port: u16) -> Result<Http, TargetError> {
+fn http(params: &config::HttpParams, port: u16, proxy: Option<ProxyVersion>) -> Result<Http, TargetError> {
     let headers = params.headers.iter().map(|(name, value)| Header::new(name, value));
     let regex = |regexp: &config::Regexp| regexp.regex().clone();
     let expect_header =
@@ -165,8 +175,14 @@ fn http(params: &config::HttpParams, port: u16) -> Result<Http, TargetError> {
         expect_header: expect_header.transpose()?,
         regexp: params.response_regexp.as_ref().map(regex),
         body_limit: usize::try_from(params.body_limit).unwrap_or(usize::MAX),
+        agent: params.agent_header.as_deref().map(header_name).transpose()?,
+        proxy,
         tls: params.tls.as_ref().map(tls).transpose()?,
     })
+}
+
+fn header_name(name: &str) -> Result<HeaderName, TargetError> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| TargetError::Header)
 }
 
 fn tls(params: &config::TlsParams) -> Result<Tls, TargetError> {

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(super) struct End {
     pub(super) status: Option<u16>,
     /// The beginning of an answer that was not as expected.
     pub(super) answer: Option<Box<[u8]>>,
+    /// What the backend says of itself, where that was asked for.
+    pub(super) agent: Option<Arc<str>>,
 }
 
 /// One step of a probe.
@@ -41,6 +44,7 @@ impl End {
         cause: None,
         status: None,
         answer: None,
+        agent: None,
     };
 
     /// Keeps the beginning of an answer that was not as expected, if there is any.
@@ -51,6 +55,13 @@ impl End {
 
     pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    /// The same with what the backend says of itself.
+    pub(super) fn with_agent(mut self, word: Option<&[u8]>) -> Self {
+        let text = |word: &[u8]| printable(String::from_utf8_lossy(word.trim_ascii()).into_owned().into());
+        self.agent = word.map(|word| Arc::from(&*text(word)));
         self
     }
 

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::Poll;
 
-use maglev_health::Code;
+use maglev_health::{Code, Outcome};
 use regex::bytes::Regex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -50,7 +50,11 @@ where
     let status = head.status;
     let said = Said::of(http, &buffer[..head.length]);
     buffer.drain(..head.length);
-    judge(stream, http, deadline, buffer, head, said.is_met).await.with_status(status)
+    let end = judge(stream, http, deadline, buffer, head, said.is_met).await.with_status(status);
+    match end.outcome {
+        Outcome::Pass => end.with_agent(said.agent.as_deref()),
+        _ => end,
+    }
 }
 
 /// What the headers of a response say to a probe.
@@ -58,6 +62,8 @@ where
 struct Said {
     /// A header that is expected is there.
     is_met: bool,
+    /// What the backend says of itself.
+    agent: Option<Vec<u8>>,
 }
 
 impl Said {
@@ -66,7 +72,8 @@ impl Said {
             .expect_header
             .as_ref()
             .is_none_or(|expected| head::values(head, expected.name()).any(|value| expected.is_met_by(value)));
-        Self { is_met }
+        let agent = http.agent.as_ref().and_then(|name| head::values(head, name).next().map(<[u8]>::to_vec));
+        Self { is_met, agent }
     }
 }
 

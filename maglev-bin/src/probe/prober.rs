@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,11 +13,14 @@ use tracing::trace;
 
 use super::end::{Deadline, End, Step};
 use super::engine::{Engine, Message, Outbox, Site, Start, Stream, Ticket};
+use super::fault::words;
 use super::ground::ProberError;
 use super::http;
 use super::ping::Ping;
+use super::proxy::ProxyVersion;
 use super::report::{Cause, Report};
 use super::socket::{Transport, Wanted};
+use super::talk::{self, Unsent};
 use super::target::{Http, Kind, Target, Tcp, Tls};
 use super::timed::{Phases, Timed};
 use super::tls::{Connector, Inside, Seen, describe, handshake};
@@ -133,9 +137,10 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
     };
     let end = match &target.kind {
         Kind::Http(http @ Http { tls: None, .. }) => probe.http(http).await,
-        Kind::Tcp(Tcp { port, tls: None }) => probe.tcp(*port).await,
+        Kind::Tcp(tcp @ Tcp { tls: None, .. }) if !tcp.talks() => probe.tcp(tcp).await,
         // In memory of their own: what a handshake needs makes a future large, and every probe would be moved at that size.
         Kind::Http(http) => Box::pin(probe.https(http)).await,
+        Kind::Tcp(tcp @ Tcp { tls: None, .. }) => Box::pin(probe.talk(tcp)).await,
         Kind::Tcp(tcp) => Box::pin(probe.tls(tcp)).await,
         Kind::Icmp => Box::pin(probe.icmp()).await,
     };
@@ -155,6 +160,7 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
         first_byte: probe.phases.first_byte.get(),
         status: end.status,
         answer: end.answer,
+        agent: end.agent,
         certificate_expires: probe.seen.get().map(|certificate| certificate.expires),
         certificate_subject: probe.seen.get().and_then(|certificate| certificate.subject.clone()),
         cause: end.cause,
@@ -178,15 +184,15 @@ struct Probe<'a> {
 
 impl Probe<'_> {
     async fn http(&self, http: &Http) -> Step<End> {
-        let mut stream = self.connect(http.port).await?;
+        let mut stream = self.connect(http.port, http.proxy).await?;
         let end = self.ask(&mut stream, http).await;
-        self.done_with(stream, &end);
+        self.done_with(stream, http.proxy, &end);
         Ok(end)
     }
 
     async fn https(&self, http: &Http) -> Step<End> {
         let tls = http.tls.clone().unwrap_or_default();
-        let mut stream = self.secure(http.port, &tls, Inside::Http).await?;
+        let mut stream = self.secure(http.port, http.proxy, &tls, Inside::Http).await?;
         Ok(self.ask(&mut stream, http).await)
     }
 
@@ -198,16 +204,29 @@ impl Probe<'_> {
         end
     }
 
-    async fn tcp(&self, port: u16) -> Step<End> {
-        let stream = self.connect(port).await?;
+    async fn tcp(&self, tcp: &Tcp) -> Step<End> {
+        let stream = self.connect(tcp.port, tcp.proxy).await?;
         let end = End::pass(Code::L4Ok, "connected");
-        self.done_with(stream, &end);
+        self.done_with(stream, tcp.proxy, &end);
         Ok(end)
+    }
+
+    async fn talk(&self, tcp: &Tcp) -> Step<End> {
+        let mut stream = self.connect(tcp.port, tcp.proxy).await?;
+        if tcp.send.is_empty() {
+            stream.acknowledge();
+        }
+        let stream = Timed { stream: &mut stream, phases: &self.phases };
+        talk::exchange(stream, tcp, self.deadline).await
     }
 
     async fn tls(&self, tcp: &Tcp) -> Step<End> {
         let tls = tcp.tls.clone().unwrap_or_default();
-        let stream = self.secure(tcp.port, &tls, Inside::Nothing).await?;
+        let mut stream = self.secure(tcp.port, tcp.proxy, &tls, Inside::Nothing).await?;
+        if tcp.talks() {
+            let stream = Timed { stream: &mut stream, phases: &self.phases };
+            return talk::exchange(stream, tcp, self.deadline).await;
+        }
         Ok(End::pass(Code::L6Ok, describe(&stream, &self.seen)))
     }
 
@@ -220,26 +239,46 @@ impl Probe<'_> {
         self.deadline.or_fail(Code::L3Tout, "no echo reply in time", answer).await
     }
 
-    async fn connect(&self, port: u16) -> Step<Stream> {
+    /// A connection on which the header of the PROXY protocol is sent, if one is wanted.
+    async fn connect(&self, port: u16, proxy: Option<ProxyVersion>) -> Step<Stream> {
         let wanted = self.wanted(Transport::Tcp);
+        let to = SocketAddr::new(wanted.address, port);
         let stream = Stream::new(self.site, wanted)?;
         self.ground.set(Some(stream.ground()));
-        let stream = stream.connect(self.site, SocketAddr::new(wanted.address, port), self.deadline).await?;
+        let mut stream = stream.connect(self.site, to, self.deadline).await?;
         self.phases.done(&self.phases.connected);
+        if let Some(version) = proxy {
+            // Few have one, and none else is to be as large as it takes.
+            Box::pin(self.introduce(&mut stream, version, to)).await?;
+        }
         Ok(stream)
     }
 
-    /// A connection that ended as it should is as good as none: its socket can be used again.
-    fn done_with(&self, stream: Stream, end: &End) {
-        if end.outcome == Outcome::Pass {
+    async fn introduce(&self, stream: &mut Stream, version: ProxyVersion, to: SocketAddr) -> Step<()> {
+        let broken = |error: io::Error| End::fail(Code::L4Con, format!("connection {}", words(&error)));
+        let header = version.header(stream.local_addr().map_err(broken)?, to);
+        let unsent = Unsent { broken: Code::L4Con, late: Code::L4Tout };
+        talk::say(stream, &header, unsent, self.deadline).await
+    }
+
+    /// A connection that ended as it should is as good as none: its socket can be used again. What comes after a header of the PROXY
+    /// protocol speaks for somebody else, and none of that is to be left.
+    fn done_with(&self, stream: Stream, proxy: Option<ProxyVersion>, end: &End) {
+        if end.outcome == Outcome::Pass && proxy.is_none() {
             stream.recycle(self.site);
         }
     }
 
-    async fn secure(&self, port: u16, tls: &Tls, inside: Inside) -> Step<tokio_rustls::client::TlsStream<Stream>> {
+    async fn secure(
+        &self,
+        port: u16,
+        proxy: Option<ProxyVersion>,
+        tls: &Tls,
+        inside: Inside,
+    ) -> Step<tokio_rustls::client::TlsStream<Stream>> {
         // What it takes of our own comes first: nothing is sent if it is missing.
         let client = self.deadline.or_own(self.tls.client(tls, inside, &self.seen)).await?;
-        let stream = self.connect(port).await?;
+        let stream = self.connect(port, proxy).await?;
         let handshake = handshake(&client, stream, tls, self.target.address);
         let stream = self.deadline.or_fail(Code::L6Tout, "TLS handshake not done in time", handshake).await?;
         self.phases.done(&self.phases.secured);
@@ -265,6 +304,12 @@ impl Probe<'_> {
     }
 
     fn wanted(&self, transport: Transport) -> Wanted<'_> {
-        Wanted { transport, address: self.target.address, source: self.target.source, device: None, mark: None }
+        Wanted {
+            transport,
+            address: self.target.address,
+            source: self.target.source,
+            device: self.target.device.as_ref(),
+            mark: self.target.mark,
+        }
     }
 }

@@ -27,6 +27,9 @@ pub struct Report {
     pub status: Option<u16>,
     /// The beginning of an answer that was not as expected, at most [`Report::MOST_ANSWER`] bytes.
     pub answer: Option<Box<[u8]>>,
+    /// What the backend says of itself, as it said it but for control characters: the first line over TCP, the value of a header over
+    /// HTTP. `None` where the target does not ask for it, nothing came, or the probe did not pass.
+    pub agent: Option<Arc<str>>,
     /// End of validity (`notAfter`) of the server's own certificate, also when it was refused or not verified. `None` without TLS,
     /// or when no certificate that can be read arrived.
     pub certificate_expires: Option<SystemTime>,
@@ -61,6 +64,7 @@ impl Report {
             first_byte: None,
             status: None,
             answer: None,
+            agent: None,
             certificate_expires: None,
             certificate_subject: None,
             cause: Some(cause),
@@ -135,7 +139,7 @@ impl fmt::Display for Cause {
             Self::Descriptors => f.write_str("no file descriptors left"),
             Self::Memory => f.write_str("no kernel memory left"),
             Self::Ports => f.write_str("no local port left"),
-            Self::Permission => f.write_str("not permitted: a capability is missing (CAP_NET_RAW for ICMP outside of net.ipv4.ping_group_range), or a local filter is in the way"),
+            Self::Permission => f.write_str("not permitted: a capability is missing (CAP_NET_RAW for ICMP outside of net.ipv4.ping_group_range, CAP_NET_ADMIN for a mark), or a local filter is in the way"),
             Self::TrustRoots => f.write_str("the system has no trust roots"),
             Self::Late => f.write_str("the time-out passed before the probe was sent"),
             Self::Bug => f.write_str("the probe itself failed: a bug of maglevd, please report it"),

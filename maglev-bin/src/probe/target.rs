@@ -11,7 +11,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, pki_types};
 use thiserror::Error;
 
+use super::expect::Expect;
 use super::method::Method;
+use super::proxy::ProxyVersion;
 
 /// What to probe, and how.
 #[derive(Clone, Debug)]
@@ -22,6 +24,10 @@ pub struct Target {
     pub address: IpAddr,
     /// Where to send it from; `None` leaves it to the routing table. A source of the other family is never sent.
     pub source: Option<IpAddr>,
+    /// The interface to send it through (`SO_BINDTODEVICE`); `None` leaves it to the routing table.
+    pub device: Option<Arc<str>>,
+    /// The mark of its packets (`SO_MARK`), for rules of routing and firewalls.
+    pub mark: Option<u32>,
     /// For the whole probe, from its start.
     pub timeout: Duration,
     /// What to send and what to expect.
@@ -63,6 +69,10 @@ pub struct Http {
     pub regexp: Option<Regex>,
     /// How many bytes of the body are searched.
     pub body_limit: usize,
+    /// The header of the response whose value is the report's `agent`.
+    pub agent: Option<HeaderName>,
+    /// The header of the PROXY protocol to send first, if any.
+    pub proxy: Option<ProxyVersion>,
     /// TLS makes it HTTPS.
     pub tls: Option<Tls>,
 }
@@ -80,6 +90,8 @@ impl Default for Http {
             expect_header: None,
             regexp: None,
             body_limit: 64 * 1024,
+            agent: None,
+            proxy: None,
             tls: None,
         }
     }
@@ -151,8 +163,23 @@ impl ExpectHeader {
 pub struct Tcp {
     /// TCP port.
     pub port: u16,
+    /// What to send once connected, inside TLS if there is any. May be empty.
+    pub send: Arc<[u8]>,
+    /// What must be found in the first 64 KiB of the answer, if set.
+    pub expect: Option<Expect>,
+    /// Wait for a first line, which is the report's `agent`.
+    pub agent: bool,
+    /// The header of the PROXY protocol to send first, if any.
+    pub proxy: Option<ProxyVersion>,
     /// Do a TLS handshake once connected.
     pub tls: Option<Tls>,
+}
+
+impl Tcp {
+    /// Whether there is more to it than the connection.
+    pub(super) fn talks(&self) -> bool {
+        !self.send.is_empty() || self.expect.is_some() || self.agent
+    }
 }
 
 /// How to do a TLS handshake.

@@ -169,7 +169,7 @@ pub(crate) fn https(at: SocketAddr, tls: Tls) -> Target {
 }
 
 pub(crate) fn tcp_ssl(at: SocketAddr, tls: Tls) -> Target {
-    target(at.ip(), Kind::Tcp(Tcp { port: at.port(), tls: Some(tls) }))
+    target(at.ip(), Kind::Tcp(Tcp { port: at.port(), tls: Some(tls), ..Tcp::default() }))
 }
 
 pub(crate) fn named(name: &str) -> Tls {

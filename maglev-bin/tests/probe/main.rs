@@ -11,6 +11,8 @@ mod icmp;
 mod limits;
 mod namespace;
 mod netns;
+mod route;
 mod server;
+mod talk;
 mod tcp;
 mod tls;

@@ -86,7 +86,7 @@ pub(crate) fn closed_port() -> SocketAddr {
 }
 
 pub(crate) fn target(address: IpAddr, kind: Kind) -> Target {
-    Target { backend: "under-test".into(), address, source: None, timeout: PATIENCE, kind }
+    Target { backend: "under-test".into(), address, source: None, device: None, mark: None, timeout: PATIENCE, kind }
 }
 
 pub(crate) fn tcp(at: SocketAddr) -> Target {

@@ -10,6 +10,7 @@ use crate::config::item::{Fields, Item, Named};
 use crate::config::model::HealthCheck;
 use crate::config::report::{At, Report};
 use crate::config::schema;
+use crate::probe::ProxyVersion;
 
 /// Reads all checks; one with errors has defaults in their place.
 pub(super) fn read(named: &[Named<'_>], report: &mut Report) -> Vec<At<Arc<HealthCheck>>> {
@@ -38,6 +39,9 @@ fn healthcheck(Named { name, item }: &Named<'_>, report: &mut Report) -> At<Arc<
         name: name.value.clone(),
         port: fields.as_ref().and_then(|fields| port(fields, kind, report)),
         kind: params::read(get("params"), kind, report),
+        proxy_protocol: get("proxy-protocol").and_then(|item| proxy_protocol(item, kind, report)),
+        device: get("device").and_then(|item| device(item, report)),
+        mark: get("mark").and_then(|item| item.integer_in(report, 1..=u32::MAX)).map(|mark| mark.value),
         probe_ipv4_src: get("probe-ipv4-src").and_then(|item| ipv4(item, report)),
         probe_ipv6_src: get("probe-ipv6-src").and_then(|item| ipv6(item, report)),
         interval: every,
@@ -69,4 +73,28 @@ fn port(fields: &Fields<'_>, kind: Option<Type>, report: &mut Report) -> Option<
         None => fields.get("port")?,
     };
     item.port(report).map(|port| port.value)
+}
+
+/// What a probe sends before everything else.
+fn proxy_protocol(item: &Item<'_>, kind: Option<Type>, report: &mut Report) -> Option<ProxyVersion> {
+    const VERSIONS: [(&str, ProxyVersion); 2] = [("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
+    if kind.is_some_and(|kind| !kind.is_over_tcp()) {
+        let help = "remove it, or choose another `type`".to_owned();
+        report.semantic(item.spot(), "the PROXY protocol is for checks over TCP", help);
+    }
+    item.word(report, &VERSIONS, Some("write v1 or v2")).map(|word| word.value)
+}
+
+/// The name of an interface, as in `ip link`.
+fn device(item: &Item<'_>, report: &mut Report) -> Option<String> {
+    let name = item.text(report, "the name of an interface")?;
+    let text = &name.value;
+    // What the kernel allows (Linux net/core/dev.c, `dev_valid_name`).
+    let odd = |c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace();
+    if text.is_empty() || text.len() > 15 || text == "." || text == ".." || text.contains(odd) {
+        let message = format!("`{text}` cannot be the name of an interface");
+        report.semantic(&name.spot, message, "write the name that `ip link` shows, of 15 bytes at most".to_owned());
+        return None;
+    }
+    Some(name.value)
 }

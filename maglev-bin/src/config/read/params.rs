@@ -6,7 +6,9 @@ use crate::config::kind::{CheckKind, TcpParams};
 use crate::config::report::Report;
 use crate::config::schema;
 
+mod agent;
 mod http;
+mod talk;
 mod tls;
 
 /// The `type` of a check.
@@ -16,6 +18,13 @@ pub(super) enum Type {
     Https,
     Tcp,
     Icmp,
+}
+
+impl Type {
+    /// Whether probes of this type connect over TCP.
+    pub(super) fn is_over_tcp(self) -> bool {
+        matches!(self, Type::Http | Type::Https | Type::Tcp)
+    }
 }
 
 /// The words for them.
@@ -40,15 +49,29 @@ pub(super) fn read(item: Option<&Item<'_>>, kind: Option<Type>, report: &mut Rep
             let tls = tls::read(fields, report);
             CheckKind::Http(http::read(fields, Some(tls), report))
         }
-        Some(Type::Tcp) => CheckKind::Tcp(TcpParams { tls: tls::read_if_wanted(fields, report) }),
+        Some(Type::Tcp) => CheckKind::Tcp(tcp(fields, report)),
         Some(Type::Icmp) => CheckKind::Icmp,
         // Only for what there is to report: there is an error already.
         None => {
+            talk::read(fields, report);
             boolean(get(fields, "ssl"), report, false);
             let tls = tls::read(fields, report);
             CheckKind::Http(http::read(fields, Some(tls), report))
         }
     }
+}
+
+fn tcp(fields: Option<&Fields<'_>>, report: &mut Report) -> TcpParams {
+    let talk = talk::read(fields, report);
+    let agent_line = get(fields, "agent").is_some_and(|item| agent::line(item, report));
+    if let Some(item) = get(fields, "send").filter(|_| talk.expect.is_none() && get(fields, "agent").is_none()) {
+        // Complained of already where an `expect` could not be read.
+        if get(fields, "expect").or_else(|| get(fields, "expect-regexp")).is_none() {
+            let help = "say what has to come back: `expect`, `expect-regexp` or `agent: tcp-line`".to_owned();
+            report.semantic(item.spot(), "`send` has no meaning if nobody looks at the answer", help);
+        }
+    }
+    TcpParams { send: talk.send, expect: talk.expect, agent_line, tls: tls::read_if_wanted(fields, report) }
 }
 
 fn get<'f, 't>(fields: Option<&'f Fields<'t>>, key: &str) -> Option<&'f Item<'t>> {

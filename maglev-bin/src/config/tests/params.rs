@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
 use super::*;
+use crate::probe::{Expect, ProxyVersion};
 use crate::state::scratch::Scratch;
 
 /// A config of one check and a backend that uses it.
@@ -210,4 +211,73 @@ fn a_file_that_may_not_be_read_is_told_with_who_may() {
     let told = files.tell(&["{ type: https, port: 443, params: { ca-file: DIR/ca.pem } }"]);
     assert!(told.contains("cannot read DIR/ca.pem: permission denied (maglevd runs as uid "), "{told}");
     assert!(told.contains("which may not read DIR/ca.pem: mode 0, owner "), "{told}");
+}
+
+#[test]
+fn every_parameter_of_tcp_is_read() {
+    let check = accepted(
+        "{ type: tcp, port: 6379, proxy-protocol: v2, device: vrf-mgmt, mark: 0x10, \
+         params: { send: 'PING\\r\\n', expect: '+PONG', agent: tcp-line } }",
+    );
+    let wanted = TcpParams {
+        send: b"PING\r\n".to_vec(),
+        expect: Some(Expect::Text(b"+PONG".as_slice().into())),
+        agent_line: true,
+        tls: None,
+    };
+    assert_eq!(check.kind, CheckKind::Tcp(wanted));
+    assert_eq!((check.proxy_protocol, check.mark), (Some(ProxyVersion::V2), Some(16)));
+    assert_eq!(check.device.as_deref(), Some("vrf-mgmt"));
+    let check = accepted("{ type: http, port: 80, params: { agent: { header: X-Load } } }");
+    let CheckKind::Http(HttpParams { agent_header, .. }) = &check.kind else { panic!("{check:?}") };
+    assert_eq!(agent_header.as_deref(), Some("x-load"));
+}
+
+#[test]
+fn whatever_is_asked_belongs_to_the_identity() {
+    let tcp = |more: &str, params: &str| {
+        accepted(&format!("{{ type: tcp, port: 80{more}, params: {{ {params} }} }}")).identity()
+    };
+    let plain = tcp("", "expect: a");
+    for other in [
+        tcp(", proxy-protocol: v1", "expect: a"),
+        tcp(", device: eth0", "expect: a"),
+        tcp(", mark: 7", "expect: a"),
+        tcp("", "expect: b"),
+        tcp("", "expect-regexp: a"),
+        tcp("", "expect: a, send: a"),
+        tcp("", "expect: a, agent: tcp-line"),
+    ] {
+        assert_ne!(plain, other);
+    }
+    assert_eq!(plain, tcp("", "expect: '\\x61'"), "the same bytes in other words");
+}
+
+#[test]
+fn tcp_rules() {
+    assert_told!(
+        "tcp",
+        tell(&[
+            "{ type: tcp, port: 80, params: { send: a } }",
+            "{ type: tcp, port: 80, params: { expect: a, expect-regexp: a } }",
+            "{ type: tcp, port: 80, params: { expect: '' } }",
+            "{ type: tcp, port: 80, params: { send: 'a\\q', expect: b } }",
+            "{ type: tcp, port: 80, params: { send: a, expect: 'b\\x4' } }",
+            "{ type: tcp, port: 80, params: { expect-regexp: '(' } }",
+            "{ type: tcp, port: 80, params: { send: [a], expect: b } }",
+            "{ type: tcp, port: 80, params: { agent: { header: X-Load } } }",
+            "{ type: tcp, port: 80, params: { agent: tcp_line } }",
+            "{ type: http, port: 80, params: { agent: tcp-line } }",
+            "{ type: http, port: 80, params: { agent: {} } }",
+            "{ type: http, port: 80, params: { agent: { headr: X-Load } } }",
+            "{ type: http, port: 80, params: { agent: { header: 'X Load' } } }",
+            "{ type: http, port: 80, params: { expect: a } }",
+            "{ type: tcp, port: 80, proxy-protocol: 2 }",
+            "{ type: tcp, port: 80, proxy_protocol: v2 }",
+            "{ type: icmp, proxy-protocol: v2 }",
+            "{ type: tcp, port: 80, device: sixteen-bytes-it }",
+            "{ type: tcp, port: 80, device: a/b, mark: 0 }",
+            "{ type: tcp, port: 80, params: { device: eth0 } }",
+        ])
+    );
 }

@@ -79,6 +79,17 @@ impl Stream {
         getsockname(self.socket.get()).is_ok_and(|own| SocketAddr::try_from(own).is_ok_and(|own| own == to))
     }
 
+    /// Our side of the connection.
+    pub(in crate::probe) fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::try_from(getsockname(self.socket.get())?)?)
+    }
+
+    /// Ends the handshake now, for a peer that is to speak first.
+    pub(in crate::probe) fn acknowledge(&self) {
+        // Refused, the ACK comes some 40 ms later.
+        let _ = sockopt::set_tcp_quickack(self.socket.get(), true);
+    }
+
     /// The number of its ground, see [`Site::look`].
     pub(in crate::probe) fn ground(&self) -> u64 {
         self.ground

@@ -167,6 +167,17 @@ async fn a_header_may_be_expected(#[case] name: &str, #[case] value: Option<&str
 }
 
 #[rstest]
+#[case::in_any_case("X-LOAD", 200, Some("75% up"))]
+#[case::not_there("X-Other", 200, None)]
+#[case::of_an_answer_that_fails("X-Load", 503, None)]
+#[tokio::test(start_paused = true)]
+async fn the_word_of_an_agent_is_in_a_header(#[case] name: &str, #[case] status: u16, #[case] word: Option<&str>) {
+    let http = Http { agent: Some(name.parse().unwrap()), ..http() };
+    let end = answered(&http, format!("HTTP/1.1 {status} Words\r\nx-load:  75% up \r\n\r\n")).await;
+    assert_eq!(end.agent.as_deref(), word);
+}
+
+#[rstest]
 #[case::within(3, true)]
 #[case::beyond(2, false)]
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::get;
+use super::{agent, get};
 use crate::config::item::{Fields, Item, Named};
 use crate::config::kind::{HeaderRule, HttpParams, Regexp, TlsParams};
 use crate::config::report::{At, Report, Spot};
@@ -30,6 +30,7 @@ pub(super) fn read(fields: Option<&Fields<'_>>, tls: Option<TlsParams>, report: 
             .unwrap_or(default.response_codes),
         response_header: get(fields, "response-header").and_then(|item| response_header(item, report)),
         response_regexp: response_regexp.and_then(|item| regexp(item, report)),
+        agent_header: get(fields, "agent").and_then(|item| agent::header(item, report)),
         body_limit: get(fields, "body-limit").and_then(|item| body_limit(item, report)).unwrap_or(default.body_limit),
         tls,
     }
@@ -86,11 +87,11 @@ const RESERVED: [(&str, &str); 5] = [
 ];
 
 /// A name of a header (RFC 9110, 5.6.2).
-fn is_token(name: &str) -> bool {
+pub(super) fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-const A_TOKEN: &str = "letters, digits and `-`, such as `X-Probe`";
+pub(super) const A_TOKEN: &str = "letters, digits and `-`, such as `X-Probe`";
 
 /// `Name`, or `Name: regexp`.
 fn response_header(item: &Item<'_>, report: &mut Report) -> Option<HeaderRule> {

@@ -14,9 +14,11 @@ mod maglev_bin {
     pub(crate) mod config;
     pub(crate) mod nearest;
     pub(crate) mod probe {
+        mod dns;
         mod expect;
         mod method;
         mod proxy;
+        pub(crate) use self::dns::{DnsName, Query, Rcode, RecordType};
         pub(crate) use self::expect::{Expect, unescape};
         pub(crate) use self::method::Method;
         pub(crate) use self::proxy::ProxyVersion;

@@ -25,7 +25,10 @@ mod yaml;
 
 pub use diagnostic::{ConfigError, Diagnostic, ErrorKind};
 pub use duration::{DurationError, parse as parse_duration};
-pub use kind::{CheckKind, FromFile, HeaderRule, HttpParams, Regexp, TcpParams, TlsParams};
+pub use kind::{
+    CheckKind, DnsParams, ExecParams, FromFile, GrpcParams, HeaderRule, HttpParams, Regexp, TcpParams, TlsParams,
+    UdpParams,
+};
 pub use model::{
     Backend, Config, Family, ForeignVips, Frontend, HealthCheck, HealthChecker, Lb, Pool, PoolMember, Protocol,
     TableLength,

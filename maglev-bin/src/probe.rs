@@ -18,11 +18,15 @@
 //! error that comes back from the network is a verdict about the backend, even when it has the same number: a firewall that answers
 //! an IPv6 connect with "administratively prohibited" ends in `EACCES`, as a local policy does.
 
+mod datagram;
+mod dns;
 mod end;
 mod engine;
+mod exec;
 mod expect;
 mod fault;
 mod ground;
+mod grpc;
 mod http;
 mod icmp;
 mod method;
@@ -36,6 +40,7 @@ mod target;
 mod timed;
 mod tls;
 
+pub use self::dns::{DnsName, DnsNameError, Query, Rcode, RecordType};
 pub(crate) use self::engine::{Load, Outbox};
 pub use self::expect::{EscapeError, Expect, unescape};
 pub use self::ground::ProberError;
@@ -44,4 +49,6 @@ pub use self::prober::Prober;
 pub(crate) use self::prober::{Ended, Order};
 pub use self::proxy::ProxyVersion;
 pub use self::report::{Cause, Report};
-pub use self::target::{ExpectHeader, Header, Host, Http, Kind, Path, ServerName, Target, TargetError, Tcp, Tls};
+pub use self::target::{
+    Dns, Exec, ExpectHeader, Grpc, Header, Host, Http, Kind, Path, ServerName, Target, TargetError, Tcp, Tls, Udp,
+};

@@ -165,6 +165,12 @@ pub enum Code {
     L7Sts,
     /// The probe could not be sent.
     SockErr,
+    /// The program ended with status 0.
+    ProcOk,
+    /// The program did not end in time.
+    ProcTout,
+    /// The program ended with another status, or by a signal.
+    ProcErr,
     /// Echo reply received.
     L3Ok,
     /// No echo reply in time.
@@ -207,6 +213,9 @@ impl Code {
             Self::L7Rsp => "L7RSP",
             Self::L7Sts => "L7STS",
             Self::SockErr => "SOCKERR",
+            Self::ProcOk => "PROCOK",
+            Self::ProcTout => "PROCTOUT",
+            Self::ProcErr => "PROCERR",
             Self::L3Ok => "L3OK",
             Self::L3Tout => "L3TOUT",
             Self::L3Err => "L3ERR",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 
-use crate::probe::{Expect, Method};
+use crate::probe::{Expect, Method, Query, Rcode};
 
 /// What a probe sends and what counts as a success.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,16 +19,28 @@ pub enum CheckKind {
     Tcp(TcpParams),
     /// An echo and its reply.
     Icmp,
+    /// A call of gRPC's health service, with TLS parameters over TLS.
+    Grpc(GrpcParams),
+    /// A DNS query over UDP.
+    Dns(DnsParams),
+    /// A datagram and an answer.
+    Udp(UdpParams),
+    /// A program.
+    Exec(ExecParams),
 }
 
 impl CheckKind {
-    /// The word of the config: `http`, `https`, `tcp` or `icmp`.
+    /// The word of the config: `http`, `https`, `tcp`, `grpc`, `dns`, `udp`, `icmp` or `exec`.
     pub fn type_name(&self) -> &'static str {
         match self {
             CheckKind::Http(HttpParams { tls: None, .. }) => "http",
             CheckKind::Http(HttpParams { tls: Some(_), .. }) => "https",
             CheckKind::Tcp(_) => "tcp",
             CheckKind::Icmp => "icmp",
+            CheckKind::Grpc(_) => "grpc",
+            CheckKind::Dns(_) => "dns",
+            CheckKind::Udp(_) => "udp",
+            CheckKind::Exec(_) => "exec",
         }
     }
 
@@ -37,7 +49,8 @@ impl CheckKind {
         match self {
             CheckKind::Http(params) => params.tls.as_ref(),
             CheckKind::Tcp(params) => params.tls.as_ref(),
-            CheckKind::Icmp => None,
+            CheckKind::Grpc(params) => params.tls.as_ref(),
+            CheckKind::Icmp | CheckKind::Dns(_) | CheckKind::Udp(_) | CheckKind::Exec(_) => None,
         }
     }
 }
@@ -113,6 +126,46 @@ pub struct TcpParams {
     pub agent_line: bool,
     /// Set with `ssl: true`.
     pub tls: Option<TlsParams>,
+}
+
+/// A call of gRPC's health service.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct GrpcParams {
+    /// The service that is asked for; empty is the server as a whole.
+    pub service: String,
+    /// Set with `ssl: true`.
+    pub tls: Option<TlsParams>,
+}
+
+/// A DNS query.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DnsParams {
+    /// What is asked.
+    pub query: Query,
+    /// The answer that counts as a success.
+    pub rcode: Rcode,
+}
+
+/// A datagram.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct UdpParams {
+    /// What is sent; may be empty.
+    pub send: Vec<u8>,
+    /// What the answer has to contain; `None` takes any.
+    pub expect: Option<Expect>,
+}
+
+/// A program.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ExecParams {
+    /// Its whole path.
+    pub program: String,
+    /// What it is started with.
+    pub arguments: Vec<String>,
 }
 
 /// A compiled regular expression over bytes. Equal when its text is.

@@ -135,7 +135,7 @@ pub struct HealthCheck {
     pub name: String,
     /// What is sent and what counts as a success.
     pub kind: CheckKind,
-    /// Destination port; `None` for ICMP alone.
+    /// Destination port; `None` for ICMP, and for a program that needs none.
     pub port: Option<u16>,
     /// The header of the PROXY protocol that is sent first, if any. Of types over TCP alone.
     pub proxy_protocol: Option<ProxyVersion>,

@@ -73,6 +73,11 @@ pub(super) const TCP_PARAMS: &[&str] = &[
     "client-cert-file",
     "client-key-file",
 ];
+pub(super) const GRPC_PARAMS: &[&str] =
+    &["service", "ssl", "server-name", "insecure-skip-verify", "ca-file", "client-cert-file", "client-key-file"];
+pub(super) const DNS_PARAMS: &[&str] = &["query", "query-type", "rcode", "recurse"];
+pub(super) const UDP_PARAMS: &[&str] = &["send", "expect", "expect-regexp"];
+pub(super) const EXEC_PARAMS: &[&str] = &["command"];
 /// Of a check whose type is not known.
 pub(super) const ANY_PARAMS: &[&str] = &[
     "method",
@@ -87,6 +92,12 @@ pub(super) const ANY_PARAMS: &[&str] = &[
     "send",
     "expect",
     "expect-regexp",
+    "service",
+    "query",
+    "query-type",
+    "rcode",
+    "recurse",
+    "command",
     "ssl",
     "server-name",
     "insecure-skip-verify",
@@ -125,7 +136,15 @@ const SECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Parameters by the types of check that have them.
-const PARAMS: &[(&str, &[&str])] = &[("http", HTTP_PARAMS), ("https", HTTPS_PARAMS), ("tcp", TCP_PARAMS)];
+const PARAMS: &[(&str, &[&str])] = &[
+    ("http", HTTP_PARAMS),
+    ("https", HTTPS_PARAMS),
+    ("tcp", TCP_PARAMS),
+    ("grpc", GRPC_PARAMS),
+    ("dns", DNS_PARAMS),
+    ("udp", UDP_PARAMS),
+    ("exec", EXEC_PARAMS),
+];
 
 /// Where a key that does not belong where it stands would belong.
 pub(super) fn home(key: &str) -> Option<String> {

@@ -15,7 +15,9 @@ use maglev_sync::{
 };
 
 use crate::config::{self, CheckKind, Config, Family, Frontend, HealthCheck};
-use crate::probe::{ExpectHeader, Header, Http, Kind, ProxyVersion, Target, TargetError, Tcp, Tls};
+use crate::probe::{
+    Dns, Exec, ExpectHeader, Grpc, Header, Http, Kind, ProxyVersion, Target, TargetError, Tcp, Tls, Udp,
+};
 use crate::snapshot::VipName;
 
 /// The config as `maglev-health` sees it.
@@ -147,6 +149,21 @@ pub(super) fn target(backend: &config::Backend) -> Result<Option<Arc<Target>>, T
             proxy: check.proxy_protocol,
             tls: params.tls.as_ref().map(tls).transpose()?,
         }),
+        (CheckKind::Grpc(params), Some(port)) => Kind::Grpc(Grpc {
+            port,
+            service: params.service.clone(),
+            proxy: check.proxy_protocol,
+            tls: params.tls.as_ref().map(tls).transpose()?,
+        }),
+        (CheckKind::Dns(params), Some(port)) => {
+            Kind::Dns(Dns { port, query: params.query.clone(), rcode: params.rcode })
+        }
+        (CheckKind::Udp(params), Some(port)) => {
+            Kind::Udp(Udp { port, send: params.send.as_slice().into(), expect: params.expect.clone() })
+        }
+        (CheckKind::Exec(params), port) => {
+            Kind::Exec(Exec { program: params.program.clone(), arguments: params.arguments.clone(), port })
+        }
         _ => Kind::Icmp,
     };
     Ok(Some(Arc::new(Target {

@@ -14,7 +14,7 @@
 //! not urgent, when it has not come for [`COMPANY`].
 //!
 //! # Descriptors
-//! A probe has one descriptor. When as many run as the limit allows, less a reserve for the rest of the process, orders wait in a
+//! A probe has one descriptor, and one that runs a program three: two pipes and its process. When as many run as the limit allows, less a reserve for the rest of the process, orders wait in a
 //! queue, first come, first served; so they do when the kernel says that there are none. Time in the queue is not time of the probe.
 
 mod bell;

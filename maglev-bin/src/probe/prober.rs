@@ -11,17 +11,20 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::trace;
 
+use super::datagram::{self, Conversation};
 use super::end::{Deadline, End, Step};
 use super::engine::{Engine, Message, Outbox, Site, Start, Stream, Ticket};
+use super::exec;
 use super::fault::words;
 use super::ground::ProberError;
+use super::grpc;
 use super::http;
 use super::ping::Ping;
 use super::proxy::ProxyVersion;
 use super::report::{Cause, Report};
 use super::socket::{Transport, Wanted};
 use super::talk::{self, Unsent};
-use super::target::{Http, Kind, Target, Tcp, Tls};
+use super::target::{Dns, Grpc, Http, Kind, Target, Tcp, Tls, Udp};
 use super::timed::{Phases, Timed};
 use super::tls::{Connector, Inside, Seen, describe, handshake};
 
@@ -143,9 +146,15 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
         Kind::Tcp(tcp @ Tcp { tls: None, .. }) => Box::pin(probe.talk(tcp)).await,
         Kind::Tcp(tcp) => Box::pin(probe.tls(tcp)).await,
         Kind::Icmp => Box::pin(probe.icmp()).await,
+        Kind::Grpc(grpc) => Box::pin(probe.grpc(grpc)).await,
+        Kind::Dns(dns) => Box::pin(probe.dns(dns)).await,
+        Kind::Udp(udp) => Box::pin(probe.udp(udp)).await,
+        Kind::Exec(exec) => Box::pin(exec::run(exec, &target.backend, target.address, probe.deadline)).await,
     };
     let (Ok(mut end) | Err(mut end)) = end;
     if end.outcome == Outcome::Fail
+        // A program stands on no ground of ours.
+        && !matches!(target.kind, Kind::Exec(_))
         && let Some(lost) = probe.lost_ground()
     {
         end = lost;
@@ -228,6 +237,33 @@ impl Probe<'_> {
             return talk::exchange(stream, tcp, self.deadline).await;
         }
         Ok(End::pass(Code::L6Ok, describe(&stream, &self.seen)))
+    }
+
+    async fn grpc(&self, grpc: &Grpc) -> Step<End> {
+        let address = self.target.address;
+        let Some(tls) = &grpc.tls else {
+            let mut stream = self.connect(grpc.port, grpc.proxy).await?;
+            let stream = Timed { stream: &mut stream, phases: &self.phases };
+            return grpc::exchange(stream, grpc, address, self.deadline).await;
+        };
+        let mut stream = self.secure(grpc.port, grpc.proxy, tls, Inside::Grpc).await?;
+        let stream = Timed { stream: &mut stream, phases: &self.phases };
+        grpc::exchange(stream, grpc, address, self.deadline).await
+    }
+
+    async fn dns(&self, dns: &Dns) -> Step<End> {
+        datagram::ask(&self.datagrams(dns.port)?, dns, self.deadline).await
+    }
+
+    async fn udp(&self, udp: &Udp) -> Step<End> {
+        datagram::exchange(&self.datagrams(udp.port)?, udp, self.deadline).await
+    }
+
+    fn datagrams(&self, port: u16) -> Step<Conversation<'_>> {
+        let wanted = self.wanted(Transport::Udp);
+        let (socket, ground) = self.site.fresh(wanted)?;
+        self.ground.set(Some(ground));
+        Conversation::with(self.site, socket, SocketAddr::new(wanted.address, port), &self.phases)
     }
 
     async fn icmp(&self) -> Step<End> {

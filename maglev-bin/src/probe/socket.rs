@@ -30,7 +30,7 @@ pub(super) struct Wanted<'a> {
 pub(super) enum Transport {
     Tcp,
     Icmp,
-    /// Sends nothing. For seeing whether namespace and source are still there.
+    /// Also for seeing whether namespace and source are still there.
     Udp,
 }
 
@@ -54,7 +54,7 @@ impl Wanted<'_> {
         if let Some(source) = self.source {
             socket.bind(&SocketAddr::new(source, 0).into()).map_err(|error| bind_fault(source, &error))?;
             if self.transport == Transport::Udp {
-                // With `net.ipv4.ip_nonlocal_bind` one can bind to what is not there. The way from there to there is asked for
+                // It may be connected to somebody else afterwards. With `net.ipv4.ip_nonlocal_bind` one can bind to what is not there. The way from there to there is asked for
                 // here; it is only found if the address is our own.
                 let itself = SocketAddr::new(source, DISCARD);
                 socket.connect(&itself.into()).map_err(|error| bind_fault(source, &error))?;

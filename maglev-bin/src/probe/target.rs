@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, pki_types};
 use thiserror::Error;
 
+use super::dns::{Query, Rcode};
 use super::expect::Expect;
 use super::method::Method;
 use super::proxy::ProxyVersion;
@@ -35,6 +36,7 @@ pub struct Target {
 }
 
 /// The question a probe asks.
+#[expect(clippy::large_enum_variant, reason = "a target is shared, and seldom moved")]
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "one for each backend, behind an `Arc`")]
@@ -45,6 +47,14 @@ pub enum Kind {
     Tcp(Tcp),
     /// An ICMP echo.
     Icmp,
+    /// The health service of gRPC, over TLS or not.
+    Grpc(Grpc),
+    /// A DNS query over UDP.
+    Dns(Dns),
+    /// A datagram and an answer.
+    Udp(Udp),
+    /// A program.
+    Exec(Exec),
 }
 
 /// An HTTP or HTTPS probe.
@@ -180,6 +190,54 @@ impl Tcp {
     pub(super) fn talks(&self) -> bool {
         !self.send.is_empty() || self.expect.is_some() || self.agent
     }
+}
+
+/// A gRPC probe: one call of `grpc.health.v1.Health/Check`.
+#[derive(Clone, Debug, Default)]
+pub struct Grpc {
+    /// TCP port.
+    pub port: u16,
+    /// The service to ask for; empty is the server as a whole.
+    pub service: String,
+    /// The header of the PROXY protocol to send first, if any.
+    pub proxy: Option<ProxyVersion>,
+    /// Do a TLS handshake once connected.
+    pub tls: Option<Tls>,
+}
+
+/// A DNS probe.
+#[derive(Clone, Debug)]
+pub struct Dns {
+    /// UDP port.
+    pub port: u16,
+    /// What to ask.
+    pub query: Query,
+    /// The answer that passes.
+    pub rcode: Rcode,
+}
+
+/// A UDP probe.
+#[derive(Clone, Debug, Default)]
+pub struct Udp {
+    /// UDP port.
+    pub port: u16,
+    /// The datagram to send. May be empty: a datagram of no bytes.
+    pub send: Arc<[u8]>,
+    /// What must be found in the first answer. `None` takes any.
+    pub expect: Option<Expect>,
+}
+
+/// A probe that runs a program, in the namespace of the daemon and with its rights. Passes if it exits with 0.
+///
+/// Its environment is `PATH`, `MAGLEV_BACKEND` (the name), `MAGLEV_ADDRESS` and `MAGLEV_PORT` (empty without a port), and nothing else.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    /// Its whole path.
+    pub program: String,
+    /// Its arguments. No shell looks at them.
+    pub arguments: Vec<String>,
+    /// Told to the program.
+    pub port: Option<u16>,
 }
 
 /// How to do a TLS handshake.

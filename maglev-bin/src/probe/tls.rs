@@ -46,6 +46,7 @@ pub(super) struct Connector {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Inside {
     Http,
+    Grpc,
     Nothing,
 }
 
@@ -90,9 +91,11 @@ impl Connector {
             config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(identity)));
         }
         config.dangerous().set_certificate_verifier(Arc::new(Witness { inner, seen: Arc::clone(seen) }));
-        if inside == Inside::Http {
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        }
+        config.alpn_protocols = match inside {
+            Inside::Http => vec![b"http/1.1".to_vec()],
+            Inside::Grpc => vec![b"h2".to_vec()],
+            Inside::Nothing => Vec::new(),
+        };
         Ok(TlsConnector::from(Arc::new(config)))
     }
 

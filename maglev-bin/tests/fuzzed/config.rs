@@ -157,7 +157,11 @@ fn hold(config: &Config) {
         for time in [check.interval, check.fast_interval, check.down_interval, check.timeout] {
             assert!(time.as_millis() >= 10);
         }
-        assert_eq!(check.port.is_none(), check.kind == CheckKind::Icmp);
+        match check.kind {
+            CheckKind::Icmp => assert_eq!(check.port, None),
+            CheckKind::Exec(_) => {}
+            _ => assert!(check.port.is_some()),
+        }
     }
     for frontend in &config.frontends {
         assert_eq!(frontend.protocol.is_some(), frontend.port.is_some());

@@ -5,7 +5,10 @@
 mod alone;
 mod anew;
 mod authority;
+mod dns;
 mod echo;
+mod exec;
+mod grpc;
 mod http;
 mod icmp;
 mod limits;
@@ -16,3 +19,4 @@ mod server;
 mod talk;
 mod tcp;
 mod tls;
+mod udp;

@@ -27,7 +27,11 @@ fn healthcheck(Named { name, item }: &Named<'_>, report: &mut Report) -> At<Arc<
     let fields = item.fields(report, schema::HEALTHCHECK, schema::home);
     let get = |key: &str| fields.as_ref().and_then(|fields| fields.get(key));
     let type_item = match &fields {
-        Some(fields) => fields.required(report, "type", "write `type: http`, `https`, `tcp` or `icmp`"),
+        Some(fields) => fields.required(
+            report,
+            "type",
+            "write `type: http`, `https`, `tcp`, `grpc`, `dns`, `udp`, `icmp` or `exec`",
+        ),
         None => None,
     };
     let kind = type_item.and_then(|item| item.word(report, &params::TYPES, None)).map(|word| word.value);
@@ -35,10 +39,16 @@ fn healthcheck(Named { name, item }: &Named<'_>, report: &mut Report) -> At<Arc<
     let or = |key: &str, default: Duration, report: &mut Report| {
         get(key).and_then(|item| interval(item, report)).unwrap_or(default)
     };
+    if kind == Some(Type::Exec) {
+        for item in ["device", "mark", "probe-ipv4-src", "probe-ipv6-src"].into_iter().filter_map(get) {
+            let help = "remove it, and let the program choose".to_owned();
+            report.semantic(item.spot(), "a program sends by itself, wherever it likes", help);
+        }
+    }
     let check = HealthCheck {
         name: name.value.clone(),
         port: fields.as_ref().and_then(|fields| port(fields, kind, report)),
-        kind: params::read(get("params"), kind, report),
+        kind: params::read(get("params"), kind, &name.spot, report),
         proxy_protocol: get("proxy-protocol").and_then(|item| proxy_protocol(item, kind, report)),
         device: get("device").and_then(|item| device(item, report)),
         mark: get("mark").and_then(|item| item.integer_in(report, 1..=u32::MAX)).map(|mark| mark.value),
@@ -60,6 +70,9 @@ fn count(item: &Item<'_>, report: &mut Report) -> Option<NonZeroU8> {
     u8::try_from(count).ok().and_then(NonZeroU8::new)
 }
 
+/// Port of DNS servers.
+const DNS: u16 = 53;
+
 /// The port; of a check whose type could not be read, too, to report what is wrong with it.
 fn port(fields: &Fields<'_>, kind: Option<Type>, report: &mut Report) -> Option<u16> {
     let item = match kind {
@@ -69,8 +82,9 @@ fn port(fields: &Fields<'_>, kind: Option<Type>, report: &mut Report) -> Option<
             }
             return None;
         }
-        Some(_) => fields.required(report, "port", "say which port is probed; only icmp has none")?,
-        None => fields.get("port")?,
+        Some(Type::Dns) if fields.get("port").is_none() => return Some(DNS),
+        Some(Type::Exec) | None => fields.get("port")?,
+        Some(_) => fields.required(report, "port", "say which port is probed; only icmp and exec need none")?,
     };
     item.port(report).map(|port| port.value)
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
 use super::*;
-use crate::probe::{Expect, ProxyVersion};
+use crate::probe::{Expect, ProxyVersion, Query, Rcode, RecordType};
 use crate::state::scratch::Scratch;
 
 /// A config of one check and a backend that uses it.
@@ -278,6 +278,68 @@ fn tcp_rules() {
             "{ type: tcp, port: 80, device: sixteen-bytes-it }",
             "{ type: tcp, port: 80, device: a/b, mark: 0 }",
             "{ type: tcp, port: 80, params: { device: eth0 } }",
+        ])
+    );
+}
+
+#[test]
+fn every_parameter_of_grpc_dns_udp_and_exec_is_read() {
+    let files = Files::new();
+    let grpc = files.accepted("{ type: grpc, port: 50051, params: { service: a.B, ssl: true, ca-file: DIR/ca.pem } }");
+    let CheckKind::Grpc(GrpcParams { service, tls: Some(tls) }) = &grpc.kind else { panic!("{grpc:?}") };
+    assert_eq!((service.as_str(), tls.roots.is_some()), ("a.B", true));
+
+    let dns = accepted("{ type: dns, params: { query: WWW.example.com, query-type: AAAA, rcode: 3, recurse: no } }");
+    let query = Query { name: "www.example.com.".parse().expect("a name"), kind: RecordType::new(28), recurse: false };
+    let nxdomain = Rcode::new(3).expect("a code");
+    assert_eq!((dns.port, &dns.kind), (Some(53), &CheckKind::Dns(DnsParams { query, rcode: nxdomain })));
+    let same = accepted(
+        "{ type: dns, port: 53, params: { query: www.example.com., query-type: 28, rcode: NXDOMAIN, recurse: false } }",
+    );
+    assert_eq!(dns, same, "in other words");
+    let plain = accepted("{ type: dns, params: { query: . } }");
+    let query = Query { name: ".".parse().expect("a name"), kind: RecordType::new(1), recurse: true };
+    assert_eq!(plain.kind, CheckKind::Dns(DnsParams { query, rcode: Rcode::NOERROR }));
+
+    let udp = accepted("{ type: udp, port: 123, params: { send: '\\x1b', expect-regexp: '^.' } }");
+    let CheckKind::Udp(UdpParams { send, expect: Some(Expect::Regexp(_)) }) = &udp.kind else { panic!("{udp:?}") };
+    assert_eq!(send, b"\x1b");
+
+    let exec = accepted("{ type: exec, params: { command: [/usr/lib/check, --fast, 5] } }");
+    let wanted = ExecParams { program: "/usr/lib/check".into(), arguments: vec!["--fast".into(), "5".into()] };
+    assert_eq!((exec.port, &exec.kind), (None, &CheckKind::Exec(wanted)));
+}
+
+#[test]
+fn rules_of_grpc_dns_udp_and_exec() {
+    assert_told!(
+        "others",
+        tell(&[
+            "{ type: grpc }",
+            "{ type: grpc, port: 1, params: { service: \"a\\nb\" } }",
+            "{ type: grpc, port: 1, params: { server-name: a } }",
+            "{ type: grpc, port: 1, params: { path: / } }",
+            "{ type: dns }",
+            "{ type: dns, params: { query: 'a b' } }",
+            "{ type: dns, params: { query: a..b } }",
+            "{ type: dns, params: { query: a, query-type: a } }",
+            "{ type: dns, params: { query: a, query-type: AXFR } }",
+            "{ type: dns, params: { query: a, query-type: 65536 } }",
+            "{ type: dns, params: { query: a, rcode: NXDOMIAN } }",
+            "{ type: dns, params: { query: a, rcode: 16 } }",
+            "{ type: dns, params: { qeury: a } }",
+            "{ type: dns, proxy-protocol: v1, params: { query: a } }",
+            "{ type: udp, port: 1 }",
+            "{ type: udp, port: 1, params: { expect: a } }",
+            "{ type: udp, port: 1, params: { send: a, ssl: true } }",
+            "{ type: exec }",
+            "{ type: exec, params: { command: /bin/true } }",
+            "{ type: exec, params: { command: [] } }",
+            "{ type: exec, params: { command: [check] } }",
+            "{ type: exec, params: { command: ['curl -f http://a | grep b'] } }",
+            "{ type: exec, params: { command: [/bin/sh, [a]] } }",
+            "{ type: exec, params: { command: [/bin/sh, \"\\0\"] } }",
+            "{ type: exec, device: eth0, mark: 1, probe-ipv4-src: 10.0.0.9, proxy-protocol: v1, params: { command: [/a] } }",
         ])
     );
 }

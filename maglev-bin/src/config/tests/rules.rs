@@ -102,7 +102,7 @@ fn checks() {
         "healthchecks",
         &[
             ("type: https", "type: HTTPS"),
-            ("type: https", "type: grpc"),
+            ("type: https", "type: smtp"),
             ("      type: https\n", ""),
             ("      port: 8443\n", ""),
             ("port: 8443", "port: 0"),

@@ -1,5 +1,7 @@
 //! From the snapshot to the messages of the API. What the fields mean stands in the `.proto`.
 
+mod healthcheck;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -7,8 +9,9 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use maglev_health::Outcome;
 
+use self::healthcheck::healthcheck;
 use crate::build;
-use crate::config::{self, CheckKind, Diagnostic};
+use crate::config::Diagnostic;
 use crate::daemon::{Found, LastResult};
 use crate::proto;
 use crate::snapshot::{
@@ -300,47 +303,6 @@ fn over(view: &OverrideView) -> proto::Override {
         time: Some(view.time.into()),
         who: view.who.to_string(),
         reason: view.reason.to_string(),
-    }
-}
-
-fn healthcheck(check: &config::HealthCheck, backends: Vec<String>) -> proto::HealthCheckInfo {
-    let http = match &check.kind {
-        CheckKind::Http(params) => Some(params),
-        _ => None,
-    };
-    let tls = check.kind.tls();
-    let seconds = |time: Duration| time.as_secs_f64();
-    proto::HealthCheckInfo {
-        name: check.name.clone(),
-        r#type: check.kind.type_name().to_owned(),
-        port: check.port.unwrap_or_default().into(),
-        probe_ipv4_src: check.probe_ipv4_src.map(|address| address.to_string()).unwrap_or_default(),
-        probe_ipv6_src: check.probe_ipv6_src.map(|address| address.to_string()).unwrap_or_default(),
-        interval_seconds: seconds(check.interval),
-        fast_interval_seconds: seconds(check.fast_interval),
-        down_interval_seconds: seconds(check.down_interval),
-        timeout_seconds: seconds(check.timeout),
-        rise: check.rise.get().into(),
-        fall: check.fall.get().into(),
-        http: http.map(|params| proto::HttpCheck {
-            path: params.path.clone(),
-            host: params.host.clone().unwrap_or_default(),
-            response_code_min: (*params.response_codes.start()).into(),
-            response_code_max: (*params.response_codes.end()).into(),
-            response_regexp: params.response_regexp.as_ref().map(|regexp| regexp.as_str()).unwrap_or_default().into(),
-        }),
-        tls: tls.map(|params| proto::TlsCheck {
-            server_name: params.server_name.clone().unwrap_or_default(),
-            insecure_skip_verify: params.insecure_skip_verify,
-        }),
-        backends,
-        damping: check.damping.map(|damping| proto::Damping {
-            penalty: damping.penalty(),
-            suppress: damping.suppress(),
-            reuse: damping.reuse(),
-            half_life_seconds: seconds(damping.half_life()),
-            max_suppress_seconds: seconds(damping.max_suppress()),
-        }),
     }
 }
 

@@ -212,7 +212,15 @@ mod tests {
         let bell = Arc::new(Bell::new().expect("an eventfd"));
         let site = Rc::new(Site::new(Rc::new(reactor::Reactor::new(&bell).expect("epoll"))));
         let (backend, address) = ("web".into(), Ipv4Addr::LOCALHOST.into());
-        let target = Target { backend, address, source: None, timeout: Duration::ZERO, kind: Kind::Icmp };
+        let target = Target {
+            backend,
+            address,
+            source: None,
+            device: None,
+            mark: None,
+            timeout: Duration::ZERO,
+            kind: Kind::Icmp,
+        };
         let probe = probe(site, Rc::new(Connector::new(None)), Arc::new(target), Instant::now());
         // Each is moved into its place, and ten thousand may hang at a time.
         assert!(size_of_val(&probe) <= 2_048, "{} bytes", size_of_val(&probe));

@@ -36,10 +36,9 @@ pub struct Target {
 }
 
 /// The question a probe asks.
-#[expect(clippy::large_enum_variant, reason = "a target is shared, and seldom moved")]
 #[non_exhaustive]
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one for each backend, behind an `Arc`")]
+#[expect(clippy::large_enum_variant, reason = "one for each backend, behind an `Arc`")]
 pub enum Kind {
     /// An HTTP/1.1 request, over TLS or not.
     Http(Http),

@@ -305,7 +305,8 @@ mod tests {
 
     fn order(inbox: &Inbox, number: u64, timeout: Duration) -> oneshot::Receiver<Report> {
         let (backend, address) = ("web".into(), Ipv4Addr::LOCALHOST.into());
-        let target = Arc::new(Target { backend, address, source: None, timeout, kind: Kind::Icmp });
+        let target =
+            Arc::new(Target { backend, address, source: None, device: None, mark: None, timeout, kind: Kind::Icmp });
         let (answer, report) = oneshot::channel();
         let ticket = Ticket::Single(number);
         inbox.put([Message::Start(Start { ticket, target, due: Instant::now(), answer: Some(answer) })]);

@@ -249,4 +249,16 @@ mod tests {
             assert_eq!(&*kept, &name[..wanted]);
         }
     }
+
+    #[test]
+    fn the_word_of_an_agent_goes_to_the_core_if_it_reads() {
+        let said = |agent: Option<&str>| {
+            let report =
+                Report { outcome: Outcome::Pass, code: Code::L7Ok, agent: agent.map(Into::into), ..Report::of_bug() };
+            result(&report, &mut Text::default()).agent
+        };
+        let word = said(Some("75%, drain")).expect("it reads");
+        assert_eq!((word.share(), word.mode().as_str()), (75, "drain"));
+        assert_eq!([said(None), said(Some("")), said(Some("fine, thank you"))], [None; 3]);
+    }
 }

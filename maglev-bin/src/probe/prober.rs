@@ -41,7 +41,7 @@ impl Prober {
     /// the process. Certificates are verified against the system's trust roots (or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name).
     ///
     /// A namespace that does not exist is no error: until it does, probes end without verdict. Blocks for some hundred microseconds.
-    /// Call it inside a tokio runtime, which outlives it: the system's trust roots are read there.
+    /// Call it inside a tokio runtime, which outlives it: the system's trust roots are read and programs are watched there.
     ///
     /// # Errors
     /// [`ProberError::Capability`] if this process may not enter namespaces, [`ProberError::Thread`] if it can have no more threads.
@@ -88,7 +88,7 @@ impl Prober {
     ///
     /// # Guarantees
     /// Never panics, whatever the peer sends. Memory is bounded: of a response by 64 KiB for its head and by the target's `body_limit` for
-    /// its body. Dropped before its end it sends nothing more and leaves no socket behind.
+    /// its body. Dropped before its end it sends nothing more, and leaves no socket and no program behind.
     pub async fn run(&self, target: &Target) -> Report {
         self.engine.run(Arc::new(target.clone())).await
     }

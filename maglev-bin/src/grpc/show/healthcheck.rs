@@ -109,3 +109,60 @@ const fn version(version: ProxyVersion) -> &'static str {
         ProxyVersion::V2 => "v2",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Context};
+
+    fn shown(check: &str) -> proto::HealthCheckInfo {
+        let text = format!(
+            "maglev:\n  healthchecks:\n    c: {check}\n  backends:\n    b: {{ address: 10.0.0.1, healthcheck: c }}\n"
+        );
+        let loaded =
+            Config::parse(&text, "c.yaml", Context { dataplane: false }).unwrap_or_else(|error| panic!("{error}"));
+        healthcheck(&loaded.config.healthchecks[0], Vec::new())
+    }
+
+    #[test]
+    fn every_parameter_is_told() {
+        let http = shown(
+            "{ type: http, port: 80, proxy-protocol: v1, device: lo, mark: 7, params: { method: POST, \
+             headers: { X-Token: secret }, response-header: 'X-State: up', response-regexp: ok, body-limit: 9, \
+             agent: { header: X-Load } } }",
+        );
+        assert_eq!((&*http.proxy_protocol, &*http.device, http.mark), ("v1", "lo", 7));
+        let wanted = proto::HttpCheck {
+            path: "/".into(),
+            response_code_min: 200,
+            response_code_max: 399,
+            response_regexp: "ok".into(),
+            method: "POST".into(),
+            headers: vec!["X-Token".into()],
+            response_header: "x-state".into(),
+            response_header_regexp: "up".into(),
+            body_limit: 9,
+            agent_header: "x-load".into(),
+            ..Default::default()
+        };
+        assert_eq!(http.http, Some(wanted));
+
+        let tcp = shown(r"{ type: tcp, port: 1, params: { send: 'a\r\n', expect: '\x00', agent: tcp-line } }");
+        let wanted =
+            proto::TcpCheck { send: r"a\r\n".into(), expect: r"\x00".into(), agent_line: true, ..Default::default() };
+        assert_eq!(tcp.tcp, Some(wanted));
+        let udp = shown("{ type: udp, port: 1, params: { send: a, expect-regexp: b } }");
+        let wanted = proto::UdpCheck { send: "a".into(), expect_regexp: "b".into(), ..Default::default() };
+        assert_eq!(udp.udp, Some(wanted));
+        let grpc = shown("{ type: grpc, port: 1, params: { service: a.B, ssl: true, server-name: a } }");
+        assert_eq!(grpc.grpc, Some(proto::GrpcCheck { service: "a.B".into() }));
+        assert_eq!(grpc.tls.map(|tls| tls.server_name), Some("a".into()));
+        let dns = shown("{ type: dns, params: { query: a, query-type: 64, rcode: NXDOMAIN } }");
+        let wanted =
+            proto::DnsCheck { query: "a.".into(), query_type: "64".into(), rcode: "NXDOMAIN".into(), recurse: true };
+        assert_eq!((dns.port, dns.dns), (53, Some(wanted)));
+        let exec = shown("{ type: exec, params: { command: [/bin/check, --fast] } }");
+        let command = vec!["/bin/check".to_owned(), "--fast".to_owned()];
+        assert_eq!((exec.port, exec.exec), (0, Some(proto::ExecCheck { command })));
+    }
+}

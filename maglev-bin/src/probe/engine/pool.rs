@@ -92,3 +92,40 @@ impl Pool {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::probe::socket::Transport;
+
+    #[test]
+    fn a_socket_stands_for_those_alone_that_it_is_like() {
+        let (lo, other): (Arc<str>, Arc<str>) = ("lo".into(), "eth0".into());
+        let plain = Wanted {
+            transport: Transport::Tcp,
+            address: Ipv4Addr::LOCALHOST.into(),
+            source: None,
+            device: None,
+            mark: None,
+        };
+        let all = [
+            plain,
+            Wanted { address: "::1".parse().unwrap(), ..plain },
+            Wanted { source: Some(Ipv4Addr::LOCALHOST.into()), ..plain },
+            Wanted { device: Some(&lo), ..plain },
+            Wanted { device: Some(&other), ..plain },
+            Wanted { mark: Some(1), ..plain },
+            Wanted { mark: Some(2), ..plain },
+            Wanted { device: Some(&lo), mark: Some(1), ..plain },
+        ];
+        for (mine, one) in all.iter().enumerate() {
+            for (theirs, other) in all.iter().enumerate() {
+                assert_eq!(About::of(one).is(other), mine == theirs, "{one:?}, {other:?}");
+            }
+        }
+        let elsewhere = Wanted { address: Ipv4Addr::BROADCAST.into(), ..plain };
+        assert!(About::of(&plain).is(&elsewhere), "whatever the destination");
+    }
+}

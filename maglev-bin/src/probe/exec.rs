@@ -1,11 +1,13 @@
 //! A check that is a program: it runs, and its exit status is the verdict.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::task::Poll;
 
 use maglev_health::Code;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -110,10 +112,16 @@ impl<P: AsyncRead + AsFd + Unpin> Line<P> {
     /// Reads all there is, so that the program never waits for us, and keeps the start of it.
     async fn read(&mut self) {
         let mut chunk = [0; CHUNK];
+        let mut reads = 0_usize;
         while let Some(pipe) = &mut self.pipe {
             match pipe.read(&mut chunk).await {
                 Ok(length @ 1..) => self.keep(&chunk[..length]),
                 Ok(0) | Err(_) => self.pipe = None,
+            }
+            reads += 1;
+            // It may write as fast as anybody reads.
+            if reads.is_multiple_of(MOST_READS) {
+                let_others().await;
             }
         }
     }
@@ -146,6 +154,19 @@ impl<P: AsyncRead + AsFd + Unpin> Line<P> {
     }
 }
 
+/// Is polled again after whatever else is to be polled now.
+async fn let_others() {
+    let mut is_later = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_later, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit {code}"),
@@ -159,6 +180,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// More than a detail shows.
 const LONGEST: usize = 1_024;
+
+/// Reads before others have their turn.
+const MOST_READS: usize = 16;
 
 /// Bytes read at once.
 const CHUNK: usize = 4_096;

@@ -57,6 +57,16 @@ async fn a_program_that_writes_without_end_is_not_held_up() {
 }
 
 #[tokio::test]
+async fn a_program_that_never_stops_writing_holds_up_nobody() {
+    let prober = Prober::new(None).unwrap();
+    let endless = Target { timeout: SHORT, ..shell("exec yes") };
+    let brief = shell("echo fine");
+    let (endless, other) = tokio::join!(prober.run(&endless), prober.run(&brief));
+    assert_report(&endless, Outcome::Fail, Code::ProcTout, "no end in time: y");
+    assert_report(&other, Outcome::Pass, Code::ProcOk, "fine");
+}
+
+#[tokio::test]
 async fn somebody_left_behind_does_not_hold_up_the_probe() {
     let report = run("sleep 60 & echo done").await;
     assert_report(&report, Outcome::Pass, Code::ProcOk, "done");

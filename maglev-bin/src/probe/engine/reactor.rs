@@ -3,7 +3,7 @@
 //! A socket is registered once in its life, for everything, and its readiness is remembered between its uses. So a probe on a socket
 //! that was used before costs no `epoll_ctl`, and a read that cannot succeed is not tried.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::ops::{BitOr, BitOrAssign};
@@ -66,7 +66,12 @@ impl BitOrAssign for Ready {
 pub(in crate::probe) struct Reactor {
     epoll: OwnedFd,
     places: RefCell<Places>,
+    /// Tries that the task which is polled now has left.
+    tries: Cell<u32>,
 }
+
+/// Tries of a task before others have their turn: far more than a probe needs, but a peer may send as fast as anybody reads.
+const MOST_TRIES: u32 = 64;
 
 #[derive(Debug, Default)]
 struct Places {
@@ -95,7 +100,7 @@ impl Reactor {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         // By its edge: the counter need not be read.
         epoll::add(&epoll, bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
-        Ok(Self { epoll, places: RefCell::default() })
+        Ok(Self { epoll, places: RefCell::default(), tries: Cell::new(MOST_TRIES) })
     }
 
     /// Waits for events, at most for so long, and wakes whoever waits for them. `None` waits for ever.
@@ -118,6 +123,11 @@ impl Reactor {
             }
         }
         Ok(())
+    }
+
+    /// Another task is polled.
+    pub(super) fn refill(&self) {
+        self.tries.set(MOST_TRIES);
     }
 
     fn take_place(&self) -> Token {
@@ -201,7 +211,8 @@ impl<S: AsFd> Registered<S> {
         })
     }
 
-    /// Tries something that may not be possible yet, each time when it may have become so.
+    /// Tries something that may not be possible yet, each time when it may have become so. A task that has tried a lot is polled again
+    /// after others.
     pub(in crate::probe) fn poll_io<T>(
         &self,
         cx: &mut Context<'_>,
@@ -210,6 +221,11 @@ impl<S: AsFd> Registered<S> {
     ) -> Poll<io::Result<T>> {
         loop {
             std::task::ready!(self.poll_ready(cx, any));
+            let Some(left) = self.reactor.tries.get().checked_sub(1) else {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            self.reactor.tries.set(left);
             match act(&self.inner) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear(any),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -231,5 +247,53 @@ impl<S: AsFd> Drop for Registered<S> {
         // Closing the socket, which comes next, takes it out of the epoll instance.
         *place = Place { life: place.life.wrapping_add(1), ..Place::default() };
         places.free.push(self.token.index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn whoever_has_always_something_to_read_lets_others_have_their_turn() {
+        let reactor = Rc::new(Reactor::new(&Bell::new().expect("an eventfd")).expect("epoll"));
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+        ours.set_nonblocking(true).expect("a socket");
+        theirs.write_all(&[7; 3 * MOST_TRIES as usize / 2]).expect("there is room");
+        let socket = Registered::new(&reactor, ours).expect("epoll takes it");
+        reactor.turn(&mut Vec::new(), Some(Duration::ZERO)).expect("it is ready");
+
+        let woken = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        let mut read_all = || {
+            let mut count = 0;
+            while socket.poll_io(&mut cx, Ready::READ, |mut socket| socket.read(&mut [0])).is_ready() {
+                count += 1;
+            }
+            count
+        };
+        assert_eq!(read_all(), MOST_TRIES, "all that it may");
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "and it asks for more");
+        assert_eq!(read_all(), 0, "of this turn nothing is left");
+        reactor.refill();
+        assert_eq!(read_all(), MOST_TRIES / 2, "the rest");
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2, "it waits for the socket now");
     }
 }

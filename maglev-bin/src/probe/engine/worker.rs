@@ -227,6 +227,7 @@ impl<F: Future<Output = Report>> Worker<F> {
     }
 
     fn poll(&mut self, place: usize) {
+        self.reactor.refill();
         let Some((mut order, report)) = self.tasks.poll(place) else { return };
         let now = Instant::now();
         self.timers.remove(&(order.deadline, place));

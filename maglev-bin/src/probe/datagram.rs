@@ -42,24 +42,29 @@ impl<'a> Conversation<'a> {
         sent.map(drop).map_err(|errno| sending(Code::L4Con, "datagram", &errno.into()))
     }
 
-    /// Waits for the next datagram, or for the network's word that there will be none.
-    async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = |socket: &Socket| Ok(recv(socket, &mut *buffer, RecvFlags::empty())?.0);
-        let length = self.socket.io(Ready::READ, read).await?;
+    /// Waits for the next datagram, or for the network's word that there will be none. Gives its first bytes, no more than `most`.
+    async fn recv(&self, most: usize) -> io::Result<Vec<u8>> {
+        let read = |socket: &Socket| {
+            // Made when there is something to read: thousands may wait.
+            let mut datagram = vec![0; most];
+            let (length, _) = recv(socket, &mut datagram[..], RecvFlags::empty())?;
+            datagram.truncate(length);
+            Ok(datagram)
+        };
+        let datagram = self.socket.io(Ready::READ, read).await?;
         self.phases.done(&self.phases.first_byte);
-        Ok(length)
+        Ok(datagram)
     }
 }
 
 /// Sends a datagram and judges the first that comes back.
 pub(super) async fn exchange(peer: &Conversation<'_>, udp: &Udp, deadline: Deadline) -> Step<End> {
     peer.send(&udp.send)?;
-    let mut buffer = vec![0; LARGEST];
-    let length = answer(peer, &mut buffer, "no answer in time", deadline).await?;
-    let (answer, seen) = (&buffer[..length], quote(&buffer[..length]));
+    let answer = answer(peer, LARGEST, "no answer in time", deadline).await?;
+    let seen = quote(&answer);
     Ok(match &udp.expect {
         None => End::pass(Code::L7Ok, seen),
-        Some(expect) if expect.is_in(answer) => End::pass(Code::L7Ok, format!("found in {seen}")),
+        Some(expect) if expect.is_in(&answer) => End::pass(Code::L7Ok, format!("found in {seen}")),
         Some(_) => End::fail(Code::L7Rsp, format!("not found in {seen}")),
     })
 }
@@ -68,11 +73,10 @@ pub(super) async fn exchange(peer: &Conversation<'_>, udp: &Udp, deadline: Deadl
 pub(super) async fn ask(peer: &Conversation<'_>, dns: &Dns, deadline: Deadline) -> Step<End> {
     let id = fastrand::u16(..);
     peer.send(&dns.query.encode(id))?;
-    let mut buffer = vec![0; ENOUGH];
     let mut late = "no answer in time";
     loop {
-        let length = answer(peer, &mut buffer, late, deadline).await?;
-        return Ok(match dns.query.judge(id, &buffer[..length]) {
+        let answer = answer(peer, ENOUGH, late, deadline).await?;
+        return Ok(match dns.query.judge(id, &answer) {
             // To a probe of before, which had the same port.
             Answer::Foreign => {
                 late = "no answer in time but one with another id";
@@ -91,10 +95,10 @@ pub(super) async fn ask(peer: &Conversation<'_>, dns: &Dns, deadline: Deadline) 
     }
 }
 
-async fn answer(peer: &Conversation<'_>, buffer: &mut [u8], late: &'static str, deadline: Deadline) -> Step<usize> {
+async fn answer(peer: &Conversation<'_>, most: usize, late: &'static str, deadline: Deadline) -> Step<Vec<u8>> {
     let received = async {
         let refused = |error: io::Error| End::fail(Code::L4Con, format!("datagram {}", words(&error)));
-        peer.recv(buffer).await.map_err(refused)
+        peer.recv(most).await.map_err(refused)
     };
     deadline.or_fail(Code::L7Tout, late, received).await
 }

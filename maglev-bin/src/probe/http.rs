@@ -187,7 +187,6 @@ async fn find<S: AsyncRead + Unpin>(
     let mut body = Body::new(head.framing);
     let mut searched = 0;
     let mut bytes = std::mem::take(buffer);
-    let mut chunk = vec![0; CHUNK];
     loop {
         if body.feed(&bytes, text, most).is_err() {
             return if settled(regexp, text) { Ok(true) } else { Err("invalid chunk".to_owned()) };
@@ -197,6 +196,8 @@ async fn find<S: AsyncRead + Unpin>(
             return Ok(regexp.is_match(text));
         }
         let read = poll_fn(|cx| {
+            // Not kept over a wait: thousands may wait.
+            let mut chunk = [0; CHUNK];
             let mut into = ReadBuf::new(&mut chunk);
             match Pin::new(&mut *stream).poll_read(cx, &mut into) {
                 // Searched only when the peer pauses, so that a burst of tiny chunks costs one search.
@@ -205,7 +206,10 @@ async fn find<S: AsyncRead + Unpin>(
                     if settled(regexp, text) { Poll::Ready(None) } else { Poll::Pending }
                 }
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(read) => Poll::Ready(Some(read.map(|()| into.filled().len()))),
+                Poll::Ready(read) => {
+                    bytes.extend_from_slice(into.filled());
+                    Poll::Ready(Some(read.map(|()| into.filled().len())))
+                }
             }
         });
         match read.await {
@@ -214,7 +218,7 @@ async fn find<S: AsyncRead + Unpin>(
             Some(Ok(0) | Err(_)) if settled(regexp, text) => return Ok(true),
             Some(Ok(0)) => return Err("connection closed in the body".to_owned()),
             Some(Err(error)) => return Err(closed(&error)),
-            Some(Ok(read)) => bytes.extend_from_slice(&chunk[..read]),
+            Some(Ok(_)) => {}
         }
     }
 }
@@ -298,7 +302,7 @@ const NOTHING: &str = "no response";
 const REST: &str = concat!("\r\nUser-Agent: maglevd/", env!("CARGO_PKG_VERSION"), "\r\nConnection: close\r\n");
 
 /// Bytes read at once of a body.
-const CHUNK: usize = 16 * 1024;
+const CHUNK: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,7 @@ where
         None if search.seen().is_empty() => End::fail(Code::L7Tout, "no answer in time"),
         None if found => End::fail(Code::L7Tout, format!("no whole line in time, {seen}")),
         None => End::fail(Code::L7Tout, format!("not found in time in {seen}")),
+        Some(_) if found => End::fail(Code::L7Rsp, format!("no whole line in {seen}, {what}")),
         Some(_) if search.seen().is_empty() => End::fail(Code::L7Rsp, format!("no answer, {what}")),
         Some(_) => End::fail(Code::L7Rsp, format!("not found in {seen}, {what}")),
     })
@@ -92,8 +93,9 @@ async fn listen<S>(stream: &mut S, search: &mut Search<'_>, line: bool) -> io::R
 where
     S: AsyncRead + Unpin,
 {
-    let mut chunk = [0; 4096];
     poll_fn(|cx| {
+        // Not kept over a wait: thousands may wait.
+        let mut chunk = [0; 4_096];
         loop {
             if search.is_full() {
                 return Poll::Ready(Ok(Heard::Full));

@@ -45,8 +45,8 @@ pub struct LastResult {
     pub report: Report,
 }
 
-/// Beyond the time-out of a check: the way through the daemon.
-const MARGIN: Duration = Duration::from_secs(1);
+/// Beyond the time-out of a check: the wait for a descriptor, a second at most, and the way through the daemon.
+const MARGIN: Duration = Duration::from_secs(2);
 
 impl Handle {
     /// What came of the last probe of a backend, also if that was no verdict. It is kept over a reload, as long as the
@@ -57,7 +57,7 @@ impl Handle {
         self.ask(|done| Command::LastResult { backend: backend.into(), done }).await.ok().flatten()
     }
 
-    /// Has a backend probed now, and waits for the end of that probe: at most for the time-out of its check and a second. What it finds
+    /// Has a backend probed now, and waits for the end of that probe: at most for the time-out of its check and two seconds. What it finds
     /// counts like any other; a state that follows from it is published when this returns.
     ///
     /// # Errors

@@ -9,12 +9,14 @@ use crate::probe::socket::Wanted;
 
 /// TCP sockets of probes that passed, disconnected and as good as new but already made, bound and registered.
 ///
-/// Each is a descriptor and some kilobytes of the kernel's memory. So there are never more than [`MOST`], and those that were not
-/// needed between two calls of [`Pool::trim`] go.
+/// Each is a descriptor and some kilobytes of the kernel's memory. So there is a limit, 0 at first, and those that were not
+/// needed between two calls of [`Pool::trim`] go. None that is bound to a device is kept: it would stay bound to one that went away,
+/// whatever has its name since.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     kinds: Vec<Kind>,
     size: usize,
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -33,9 +35,6 @@ pub(super) struct About {
     device: Option<Arc<str>>,
     mark: Option<u32>,
 }
-
-/// Sockets that are kept at most.
-const MOST: usize = 512;
 
 impl About {
     pub(super) fn of(wanted: &Wanted<'_>) -> Self {
@@ -67,7 +66,7 @@ impl Pool {
 
     /// Keeps a socket that is not connected, or closes it.
     pub(super) fn put(&mut self, about: About, socket: Registered<OwnedFd>) {
-        if self.size == MOST {
+        if self.size >= self.most || about.device.is_some() {
             return;
         }
         self.size += 1;
@@ -88,15 +87,27 @@ impl Pool {
         self.kinds.retain(|kind| !kind.idle.is_empty());
     }
 
+    /// Keeps no more than this; those beyond go.
+    pub(super) fn limit(&mut self, most: usize) {
+        self.most = most;
+        if self.size > most {
+            self.clear();
+        }
+    }
+
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { most: self.most, ..Self::default() };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
 
+    use super::super::bell::Bell;
+    use super::super::reactor::Reactor;
     use super::*;
     use crate::probe::socket::Transport;
 
@@ -127,5 +138,32 @@ mod tests {
         }
         let elsewhere = Wanted { address: Ipv4Addr::BROADCAST.into(), ..plain };
         assert!(About::of(&plain).is(&elsewhere), "whatever the destination");
+    }
+
+    #[test]
+    fn no_more_are_kept_than_the_limit_and_none_of_a_device() {
+        let reactor = Rc::new(Reactor::new(&Bell::new().expect("an eventfd")).expect("epoll"));
+        let socket = || {
+            let (one, _) = UnixStream::pair().expect("a pair of sockets");
+            Registered::new(&reactor, OwnedFd::from(one)).expect("epoll takes it")
+        };
+        let lo: Arc<str> = "lo".into();
+        let address = Ipv4Addr::LOCALHOST.into();
+        let plain = Wanted { transport: Transport::Tcp, address, source: None, device: None, mark: None };
+        let bound = Wanted { device: Some(&lo), ..plain };
+        let mut pool = Pool::default();
+        pool.put(About::of(&plain), socket());
+        assert!(pool.take(&plain).is_none(), "no limit was set yet");
+        pool.limit(2);
+        pool.put(About::of(&bound), socket());
+        (0..3).for_each(|_| pool.put(About::of(&plain), socket()));
+        assert!(pool.take(&bound).is_none());
+        assert_eq!([(); 3].map(|()| pool.take(&plain).is_some()), [true, true, false]);
+
+        (0..2).for_each(|_| pool.put(About::of(&plain), socket()));
+        pool.limit(1);
+        assert!(pool.take(&plain).is_none(), "more than may be kept");
+        pool.put(About::of(&plain), socket());
+        assert!(pool.take(&plain).is_some(), "and the limit stands");
     }
 }

@@ -69,6 +69,16 @@ impl Site {
         self.ports.set(self.ground.borrow().given_ports());
     }
 
+    /// Keeps no more sockets than this.
+    pub(super) fn keep_at_most(&self, most: usize) {
+        self.pool.borrow_mut().limit(most);
+    }
+
+    /// Closes all sockets that are kept.
+    pub(super) fn forget_sockets(&self) {
+        self.pool.borrow_mut().clear();
+    }
+
     /// Whether the kernel may give this port to a socket of ours.
     pub(super) fn gives(&self, port: u16) -> bool {
         let (first, last) = self.ports.get();

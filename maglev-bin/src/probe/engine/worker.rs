@@ -75,7 +75,7 @@ impl Order {
     }
 }
 
-/// How long the thread waits after the kernel had no descriptor, unless one of its own is closed.
+/// How long the thread waits after the kernel had no descriptor.
 const DRY: Duration = Duration::from_millis(10);
 
 /// Between two looks at what is kept.
@@ -87,29 +87,37 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Descriptors that probes leave to the rest of the process, unless that were more than a quarter of all.
 const RESERVE: u64 = 1_500;
 
-/// Probes that may run at a time, by the limit of descriptors as it is now.
-fn most_at_a_time() -> usize {
+/// Sockets that are kept for later probes, unless that were more than an eighth of all descriptors.
+const MOST_KEPT: u64 = 512;
+
+/// How many probes may run at a time and how many sockets may be kept, by the limit of descriptors as it is now.
+fn shares() -> (usize, usize) {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit - RESERVE.min(limit / 4)).unwrap_or(usize::MAX).max(1)
+    let kept = MOST_KEPT.min(limit / 8);
+    let running = limit - RESERVE.min(limit / 4) - kept;
+    (usize::try_from(running).unwrap_or(usize::MAX).max(1), usize::try_from(kept).unwrap_or(usize::MAX))
 }
 
 impl<F: Future<Output = Report>> Worker<F> {
     pub(super) fn new(inbox: Arc<Inbox>, roots: Option<RootCertStore>, send: Send<F>) -> io::Result<Self> {
         let reactor = Rc::new(Reactor::new(&inbox.bell)?);
         let woken = Arc::new(Woken::new(Arc::clone(&inbox.bell)));
+        let (most, kept) = shares();
+        let site = Rc::new(Site::new(Rc::clone(&reactor)));
+        site.keep_at_most(kept);
         Ok(Self {
             send,
             inbox,
             tasks: Tasks::new(Arc::clone(&woken)),
             taken: Vec::new(),
             woken,
-            site: Rc::new(Site::new(Rc::clone(&reactor))),
+            site,
             reactor,
             tls: Rc::new(Connector::new(roots)),
             cancelled: HashSet::new(),
             timers: BTreeSet::new(),
             waiting: VecDeque::new(),
-            most: most_at_a_time(),
+            most,
             dry_until: None,
             results: Results::default(),
             tended: Instant::now() + TEND,
@@ -134,7 +142,7 @@ impl<F: Future<Output = Report>> Worker<F> {
             self.tend(now);
             let limit = self.next_due().map(|due| due.saturating_duration_since(now));
             self.inbox.bell.lie_down();
-            let is_busy = !self.woken.is_empty() || !self.inbox.is_empty();
+            let is_busy = !self.woken.is_empty() || !self.inbox.is_empty() || self.may_admit();
             let limit = if is_busy { Some(Duration::ZERO) } else { limit };
             if let Err(error) = self.reactor.turn(&mut events, limit) {
                 // Nothing that a correct call can meet. Probes then only end by their timers.
@@ -158,7 +166,9 @@ impl<F: Future<Output = Report>> Worker<F> {
             Message::Move(netns, answer) => drop(answer.send(self.site.move_to(netns.as_deref()))),
             Message::CheckIcmp(answer) => drop(answer.send(self.site.check_icmp())),
             Message::ReloadRoots => {
-                self.most = most_at_a_time();
+                let (most, kept) = shares();
+                self.most = most;
+                self.site.keep_at_most(kept);
                 self.tls.reload_roots();
             }
             Message::End => self.is_over = true,
@@ -233,7 +243,8 @@ impl<F: Future<Output = Report>> Worker<F> {
         self.timers.remove(&(order.deadline, place));
         let report = report.unwrap_or_else(Report::of_bug);
         if report.cause == Some(Cause::Descriptors) && now - order.ordered <= PATIENCE {
-            // Its turn comes again before that of those who came later.
+            // Sockets that are kept may be of no use for it. Its turn comes again before that of those who came later.
+            self.site.forget_sockets();
             self.dry_until = Some(now + DRY);
             order.started = None;
             self.waiting.push_front(order);
@@ -244,8 +255,14 @@ impl<F: Future<Output = Report>> Worker<F> {
 
     fn next_due(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(due, _)| *due);
-        let queue = (!self.waiting.is_empty()).then(|| self.dry_until.unwrap_or(self.tended));
-        [timer, queue, self.results.due(), Some(self.tended)].into_iter().flatten().min()
+        let patience = self.waiting.front().map(|order| order.ordered + PATIENCE);
+        let refill = self.dry_until.filter(|_| patience.is_some());
+        [timer, patience, refill, self.results.due(), Some(self.tended)].into_iter().flatten().min()
+    }
+
+    /// Whether somebody waits who need not.
+    fn may_admit(&self) -> bool {
+        !self.waiting.is_empty() && self.dry_until.is_none() && self.tasks.len() < self.most
     }
 
     /// Polls tasks that must be over.
@@ -297,11 +314,21 @@ mod tests {
         panic!("as a test wants it")
     }
 
-    /// A thread that probes so, until its inbox says that it is over.
-    fn start<F: Future<Output = Report> + 'static>(send: Send<F>) -> (Arc<Inbox>, JoinHandle<()>) {
+    async fn turn_twice(_: Rc<Site>, _: Rc<Connector>, _: Arc<Target>, _: Instant) -> Report {
+        tokio::task::yield_now().await;
+        Report::of_bug()
+    }
+
+    /// A thread that probes so, at most so many at a time, until its inbox says that it is over.
+    fn start<F: Future<Output = Report> + 'static>(most: usize, send: Send<F>) -> (Arc<Inbox>, JoinHandle<()>) {
         let inbox = Arc::new(Inbox { messages: Mutex::default(), bell: Arc::new(Bell::new().expect("an eventfd")) });
         let ours = Arc::clone(&inbox);
-        (inbox, thread::spawn(move || Worker::new(ours, None, send).expect("epoll").run()))
+        let work = move || {
+            let mut worker = Worker::new(ours, None, send).expect("epoll");
+            worker.most = most;
+            worker.run();
+        };
+        (inbox, thread::spawn(work))
     }
 
     fn order(inbox: &Inbox, number: u64, timeout: Duration) -> oneshot::Receiver<Report> {
@@ -320,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_goes_on_beyond_its_time_out_is_ended() {
-        let (inbox, thread) = start(hang);
+        let (inbox, thread) = start(100, hang);
         let report = answered(order(&inbox, 1, Duration::from_millis(20))).await.expect("a report");
         assert_eq!((report.outcome, report.cause), (maglev_health::Outcome::NoVerdict, Some(Cause::Bug)));
         inbox.put([Message::End]);
@@ -329,7 +356,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_panics_is_answered_for_and_harms_no_other() {
-        let (inbox, thread) = start(panic);
+        let (inbox, thread) = start(100, panic);
         for number in 0..2 {
             let report = answered(order(&inbox, number, PATIENCE)).await.expect("a report");
             assert_eq!(report.cause, Some(Cause::Bug));
@@ -339,8 +366,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_waits_starts_when_another_ends() {
+        let (inbox, thread) = start(1, turn_twice);
+        let reports: Vec<_> = (0..50).map(|number| order(&inbox, number, PATIENCE)).collect();
+        for report in reports {
+            let report = answered(report).await.expect("a report");
+            assert_eq!(report.cause, Some(Cause::Bug), "it did not wait for a second");
+        }
+        inbox.put([Message::End]);
+        thread.join().expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_second_is_answered_then() {
+        let (inbox, thread) = start(1, hang);
+        let _running = order(&inbox, 1, PATIENCE * 10);
+        let waits = order(&inbox, 2, PATIENCE * 10);
+        assert_eq!(answered(waits).await.expect("a report").cause, Some(Cause::Descriptors));
+        inbox.put([Message::End]);
+        thread.join().expect("no panic");
+    }
+
+    #[tokio::test]
     async fn of_many_probes_those_that_are_cancelled_go_at_once() {
-        let (inbox, thread) = start(hang);
+        let (inbox, thread) = start(100, hang);
         let mut reports: Vec<_> = (0..10).map(|number| order(&inbox, number, PATIENCE * 10)).collect();
         inbox.put((0..9).map(|number| Message::Cancel(Ticket::Single(number))));
         let last = reports.pop().expect("ten");

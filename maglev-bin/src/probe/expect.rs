@@ -123,11 +123,18 @@ impl<'e> Search<'e> {
 /// More than an agent has to say.
 const LONGEST_LINE: usize = 512;
 
-/// The start of some bytes as text in quotes.
+/// The start of some bytes as text in quotes, with `\n` and the like for what is no text.
 pub(crate) fn quote(bytes: &[u8]) -> String {
     const SHOWN: usize = 60;
     let more = if bytes.len() > SHOWN { "..." } else { "" };
-    format!("\"{}{more}\"", String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).trim_end())
+    let mut quoted = String::from("\"");
+    for c in String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]).trim_end().chars() {
+        match c.is_control() {
+            true => quoted.extend(c.escape_default()),
+            false => quoted.push(c),
+        }
+    }
+    quoted + more + "\""
 }
 
 fn find(text: &[u8], answer: &[u8]) -> bool {

@@ -46,7 +46,7 @@ async fn probed(answer: &'static [u8], change: impl FnOnce(Tcp) -> Tcp) -> magle
 
 #[rstest]
 #[case::text(b"+PONG\r\n", pong(), "found in \"+PONG\"")]
-#[case::inside(b"hello\r\n+PONG!", pong(), "found in \"hello??+PONG!\"")]
+#[case::inside(b"hello\r\n+PONG!", pong(), "found in \"hello\\r\\n+PONG!\"")]
 #[case::regexp(b"+PONG\r\n", regexp("P.NG"), "found in \"+PONG\"")]
 // The peer pauses: nobody knows whether there is more, and what is here counts.
 #[case::anchored(b"+PONG", regexp("PONG$"), "found in \"+PONG\"")]

@@ -9,9 +9,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use maglev_benches::{answer, listen};
 use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n";
 const BAD: &[u8] = b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\nConnection: close\r\n\r\nbusy\n";
@@ -51,8 +50,8 @@ async fn main() -> std::io::Result<()> {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let Some(number) = stream.local_addr().ok().and_then(number_of) else { continue };
             arrivals.borrow_mut().note(number);
-            let answer = if flaps.is_bad(number) { BAD } else { GOOD };
-            tokio::task::spawn_local(serve(stream, answer));
+            let says = if flaps.is_bad(number) { BAD } else { GOOD };
+            tokio::task::spawn_local(answer(stream, says));
         }
     };
     local.run_until(accept).await
@@ -80,19 +79,6 @@ impl Flaps {
         let place = number / self.each % (2 * self.period);
         (self.origin.elapsed().as_secs() + place) / self.period % 2 == 1
     }
-}
-
-/// Answers one request. A peer that goes away needs no answer.
-async fn serve(mut stream: TcpStream, answer: &[u8]) {
-    let mut request = [0; 1024];
-    let mut len = 0;
-    while len < request.len() && !request[..len].ends_with(b"\r\n\r\n") {
-        match stream.read(&mut request[len..]).await {
-            Ok(more) if more > 0 => len += more,
-            _ => return,
-        }
-    }
-    let _ = stream.write_all(answer).await;
 }
 
 /// Connections since the last report.
@@ -149,14 +135,4 @@ impl Arrivals {
         (self.count, self.fullest) = (0, 0);
         report
     }
-}
-
-/// On the first free port of those that servers have: below the ones that the kernel gives to clients.
-async fn listen() -> std::io::Result<TcpListener> {
-    for port in 8_080..9_080 {
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await {
-            return Ok(listener);
-        }
-    }
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await
 }

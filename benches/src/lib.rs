@@ -1,8 +1,12 @@
-//! What the benches share: a folder for sockets, a VPP to talk to, and plain statistics.
+//! What the benches share: a folder for sockets, a VPP to talk to, servers to check, and plain statistics.
+
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+pub use self::server::{answer, listen};
 
 /// Whether cargo only wants to see that the bench runs (`cargo bench -- --test`).
 pub fn is_smoke_run() -> bool {

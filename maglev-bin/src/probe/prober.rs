@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -134,7 +134,7 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
         tls: &tls,
         target: &target,
         deadline: Deadline::after(start.into(), target.timeout),
-        seen: Seen::default(),
+        seen: OnceCell::new(),
         phases: Phases::new(start),
         ground: Cell::default(),
     };
@@ -159,6 +159,7 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
     {
         end = lost;
     }
+    let certificate = probe.seen.get().and_then(|seen| seen.get());
     let report = Report {
         outcome: end.outcome,
         code: end.code,
@@ -170,8 +171,8 @@ pub(super) async fn probe(site: Rc<Site>, tls: Rc<Connector>, target: Arc<Target
         status: end.status,
         answer: end.answer,
         agent: end.agent,
-        certificate_expires: probe.seen.get().map(|certificate| certificate.expires),
-        certificate_subject: probe.seen.get().and_then(|certificate| certificate.subject.clone()),
+        certificate_expires: certificate.map(|certificate| certificate.expires),
+        certificate_subject: certificate.and_then(|certificate| certificate.subject.clone()),
         cause: end.cause,
     };
     trace!(backend = %target.backend, code = %report.code, detail = %report.detail, "probe");
@@ -185,7 +186,8 @@ struct Probe<'a> {
     tls: &'a Connector,
     target: &'a Target,
     deadline: Deadline,
-    seen: Seen,
+    /// Only of probes over TLS.
+    seen: OnceCell<Seen>,
     phases: Phases,
     /// Number of the ground its socket was made on, once there is one.
     ground: Cell<Option<u64>>,
@@ -236,7 +238,7 @@ impl Probe<'_> {
             let stream = Timed { stream: &mut stream, phases: &self.phases };
             return talk::exchange(stream, tcp, self.deadline).await;
         }
-        Ok(End::pass(Code::L6Ok, describe(&stream, &self.seen)))
+        Ok(End::pass(Code::L6Ok, describe(&stream, self.seen())))
     }
 
     async fn grpc(&self, grpc: &Grpc) -> Step<End> {
@@ -313,12 +315,17 @@ impl Probe<'_> {
         inside: Inside,
     ) -> Step<tokio_rustls::client::TlsStream<Stream>> {
         // What it takes of our own comes first: nothing is sent if it is missing.
-        let client = self.deadline.or_own(self.tls.client(tls, inside, &self.seen)).await?;
+        let client = self.deadline.or_own(self.tls.client(tls, inside, self.seen())).await?;
         let stream = self.connect(port, proxy).await?;
         let handshake = handshake(&client, stream, tls, self.target.address);
         let stream = self.deadline.or_fail(Code::L6Tout, "TLS handshake not done in time", handshake).await?;
         self.phases.done(&self.phases.secured);
         Ok(stream)
+    }
+
+    /// Where the certificate is kept that the server shows.
+    fn seen(&self) -> &Seen {
+        self.seen.get_or_init(Seen::default)
     }
 
     /// Whether the namespace or the source went away under a probe that failed: then that is why, and there is no verdict.
